@@ -1,0 +1,1 @@
+"""JAX: ``framework`` says how to drive it, ``losses`` computes the losses."""

@@ -1,0 +1,93 @@
+"""Driving JAX: eager and ``jax.jit``, on the CPU and on GPUs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossmark.framework import Array, Call, Derivative, Described, Framework, Program
+
+
+class Jax(Framework):
+    name, module, distributions = "jax", "jax", ("jax",)
+    modes = ("eager", "jit")
+
+    def setup(self) -> Mapping[str, str]:
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+        jax.config.update("jax_default_matmul_precision", "highest")
+        return {"enable_x64": "True", "default_matmul_precision": "highest"}
+
+    def devices(self) -> tuple[str, ...]:
+        import jax
+
+        return ("cpu", "gpu") if any(device.platform == "gpu" for device in jax.devices()) else ("cpu",)
+
+    def from_numpy(self, array: NDArray[Any], device: str = "cpu") -> Array:
+        import jax
+
+        return jax.device_put(array.copy(), jax.devices(device)[0])
+
+    def to_numpy(self, x: Array) -> NDArray[Any]:
+        return np.asarray(x)
+
+    def describe(self, x: Any) -> Described:
+        import jax
+
+        if not isinstance(x, jax.Array):
+            return Described(False, type(x).__name__, np.shape(x), "")
+        return Described(True, str(x.dtype), tuple(x.shape), next(iter(x.devices())).platform)
+
+    def program(self, call: Call, reductions: Sequence[str | None], wrt: Sequence[str], mode: str) -> Program:
+        import jax
+        import jax.numpy as jnp
+
+        def program(inputs: Mapping[str, Array], cotangent: Array) -> dict[str | None, Derivative]:
+            fixed = {name: x for name, x in inputs.items() if name not in wrt}
+            result = {}
+            for reduction in reductions:
+
+                def loss(free: Mapping[str, Array], reduction: str | None = reduction) -> Array:
+                    return call({**fixed, **free}, reduction)
+
+                value, pullback = jax.vjp(loss, {name: inputs[name] for name in wrt})
+                weights = cotangent.astype(value.dtype) if reduction == "none" else jnp.ones_like(value)
+                result[reduction] = Derivative(value, pullback(weights)[0])
+            return result
+
+        return program if mode == "eager" else self._ordered(jax.jit(lambda *args: _listed(program, reductions, *args)), reductions)
+
+    @staticmethod
+    def _ordered(compiled: Any, reductions: Sequence[str | None]) -> Program:
+        def run(inputs: Mapping[str, Array], cotangent: Array) -> dict[str | None, Derivative]:
+            return dict(zip(reductions, compiled(dict(inputs), cotangent), strict=True))
+
+        return run
+
+    def synchronise(self, x: Any) -> None:
+        import jax
+
+        jax.block_until_ready(x)
+
+    def peak_memory(self, device: str) -> int | None:
+        import jax
+
+        if device != "gpu":
+            return None
+        stats = jax.devices("gpu")[0].memory_stats() or {}
+        return stats.get("peak_bytes_in_use")
+
+
+def _listed(program: Program, reductions: Sequence[str | None], inputs: Any, cotangent: Array) -> list[Derivative]:
+    """The program's results in order: ``jax.jit`` cannot sort a mixture of texts and None as keys."""
+    found = program(inputs, cotangent)
+    return [found[reduction] for reduction in reductions]
+
+
+FRAMEWORK = Jax()

@@ -1,0 +1,1 @@
+"""NumPy: ``framework`` says how to drive it, ``losses`` computes the losses."""

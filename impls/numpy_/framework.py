@@ -1,0 +1,55 @@
+"""Driving NumPy: arrays are its own, gradients are written by hand, there is one mode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from numpy.typing import NDArray
+
+from lossmark.framework import Array, Call, Described, Framework, Program
+
+
+class NumPy(Framework):
+    name, module, distributions = "numpy", "numpy", ("numpy",)
+    modes = ("eager",)
+    autodiff = False
+
+    def setup(self) -> Mapping[str, str]:
+        return {"bfloat16": f"ml_dtypes {ml_dtypes.__version__}"}
+
+    def devices(self) -> tuple[str, ...]:
+        return ("cpu",)
+
+    def from_numpy(self, array: NDArray[Any], device: str = "cpu") -> NDArray[Any]:
+        return array.copy()
+
+    def to_numpy(self, x: Array) -> NDArray[Any]:
+        return np.asarray(x)
+
+    def describe(self, x: Any) -> Described:
+        native = isinstance(x, (np.ndarray, np.generic))
+        return Described(native, str(np.asarray(x).dtype) if native else type(x).__name__, np.shape(x), "cpu")
+
+    def program(self, call: Call, reductions: Sequence[str | None], wrt: Sequence[str], mode: str) -> Program:
+        raise NotImplementedError("NumPy has no automatic differentiation; gradients come from Implementation.gradient")
+
+    def synchronise(self, x: Any) -> None:
+        return
+
+    def strided(self, array: NDArray[Any], device: str = "cpu") -> Mapping[str, Array]:
+        wide = np.repeat(array, 2, axis=0)
+        read_only = array.copy()
+        read_only.flags.writeable = False
+        return {
+            "every second row": wide[::2],
+            "reversed": np.ascontiguousarray(array[::-1])[::-1],
+            "Fortran order": np.asfortranarray(array),
+            "columns of a wider array": np.concatenate([array, array], axis=-1)[..., : array.shape[-1]],
+            "read-only": read_only,
+        }
+
+
+FRAMEWORK = NumPy()

@@ -1,0 +1,250 @@
+"""The losses in NumPy, with their gradients written out.
+
+16-bit inputs are computed in float32 and the result is rounded once, to the dtype of the inputs. Sources: the
+formulas of section 2 of the design; log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossmark import Implementation, __version__
+from lossmark.arguments import SIMILARITIES, check_choice, check_label, check_margin, check_reduction, check_tensors
+
+Array = NDArray[Any]
+impl = Implementation("numpy", framework="numpy", version=__version__)
+
+
+def _wide(*tensors: Array) -> tuple[Array, ...]:
+    """In the dtype that sums accumulate in: float64 for float64, else float32."""
+    wide = np.float64 if tensors[0].dtype == np.float64 else np.float32
+    return tuple(x.astype(wide) for x in tensors)
+
+
+def _reduce(loss: Array, reduction: str, dtype: np.dtype[Any]) -> Array:
+    if reduction == "none":
+        return loss.astype(dtype)
+    return np.asarray(loss.sum() if reduction == "sum" else loss.mean()).astype(dtype)
+
+
+def _weight(batch: int, reduction: str, wide: np.dtype[Any]) -> Any:
+    """The cotangent of each example's loss."""
+    return wide.type(1.0 / batch if reduction == "mean" else 1.0)
+
+
+def _label(name: str, y: Array, batch: int | None, like: Array, *, soft: bool) -> Array:
+    check_label(name, y, batch)
+    y = y.astype(like.dtype)
+    bad = (y < 0) | (y > 1) if soft else (y != 0) & (y != 1) & (y == y)
+    if bad.any():
+        allowed = "[0, 1]" if soft else "0 or 1"
+        raise ValueError(f"{name} has the value {y[bad].flat[0]}, expected {allowed}")
+    return y
+
+
+# -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
+
+
+def _similarity(x: Array, y: Array, similarity: str) -> Array:
+    """dot: Σ xᵢyᵢ; cosine: x·y / max(‖x‖‖y‖, 1e-8)."""
+    dot = np.sum(x * y, axis=1)
+    return dot if similarity == "dot" else dot / np.maximum(_norm(x) * _norm(y), x.dtype.type(1e-8))
+
+
+def _similarity_gradient(x: Array, y: Array, similarity: str) -> tuple[Array, Array]:
+    """∂sim/∂x and ∂sim/∂y, each [B, D]."""
+    if similarity == "dot":
+        return y, x
+    length_x, length_y = _norm(x), _norm(y)
+    guard = x.dtype.type(1e-8)
+    norms = np.maximum(length_x * length_y, guard)
+    # the guard is constant where it rules, so the norms have a slope only above it
+    pull = np.where(length_x * length_y > guard, np.sum(x * y, axis=1) / norms / norms, 0)
+    return (
+        y / norms[:, None] - (pull * length_y)[:, None] * _unit(x, length_x),
+        x / norms[:, None] - (pull * length_x)[:, None] * _unit(y, length_y),
+    )
+
+
+def _norm(x: Array) -> Array:
+    """‖x‖₂, scaled by the largest component so that no square overflows or underflows."""
+    largest = np.max(np.abs(x), axis=1, initial=0)
+    scale = np.where((largest > 0) & np.isfinite(largest), np.exp2(np.frexp(largest)[1] - 1), 1).astype(x.dtype)
+    return scale * np.sqrt(np.sum((x / scale[:, None]) ** 2, axis=1))
+
+
+def _unit(x: Array, length: Array) -> Array:
+    """x/‖x‖, and 0 where ‖x‖ = 0."""
+    safe = np.where(length == 0, 1, length)
+    return np.where(length[:, None] == 0, 0, x / safe[:, None]).astype(x.dtype)
+
+
+def _check_ranking(u: Array, d_pos: Array, d_neg: Array, similarity: str, reduction: str) -> None:
+    batch, _ = check_tensors({"u": u, "d_pos": d_pos, "d_neg": d_neg}, rank=2)
+    check_choice("similarity", similarity, SIMILARITIES)
+    check_reduction(reduction, batch)
+
+
+def _ranking_gradient(u: Array, d_pos: Array, d_neg: Array, slope: Array, similarity: str) -> dict[str, Array]:
+    """The chain rule from ∂loss/∂(s⁻ - s⁺) = ``slope`` [B] to the embeddings."""
+    by_u_pos, by_pos = _similarity_gradient(u, d_pos, similarity)
+    by_u_neg, by_neg = _similarity_gradient(u, d_neg, similarity)
+    g = slope[:, None]
+    # an example without slope contributes nothing, whatever infinities its embeddings hold
+    rows = {"u": g * by_u_neg - g * by_u_pos, "d_pos": -g * by_pos, "d_neg": g * by_neg}
+    return {name: np.where(g == 0, 0, row) for name, row in rows.items()}
+
+
+@impl.loss
+def pairwise_hinge(
+    u: Array, d_pos: Array, d_neg: Array, *, margin: float = 1.0, similarity: str = "dot", reduction: str = "mean"
+) -> Array:
+    """max(0, margin - ⟨u,d⁺⟩ + ⟨u,d⁻⟩); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    _check_ranking(u, d_pos, d_neg, similarity, reduction)
+    check_margin(margin)
+    dtype = u.dtype
+    u, d_pos, d_neg = _wide(u, d_pos, d_neg)
+    z = u.dtype.type(margin) - _similarity(u, d_pos, similarity) + _similarity(u, d_neg, similarity)
+    return _reduce(np.maximum(z, 0), reduction, dtype)
+
+
+@impl.gradient("pairwise_hinge")
+def pairwise_hinge_gradient(
+    u: Array, d_pos: Array, d_neg: Array, *, margin: float = 1.0, similarity: str = "dot", reduction: str = "mean"
+) -> dict[str, Array]:
+    """The gradient of :func:`pairwise_hinge`; at the kink the member 0 of the subdifferential."""
+    _check_ranking(u, d_pos, d_neg, similarity, reduction)
+    dtype, batch = u.dtype, len(u)
+    u, d_pos, d_neg = _wide(u, d_pos, d_neg)
+    z = u.dtype.type(margin) - _similarity(u, d_pos, similarity) + _similarity(u, d_neg, similarity)
+    slope = np.where(z > 0, _weight(batch, reduction, u.dtype), 0).astype(u.dtype)
+    rows = _ranking_gradient(u, d_pos, d_neg, slope, similarity)
+    return {name: row.astype(dtype) for name, row in rows.items()}
+
+
+@impl.loss
+def bpr(u: Array, d_pos: Array, d_neg: Array, *, similarity: str = "dot", reduction: str = "mean") -> Array:
+    """log(1 + exp(⟨u,d⁻⟩ - ⟨u,d⁺⟩)); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    _check_ranking(u, d_pos, d_neg, similarity, reduction)
+    dtype = u.dtype
+    u, d_pos, d_neg = _wide(u, d_pos, d_neg)
+    x = _similarity(u, d_neg, similarity) - _similarity(u, d_pos, similarity)
+    return _reduce(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), reduction, dtype)
+
+
+@impl.gradient("bpr")
+def bpr_gradient(
+    u: Array, d_pos: Array, d_neg: Array, *, similarity: str = "dot", reduction: str = "mean"
+) -> dict[str, Array]:
+    """The gradient of :func:`bpr`: ∂/∂x log(1 + exp(x)) = 1 / (1 + exp(-x))."""
+    _check_ranking(u, d_pos, d_neg, similarity, reduction)
+    dtype, batch = u.dtype, len(u)
+    u, d_pos, d_neg = _wide(u, d_pos, d_neg)
+    x = _similarity(u, d_neg, similarity) - _similarity(u, d_pos, similarity)
+    small = np.exp(-np.abs(x))
+    slope = np.where(x >= 0, 1, small) / (1 + small) * _weight(batch, reduction, u.dtype)
+    rows = _ranking_gradient(u, d_pos, d_neg, slope.astype(u.dtype), similarity)
+    return {name: row.astype(dtype) for name, row in rows.items()}
+
+
+# -- contrastive -----------------------------------------------------------------------------------------------------
+
+
+def _contrastive(d: Array, y: Array, margin: float) -> Array:
+    return y * d**2 + (1 - y) * np.maximum(d.dtype.type(margin) - d, 0) ** 2
+
+
+@impl.loss
+def contrastive(d: Array, y: Array, *, margin: float = 1.0, reduction: str = "mean") -> Array:
+    """y·d² + (1-y)·max(margin - d, 0)²; distances and labels [B] → [B] under none, [] under sum and mean."""
+    (batch,) = check_tensors({"d": d}, rank=1)
+    check_margin(margin)
+    check_reduction(reduction, batch)
+    dtype = d.dtype
+    (d,) = _wide(d)
+    return _reduce(_contrastive(d, _label("y", y, batch, d, soft=True), margin), reduction, dtype)
+
+
+@impl.gradient("contrastive")
+def contrastive_gradient(d: Array, y: Array, *, margin: float = 1.0, reduction: str = "mean") -> dict[str, Array]:
+    """The gradient of :func:`contrastive` by d: 2·y·d - 2·(1-y)·max(margin - d, 0)."""
+    dtype, batch = d.dtype, len(d)
+    (d,) = _wide(d)
+    y = _label("y", y, batch, d, soft=True)
+    g = _weight(batch, reduction, d.dtype)
+    return {"d": (g * 2 * y * d - g * 2 * (1 - y) * np.maximum(d.dtype.type(margin) - d, 0)).astype(dtype)}
+
+
+@impl.loss
+def contrastive_pair(x1: Array, x2: Array, y: Array, *, margin: float = 1.0, reduction: str = "mean") -> Array:
+    """The contrastive loss of d = ‖x1 - x2‖₂; embeddings [B, D], labels [B] → [B] or []."""
+    batch, _ = check_tensors({"x1": x1, "x2": x2}, rank=2)
+    check_margin(margin)
+    check_reduction(reduction, batch)
+    dtype = x1.dtype
+    x1, x2 = _wide(x1, x2)
+    y = _label("y", y, batch, x1, soft=True)
+    return _reduce(_contrastive(_norm(x1 - x2), y, margin), reduction, dtype)
+
+
+@impl.gradient("contrastive_pair")
+def contrastive_pair_gradient(
+    x1: Array, x2: Array, y: Array, *, margin: float = 1.0, reduction: str = "mean"
+) -> dict[str, Array]:
+    """The gradient of :func:`contrastive_pair`: 0 where x1 = x2."""
+    dtype, batch = x1.dtype, len(x1)
+    x1, x2 = _wide(x1, x2)
+    y = _label("y", y, batch, x1, soft=True)
+    g = _weight(batch, reduction, x1.dtype)
+    difference = x1 - x2
+    d = _norm(difference)
+    pull = (g * 2 * y)[:, None] * difference
+    push = (g * 2 * (1 - y) * np.maximum(x1.dtype.type(margin) - d, 0))[:, None] * _unit(difference, d)
+    return {"x1": (pull - push).astype(dtype), "x2": (push - pull).astype(dtype)}
+
+
+# -- labeled triplet ---------------------------------------------------------------------------------------------------
+
+
+def _triplet_roles(anc: Array, pos: Array, neg: Array, label: Array) -> tuple[Array, Array, Array]:
+    """(anchor, what it is drawn to, what it is pushed from): label 0 swaps the positive and the negative."""
+    same = label[:, None] == 1
+    return anc, np.where(same, pos, neg), np.where(same, neg, pos)
+
+
+@impl.loss
+def labeled_triplet(
+    anc: Array, pos: Array, neg: Array, label: Array, *, margin: float = 1.0, reduction: str = "mean"
+) -> Array:
+    """label=1: 2‖pos-anc‖² - ‖pos-neg‖² - ‖anc-neg‖² + margin, label=0 with pos and neg swapped. Not clamped at 0."""
+    batch, _ = check_tensors({"anc": anc, "pos": pos, "neg": neg}, rank=2)
+    check_margin(margin)
+    check_reduction(reduction, batch)
+    dtype = anc.dtype
+    anc, pos, neg = _wide(anc, pos, neg)
+    label = _label("label", label, batch, anc, soft=False)
+    a, near, far = _triplet_roles(anc, pos, neg, label)
+    squared = lambda x: np.sum(x**2, axis=1)  # noqa: E731
+    loss = 2 * squared(near - a) - squared(near - far) - squared(a - far) + anc.dtype.type(margin)
+    return _reduce(np.where(np.isnan(label), np.nan, loss), reduction, dtype)
+
+
+@impl.gradient("labeled_triplet")
+def labeled_triplet_gradient(
+    anc: Array, pos: Array, neg: Array, label: Array, *, margin: float = 1.0, reduction: str = "mean"
+) -> dict[str, Array]:
+    """The gradient of :func:`labeled_triplet`."""
+    dtype, batch = anc.dtype, len(anc)
+    anc, pos, neg = _wide(anc, pos, neg)
+    label = _label("label", label, batch, anc, soft=False)
+    a, near, far = _triplet_roles(anc, pos, neg, label)
+    g = 2 * _weight(batch, reduction, anc.dtype)
+    by_anc = 2 * g * (a - near) - g * (a - far)
+    by_near = 2 * g * (near - a) - g * (near - far)
+    by_far = g * (near - far) + g * (a - far)
+    same = label[:, None] == 1
+    rows = {"anc": by_anc, "pos": np.where(same, by_near, by_far), "neg": np.where(same, by_far, by_near)}
+    return {name: row.astype(dtype) for name, row in rows.items()}

@@ -1,0 +1,1 @@
+"""PyTorch: ``framework`` says how to drive it, ``losses`` computes the losses."""

@@ -1,0 +1,129 @@
+"""Driving PyTorch: eager and ``torch.compile``, on the CPU and on CUDA devices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from numpy.typing import NDArray
+
+from lossmark.framework import Array, Call, Derivative, Described, FellBack, Framework, Program
+
+
+class PyTorch(Framework):
+    name, module, distributions = "torch", "torch", ("torch",)
+    modes = ("eager", "compile")
+
+    def setup(self) -> Mapping[str, str]:
+        import torch
+
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+        torch.set_float32_matmul_precision("highest")
+        return {"float32_matmul_precision": torch.get_float32_matmul_precision(), "allow_tf32": "False"}
+
+    def devices(self) -> tuple[str, ...]:
+        import torch
+
+        return ("cpu", "gpu") if torch.cuda.is_available() else ("cpu",)
+
+    def from_numpy(self, array: NDArray[Any], device: str = "cpu") -> Array:
+        import torch
+
+        contiguous = array.copy()
+        if array.dtype == ml_dtypes.bfloat16:
+            tensor = torch.from_numpy(contiguous.view(np.int16)).view(torch.bfloat16)
+        else:
+            tensor = torch.from_numpy(contiguous)
+        return tensor if device == "cpu" else tensor.to("cuda")
+
+    def to_numpy(self, x: Array) -> NDArray[Any]:
+        import torch
+
+        x = x.detach().cpu().contiguous()
+        if x.dtype == torch.bfloat16:
+            return np.asarray(x.view(torch.int16).numpy().view(ml_dtypes.bfloat16))
+        return np.asarray(x.numpy())
+
+    def describe(self, x: Any) -> Described:
+        import torch
+
+        if not isinstance(x, torch.Tensor):
+            return Described(False, type(x).__name__, np.shape(x) if np.isscalar(x) else (), "")
+        device = "gpu" if x.device.type == "cuda" else x.device.type
+        return Described(True, str(x.dtype).removeprefix("torch."), tuple(x.shape), device)
+
+    def program(self, call: Call, reductions: Sequence[str | None], wrt: Sequence[str], mode: str) -> Program:
+        def values(inputs: Mapping[str, Array]) -> list[Array]:
+            return [call(inputs, reduction) for reduction in reductions]
+
+        run = values if mode == "eager" else self._compile(values)
+
+        def program(inputs: Mapping[str, Array], cotangent: Array) -> dict[str | None, Derivative]:
+            import torch
+
+            inputs = dict(inputs)
+            for name in wrt:
+                inputs[name] = inputs[name].detach().requires_grad_()
+            leaves = [inputs[name] for name in wrt]
+            result = {}
+            for reduction, value in zip(reductions, run(inputs), strict=True):
+                gradient: Mapping[str, Array] = {}
+                if isinstance(value, torch.Tensor) and value.requires_grad:
+                    weights = cotangent if reduction == "none" else torch.ones_like(value)
+                    found = torch.autograd.grad(value, leaves, weights, retain_graph=True, allow_unused=True)
+                    gradient = {name: g for name, g in zip(wrt, found, strict=True) if g is not None}
+                result[reduction] = Derivative(value.detach() if isinstance(value, torch.Tensor) else value, gradient)
+            return result
+
+        return program
+
+    def _compile(self, function: Any) -> Any:
+        """One graph for all shapes (``dynamic``), or an error: ``fullgraph`` refuses to run any part eagerly."""
+        import torch
+        import torch._dynamo.config as dynamo
+        import torch._functorch.config as functorch
+
+        dynamo.recompile_limit = 64
+        functorch.donated_buffer = False  # each reduction has a backward pass of its own over one forward graph
+        compiled = torch.compile(function, dynamic=True, fullgraph=True)
+
+        def run(inputs: Mapping[str, Array]) -> Any:
+            try:
+                return compiled(inputs)
+            except (torch._dynamo.exc.Unsupported, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
+                raise FellBack(f"torch.compile: {str(error).strip().splitlines()[0]}") from error
+
+        return run
+
+    def synchronise(self, x: Any) -> None:
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+
+    def strided(self, array: NDArray[Any], device: str = "cpu") -> Mapping[str, Array]:
+        import torch
+
+        x = self.from_numpy(array, device)
+        layouts = {
+            "every second row": x.repeat_interleave(2, dim=0)[::2],
+            "columns of a wider tensor": torch.cat([x, x], dim=-1)[..., : x.shape[-1]],
+        }
+        if x.ndim == 2:
+            layouts["transposed"] = x.t().contiguous().t()
+        return layouts
+
+    def peak_memory(self, device: str) -> int | None:
+        import torch
+
+        if device != "gpu":
+            return None
+        peak = torch.cuda.max_memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        return int(peak)
+
+
+FRAMEWORK = PyTorch()

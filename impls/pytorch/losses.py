@@ -1,0 +1,141 @@
+"""The losses in PyTorch.
+
+16-bit inputs are computed in float32 and the result is rounded once, to the dtype of the inputs. Sources: the
+formulas of section 2 of the design; log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)), because F.softplus goes linear
+at 20 and is then 5.7e5 ulp off in float64.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lossmark import Implementation, __version__
+from lossmark.arguments import SIMILARITIES, check_choice, check_label, check_margin, check_reduction, check_tensors
+
+impl = Implementation("torch", framework="torch", version=__version__, modes=("eager", "compile"))
+
+
+def _wide(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """In the dtype that sums accumulate in: float64 for float64, else float32."""
+    wide = torch.float64 if tensors[0].dtype == torch.float64 else torch.float32
+    return tuple(x.to(wide) for x in tensors)
+
+
+def _reduce(loss: Tensor, reduction: str, dtype: torch.dtype) -> Tensor:
+    if reduction == "none":
+        return loss.to(dtype)
+    return (loss.sum() if reduction == "sum" else loss.mean()).to(dtype)
+
+
+def _label(name: str, y: Tensor, batch: int | None, like: Tensor, *, soft: bool) -> Tensor:
+    check_label(name, y, batch)
+    y = y.to(like.dtype)
+    if y.device.type == "cpu" and not torch.compiler.is_compiling():  # elsewhere the check would force a sync
+        bad = (y < 0) | (y > 1) if soft else (y != 0) & (y != 1) & (y == y)
+        if bad.any():
+            allowed = "[0, 1]" if soft else "0 or 1"
+            raise ValueError(f"{name} has the value {y[bad][0].item()}, expected {allowed}")
+    return y
+
+
+def _softplus(x: Tensor) -> Tensor:
+    """log(1 + exp(x)); its gradient is sigmoid(x) at 0 too, where |x| and max(x, 0) have kinks."""
+    return torch.logaddexp(x, torch.zeros_like(x))
+
+
+# -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
+
+
+def _similarity(x: Tensor, y: Tensor, similarity: str) -> Tensor:
+    """dot: Σ xᵢyᵢ; cosine: x·y / max(‖x‖‖y‖, 1e-8)."""
+    dot = (x * y).sum(dim=1)
+    return dot if similarity == "dot" else dot / (_norm(x) * _norm(y)).clamp_min(1e-8)
+
+
+def _norm(x: Tensor) -> Tensor:
+    """‖x‖₂ with gradient 0 at 0 (as vector_norm has), scaled by a power of two so that no square overflows."""
+    largest = x.detach().abs().amax(dim=1) if x.shape[1] else x.new_zeros(x.shape[0])
+    mantissa, _ = torch.frexp(largest)
+    scale = torch.where((largest > 0) & largest.isfinite(), largest / (2 * mantissa), 1.0)
+    return scale * torch.linalg.vector_norm(x / scale[:, None], dim=1)
+
+
+def _check_ranking(u: Tensor, d_pos: Tensor, d_neg: Tensor, similarity: str, reduction: str) -> None:
+    batch, _ = check_tensors({"u": u, "d_pos": d_pos, "d_neg": d_neg}, rank=2)
+    check_choice("similarity", similarity, SIMILARITIES)
+    check_reduction(reduction, batch)
+
+
+@impl.loss
+def pairwise_hinge(
+    u: Tensor, d_pos: Tensor, d_neg: Tensor, *, margin: float = 1.0, similarity: str = "dot", reduction: str = "mean"
+) -> Tensor:
+    """max(0, margin - ⟨u,d⁺⟩ + ⟨u,d⁻⟩); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    _check_ranking(u, d_pos, d_neg, similarity, reduction)
+    check_margin(margin)
+    dtype = u.dtype
+    u, d_pos, d_neg = _wide(u, d_pos, d_neg)
+    loss = torch.relu(margin - _similarity(u, d_pos, similarity) + _similarity(u, d_neg, similarity))
+    return _reduce(loss, reduction, dtype)
+
+
+@impl.loss
+def bpr(u: Tensor, d_pos: Tensor, d_neg: Tensor, *, similarity: str = "dot", reduction: str = "mean") -> Tensor:
+    """log(1 + exp(⟨u,d⁻⟩ - ⟨u,d⁺⟩)); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    _check_ranking(u, d_pos, d_neg, similarity, reduction)
+    dtype = u.dtype
+    u, d_pos, d_neg = _wide(u, d_pos, d_neg)
+    loss = _softplus(_similarity(u, d_neg, similarity) - _similarity(u, d_pos, similarity))
+    return _reduce(loss, reduction, dtype)
+
+
+# -- contrastive -----------------------------------------------------------------------------------------------------
+
+
+def _contrastive(d: Tensor, y: Tensor, margin: float) -> Tensor:
+    return y * d**2 + (1 - y) * torch.relu(margin - d) ** 2
+
+
+@impl.loss
+def contrastive(d: Tensor, y: Tensor, *, margin: float = 1.0, reduction: str = "mean") -> Tensor:
+    """y·d² + (1-y)·max(margin - d, 0)²; distances and labels [B] → [B] under none, [] under sum and mean."""
+    (batch,) = check_tensors({"d": d}, rank=1)
+    check_margin(margin)
+    check_reduction(reduction, batch)
+    dtype = d.dtype
+    (d,) = _wide(d)
+    return _reduce(_contrastive(d, _label("y", y, batch, d, soft=True), margin), reduction, dtype)
+
+
+@impl.loss
+def contrastive_pair(x1: Tensor, x2: Tensor, y: Tensor, *, margin: float = 1.0, reduction: str = "mean") -> Tensor:
+    """The contrastive loss of d = ‖x1 - x2‖₂; embeddings [B, D], labels [B] → [B] or []."""
+    batch, _ = check_tensors({"x1": x1, "x2": x2}, rank=2)
+    check_margin(margin)
+    check_reduction(reduction, batch)
+    dtype = x1.dtype
+    x1, x2 = _wide(x1, x2)
+    y = _label("y", y, batch, x1, soft=True)
+    return _reduce(_contrastive(_norm(x1 - x2), y, margin), reduction, dtype)
+
+
+# -- labeled triplet ---------------------------------------------------------------------------------------------------
+
+
+@impl.loss
+def labeled_triplet(
+    anc: Tensor, pos: Tensor, neg: Tensor, label: Tensor, *, margin: float = 1.0, reduction: str = "mean"
+) -> Tensor:
+    """label=1: 2‖pos-anc‖² - ‖pos-neg‖² - ‖anc-neg‖² + margin, label=0 with pos and neg swapped. Not clamped at 0."""
+    batch, _ = check_tensors({"anc": anc, "pos": pos, "neg": neg}, rank=2)
+    check_margin(margin)
+    check_reduction(reduction, batch)
+    dtype = anc.dtype
+    anc, pos, neg = _wide(anc, pos, neg)
+    label = _label("label", label, batch, anc, soft=False)
+    same = (label == 1)[:, None]
+    near, far = torch.where(same, pos, neg), torch.where(same, neg, pos)
+    squared = lambda x: (x**2).sum(dim=1)
+    loss = 2 * squared(near - anc) - squared(near - far) - squared(anc - far) + margin
+    return _reduce(torch.where(label.isnan(), label, loss), reduction, dtype)

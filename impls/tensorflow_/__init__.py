@@ -1,0 +1,1 @@
+"""TensorFlow: ``framework`` says how to drive it, ``losses`` computes the losses."""

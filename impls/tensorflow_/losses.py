@@ -1,0 +1,157 @@
+"""The losses in TensorFlow.
+
+16-bit inputs are computed in float32 and the result is rounded once, to the dtype of the inputs. Sources: the
+formulas of section 2 of the design; log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)), because tf.nn.softplus is 6.7 ulp
+off where it changes its formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+from tensorflow import Tensor
+
+from lossmark import Implementation, __version__
+from lossmark.arguments import SIMILARITIES, check_choice, check_label, check_margin, check_reduction, check_tensors
+
+impl = Implementation("tensorflow", framework="tensorflow", version=__version__, modes=("eager", "graph", "xla"))
+
+
+def _wide(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """In the dtype that sums accumulate in: float64 for float64, else float32."""
+    wide = tf.float64 if tensors[0].dtype == tf.float64 else tf.float32
+    return tuple(tf.cast(x, wide) for x in tensors)
+
+
+def _reduce(loss: Tensor, reduction: str, dtype: tf.DType) -> Tensor:
+    if reduction == "none":
+        return tf.cast(loss, dtype)
+    return tf.cast(tf.reduce_sum(loss) if reduction == "sum" else tf.reduce_mean(loss), dtype)
+
+
+def _label(name: str, y: Tensor, batch: int | None, like: Tensor, *, soft: bool) -> Tensor:
+    check_label(name, y, batch)
+    y = tf.cast(y, like.dtype)
+    if tf.executing_eagerly() and "CPU" in y.device:  # elsewhere the check would force a sync
+        host = y.numpy()
+        bad = (host < 0) | (host > 1) if soft else (host != 0) & (host != 1) & (host == host)
+        if bad.any():
+            allowed = "[0, 1]" if soft else "0 or 1"
+            raise ValueError(f"{name} has the value {host[bad][0]}, expected {allowed}")
+    return y
+
+
+@tf.custom_gradient
+def _softplus(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """log(1 + exp(x)); its gradient is sigmoid(x) at 0 too, where |x| and max(x, 0) have kinks."""
+    return tf.nn.relu(x) + tf.math.log1p(tf.exp(-tf.abs(x))), lambda g: g * _sigmoid(x)
+
+
+def _sigmoid(x: Tensor) -> Tensor:
+    small = tf.exp(-tf.abs(x))
+    return tf.where(x >= 0, tf.ones_like(x), small) / (1 + small)
+
+
+# -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
+
+
+def _similarity(x: Tensor, y: Tensor, similarity: str) -> Tensor:
+    """dot: Σ xᵢyᵢ; cosine: x·y / max(‖x‖‖y‖, 1e-8)."""
+    dot = tf.reduce_sum(x * y, axis=1)
+    return dot if similarity == "dot" else dot / tf.maximum(_norm(x) * _norm(y), 1e-8)
+
+
+def _norm(x: Tensor) -> Tensor:
+    """‖x‖₂ with gradient 0 at 0, where sqrt alone has NaN; scaled by a power of two so that no square overflows."""
+    scale = tf.stop_gradient(_power_of_two(tf.reduce_max(tf.abs(x), axis=1)))
+    square = tf.reduce_sum((x / scale[:, None]) ** 2, axis=1)
+    safe = tf.where(square == 0, tf.ones_like(square), square)  # both branches of a where are differentiated
+    return scale * tf.where(square == 0, tf.zeros_like(square), tf.sqrt(safe))
+
+
+def _power_of_two(x: Tensor) -> Tensor:
+    """The power of two at or below a positive normal x, else 1: the bits of its exponent."""
+    integer, mask = (tf.int64, 0x7FF << 52) if x.dtype == tf.float64 else (tf.int32, 0xFF << 23)
+    power = tf.bitcast(tf.bitwise.bitwise_and(tf.bitcast(x, integer), tf.constant(mask, integer)), x.dtype)
+    return tf.where((power > 0) & tf.math.is_finite(power), power, tf.ones_like(power))
+
+
+def _check_ranking(u: Tensor, d_pos: Tensor, d_neg: Tensor, similarity: str, reduction: str) -> None:
+    batch, _ = check_tensors({"u": u, "d_pos": d_pos, "d_neg": d_neg}, rank=2)
+    check_choice("similarity", similarity, SIMILARITIES)
+    check_reduction(reduction, batch)
+
+
+@impl.loss
+def pairwise_hinge(
+    u: Tensor, d_pos: Tensor, d_neg: Tensor, *, margin: float = 1.0, similarity: str = "dot", reduction: str = "mean"
+) -> Tensor:
+    """max(0, margin - ⟨u,d⁺⟩ + ⟨u,d⁻⟩); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    _check_ranking(u, d_pos, d_neg, similarity, reduction)
+    check_margin(margin)
+    dtype = u.dtype
+    u, d_pos, d_neg = _wide(u, d_pos, d_neg)
+    loss = tf.nn.relu(margin - _similarity(u, d_pos, similarity) + _similarity(u, d_neg, similarity))
+    return _reduce(loss, reduction, dtype)
+
+
+@impl.loss
+def bpr(u: Tensor, d_pos: Tensor, d_neg: Tensor, *, similarity: str = "dot", reduction: str = "mean") -> Tensor:
+    """log(1 + exp(⟨u,d⁻⟩ - ⟨u,d⁺⟩)); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    _check_ranking(u, d_pos, d_neg, similarity, reduction)
+    dtype = u.dtype
+    u, d_pos, d_neg = _wide(u, d_pos, d_neg)
+    loss = _softplus(_similarity(u, d_neg, similarity) - _similarity(u, d_pos, similarity))
+    return _reduce(loss, reduction, dtype)
+
+
+# -- contrastive -----------------------------------------------------------------------------------------------------
+
+
+def _contrastive(d: Tensor, y: Tensor, margin: float) -> Tensor:
+    return y * d**2 + (1 - y) * tf.nn.relu(margin - d) ** 2
+
+
+@impl.loss
+def contrastive(d: Tensor, y: Tensor, *, margin: float = 1.0, reduction: str = "mean") -> Tensor:
+    """y·d² + (1-y)·max(margin - d, 0)²; distances and labels [B] → [B] under none, [] under sum and mean."""
+    (batch,) = check_tensors({"d": d}, rank=1)
+    check_margin(margin)
+    check_reduction(reduction, batch)
+    dtype = d.dtype
+    (d,) = _wide(d)
+    return _reduce(_contrastive(d, _label("y", y, batch, d, soft=True), margin), reduction, dtype)
+
+
+@impl.loss
+def contrastive_pair(x1: Tensor, x2: Tensor, y: Tensor, *, margin: float = 1.0, reduction: str = "mean") -> Tensor:
+    """The contrastive loss of d = ‖x1 - x2‖₂; embeddings [B, D], labels [B] → [B] or []."""
+    batch, _ = check_tensors({"x1": x1, "x2": x2}, rank=2)
+    check_margin(margin)
+    check_reduction(reduction, batch)
+    dtype = x1.dtype
+    x1, x2 = _wide(x1, x2)
+    y = _label("y", y, batch, x1, soft=True)
+    return _reduce(_contrastive(_norm(x1 - x2), y, margin), reduction, dtype)
+
+
+# -- labeled triplet ---------------------------------------------------------------------------------------------------
+
+
+@impl.loss
+def labeled_triplet(
+    anc: Tensor, pos: Tensor, neg: Tensor, label: Tensor, *, margin: float = 1.0, reduction: str = "mean"
+) -> Tensor:
+    """label=1: 2‖pos-anc‖² - ‖pos-neg‖² - ‖anc-neg‖² + margin, label=0 with pos and neg swapped. Not clamped at 0."""
+    batch, _ = check_tensors({"anc": anc, "pos": pos, "neg": neg}, rank=2)
+    check_margin(margin)
+    check_reduction(reduction, batch)
+    dtype = anc.dtype
+    anc, pos, neg = _wide(anc, pos, neg)
+    label = _label("label", label, batch, anc, soft=False)
+    same = (label == 1)[:, None]
+    near, far = tf.where(same, pos, neg), tf.where(same, neg, pos)
+    squared = lambda x: tf.reduce_sum(x**2, axis=1)
+    loss = 2 * squared(near - anc) - squared(near - far) - squared(anc - far) + margin
+    return _reduce(tf.where(tf.math.is_nan(label), label, loss), reduction, dtype)

@@ -1,0 +1,139 @@
+"""What conforms, as arrays: the exact numbers, their bound, and the outcomes allowed beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .dtypes import F64, DType
+from .readings import wide
+from .readings.bound import NAN as NAN_FLAG
+from .readings.bound import WIDENING, Bound, Bounded, Flags, merge
+from .readings.wide import Wide
+
+REDUCTIONS = ("none", "sum", "mean")
+
+
+@dataclass(frozen=True)
+class Kink:
+    """Rows whose kink cannot be told apart: any λ·at_one + (1-λ)·at_zero conforms, one λ per row for all inputs."""
+
+    rows: NDArray[np.intp]
+    at_zero: Mapping[str, F64]
+    at_one: Mapping[str, F64]
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """The numbers that conform, elementwise: within ``e`` of ``hi + lo``, or among ``flags``, or equal to ``other``.
+
+    ``free`` marks what is unspecified (the gradient of an example whose value is NaN). Arrays have the shape of the
+    result; ``lo`` and ``other`` may be absent.
+    """
+
+    hi: F64
+    lo: F64 | None
+    e: F64
+    flags: Flags | None = None
+    other: F64 | None = None
+    free: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class Expected:
+    """All that one case expects in one dtype. ``gradients[reduction][input]``; a kink belongs to a reduction."""
+
+    values: Mapping[str, Acceptance]
+    gradients: Mapping[str, Mapping[str, Acceptance]]
+    kinks: Mapping[str, Kink | None]
+
+
+def acceptance(x: Bounded, other: Bounded | None) -> Acceptance:
+    """What a bounded number accepts, with the number that the limit 0·∞ = 0 gives beside it."""
+    different = None
+    if other is not None and not np.array_equal(other.v.hi, x.v.hi, equal_nan=True):
+        different = other.v.hi
+    return Acceptance(x.v.hi, x.v.lo, x.e * WIDENING, x.flags, different)
+
+
+def join(parts: Sequence[Acceptance]) -> Acceptance:
+    """Blocks of rows, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    flags = None
+    if any(part.flags is not None for part in parts):
+        flags = np.concatenate([np.zeros(p.hi.shape, np.uint8) if p.flags is None else p.flags for p in parts])
+    lows = [part.lo for part in parts if part.lo is not None]
+    frees = [part.free for part in parts if part.free is not None]
+    other = None
+    if any(part.other is not None for part in parts):
+        other = np.concatenate([p.hi if p.other is None else p.other for p in parts])
+    return Acceptance(
+        np.concatenate([part.hi for part in parts]),
+        np.concatenate(lows) if lows else None,
+        np.concatenate([part.e for part in parts]),
+        flags,
+        other,
+        np.concatenate(frees) if frees else None,
+    )
+
+
+def reshape(x: Acceptance, shape: tuple[int, ...]) -> Acceptance:
+    """The same numbers in the shape of the result."""
+    def fit(array: NDArray[np.generic] | None) -> NDArray[np.generic] | None:
+        return None if array is None else array.reshape(shape)
+
+    return Acceptance(*(fit(part) for part in (x.hi, x.lo, x.e, x.flags, x.other, x.free)))  # type: ignore[arg-type]
+
+
+def join_kinks(parts: Sequence[Kink | None], shapes: Mapping[str, tuple[int, ...]]) -> Kink | None:
+    """The kinked rows of all blocks, with slopes in the shapes of the inputs."""
+    found = [part for part in parts if part is not None]
+    if not found:
+        return None
+    rows = np.concatenate([part.rows for part in found])
+
+    def joined(side: str) -> dict[str, F64]:
+        return {
+            name: np.concatenate([getattr(part, side)[name] for part in found]).reshape(len(rows), *shape[1:])
+            for name, shape in shapes.items()
+        }
+
+    return Kink(rows, joined("at_zero"), joined("at_one"))
+
+
+def reduce(example: Acceptance, reduction: str, dtype: DType) -> Acceptance:
+    """The acceptance of the reduced value, from that of the examples ``[B, 1]``."""
+    if reduction == "none":
+        return reshape(example, (len(example.hi),))
+    with np.errstate(all="ignore"):
+        bound = Bound(dtype)
+        terms = Wide(example.hi, example.lo)
+        v = wide.total(terms, 0)
+        e = bound.total(v, example.hi, example.e, axis=0, lows=example.lo)
+        nonfinite = ~np.isfinite(v.hi)
+        e = np.where(nonfinite | np.isnan(e), 0.0, e)
+        flags = merge(bound.finish("neg", v, e, []).flags, _collapse(example.flags))
+        other = None
+        if example.other is not None:
+            other = example.other.sum(axis=0, keepdims=True)
+        if reduction == "mean":
+            count = len(example.hi)
+            n = Wide(np.full((1, 1), float(count)), None if v.lo is None else np.zeros((1, 1)))
+            mass = np.sum(np.abs(example.hi), axis=0, keepdims=True)
+            v, e = wide.div(v, n), e / count
+            e = np.where(nonfinite, 0.0, e + (0.0 if count & (count - 1) == 0 else 2 * dtype.u * mass / count))
+            e = e + np.where(nonfinite | (v.hi == 0), 0.0, bound.eta(v, e))
+            other = None if other is None else other / count
+    return reshape(Acceptance(v.hi, v.lo, e * WIDENING, flags, other), ())
+
+
+def _collapse(flags: Flags | None) -> Flags | None:
+    """Outcomes of a sum over examples, from theirs (opposite infinities may meet)."""
+    if flags is None:
+        return None
+    any_of = np.bitwise_or.reduce(flags, axis=0, keepdims=True)
+    return np.asarray(any_of | ((any_of & 3) == 3) * np.uint8(NAN_FLAG))

@@ -1,0 +1,76 @@
+"""The floating-point formats under test and the constants that the tolerance is made of.
+
+Source: IEEE 754-2019 §3.6 (binary16/32/64); bfloat16 as in ml_dtypes. ``u`` is the unit roundoff of the storage
+format, ``a`` that of the accumulator: 16-bit formats must accumulate sums in at least float32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ml_dtypes
+import numpy as np
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class DType:
+    """A floating-point format: ``p`` significant bits, exponents of normal numbers in [``emin``, ``emax``]."""
+
+    name: str
+    numpy: np.dtype[np.generic]
+    p: int
+    emin: int
+    emax: int
+    accumulator_p: int
+
+    @property
+    def u(self) -> float:
+        """Unit roundoff 2⁻ᵖ: half the distance from 1 to the next number."""
+        return 2.0**-self.p
+
+    @property
+    def a(self) -> float:
+        """Unit roundoff of the accumulator."""
+        return 2.0**-self.accumulator_p
+
+    @property
+    def smallest_normal(self) -> float:
+        return 2.0**self.emin
+
+    @property
+    def smallest_subnormal(self) -> float:
+        return 2.0 ** (self.emin - self.p + 1)
+
+    @property
+    def largest(self) -> float:
+        """The largest finite number."""
+        return float((2 - 2.0 ** (1 - self.p)) * 2.0**self.emax)
+
+    def ulp(self, x: F64) -> F64:
+        """Unit in the last place at ``|x|`` (float64 array), the smallest normal's below it."""
+        magnitude = np.maximum(np.abs(np.where(np.isfinite(x), x, 1.0)), self.smallest_normal)
+        _, exponent = np.frexp(magnitude)
+        return np.ldexp(1.0, np.minimum(exponent - 1, self.emax) - self.p + 1)
+
+    def round(self, x: F64) -> F64:
+        """The nearest numbers of this format, as float64 (beyond the largest: infinities)."""
+        if self.name == "float64":
+            return x
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            return x.astype(self.numpy).astype(np.float64)
+
+    def holds(self, x: F64) -> NDArray[np.bool_]:
+        """Where ``x`` is a number of this format."""
+        return self.round(x) == x
+
+
+FLOAT64 = DType("float64", np.dtype(np.float64), 53, -1022, 1023, 53)
+FLOAT32 = DType("float32", np.dtype(np.float32), 24, -126, 127, 24)
+BFLOAT16 = DType("bfloat16", np.dtype(ml_dtypes.bfloat16), 8, -126, 127, 24)
+FLOAT16 = DType("float16", np.dtype(np.float16), 11, -14, 15, 24)
+
+DTYPES = {dtype.name: dtype for dtype in (FLOAT64, FLOAT32, BFLOAT16, FLOAT16)}
+"""The formats by name, widest first."""

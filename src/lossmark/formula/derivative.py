@@ -1,0 +1,163 @@
+"""Reverse-mode differentiation: from a formula's tree to the trees of its gradients.
+
+The derivative is again a tree of the same kind, so every reading (exact, bound, cost) reads gradients with the rules
+it already has. Contributions that meet at a fork are summed by one n-ary ``fork`` node, because a reverse pass rounds
+each contribution before they cancel and the bound must see them apart.
+
+Conventions of the design's edge table that are built in here: the slope of ``max`` at a tie is the node ``step``,
+whose value there a reading chooses (any member of the Clarke subdifferential); the gradient of ‖x‖ at x = 0 is 0
+(``unit``); and ‖x‖² is differentiated as 2x (``radial``), never through a division by the norm.
+
+Source: Griewank & Walther, Evaluating Derivatives, 2nd ed., chapter 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
+
+from .tree import Builder, Node, topological
+
+Contribution = tuple[Node, Node]
+Rule = Callable[[Builder, Node, Node], Iterator[Contribution]]
+"""``rule(build, node, adjoint)`` yields (operand, its contribution)."""
+
+
+def _add(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    yield node.args[0], g
+    yield node.args[1], g
+
+
+def _sub(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    yield node.args[0], g
+    yield node.args[1], build("neg", g)
+
+
+def _neg(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    yield node.args[0], build("neg", g)
+
+
+def _mul(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    x, y = node.args
+    yield x, build("mul", g, y)
+    yield y, build("mul", g, x)
+
+
+def _div(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    x, y = node.args
+    yield x, build("div", g, y)
+    yield y, build("neg", build("div", build("mul", g, node), y))
+
+
+def _square(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    (x,) = node.args
+    if x.op == "norm":
+        yield x.args[0], build("radial", g, x.args[0])
+    else:
+        yield x, build("mul", g, build("mul", build.const(2), x))
+
+
+def _max(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    x, y = node.args
+    slope = build("step", x, y)
+    yield x, build("mul", g, slope)
+    yield y, build("mul", g, build("sub", build.const(1), slope))
+
+
+def _min(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    x, y = node.args
+    slope = build("step", y, x)
+    yield x, build("mul", g, slope)
+    yield y, build("mul", g, build("sub", build.const(1), slope))
+
+
+def _relu(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    (x,) = node.args
+    yield x, build("mul", g, build("step", x, build.const(0)))
+
+
+def _abs(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    yield node.args[0], build("mul", g, build("sign", node.args[0]))
+
+
+def _where(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    label, value, x, y = node.args
+    zero = build.const(0)
+    yield x, build("where", label, value, g, zero)
+    yield y, build("where", label, value, zero, g)
+
+
+def _slope(slope: Callable[[Builder, Node], Node]) -> Rule:
+    """The rule of a function of one operand whose slope is a formula of the operand and the result."""
+
+    def rule(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+        yield node.args[0], build("mul", g, slope(build, node))
+
+    return rule
+
+
+def _over(denominator: Callable[[Builder, Node], Node]) -> Rule:
+    def rule(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+        yield node.args[0], build("div", g, denominator(build, node))
+
+    return rule
+
+
+def _sum(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    yield node.args[0], build("spread", g, vector=True)
+
+
+def _sqnorm(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    (x,) = node.args
+    yield x, build("mul", g, build("mul", build.const(2), x))
+
+
+def _norm(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    (x,) = node.args
+    yield x, build("mul", g, build("unit", x, node))
+
+
+RULES: Mapping[str, Rule] = {
+    "add": _add, "sub": _sub, "neg": _neg, "mul": _mul, "div": _div, "square": _square,
+    "max": _max, "min": _min, "relu": _relu, "abs": _abs, "where": _where,
+    "sum": _sum, "dot": _mul, "sqnorm": _sqnorm, "norm": _norm,
+    "exp": _slope(lambda build, node: node),
+    "expm1": _slope(lambda build, node: build("exp", node.args[0])),
+    "softplus": _slope(lambda build, node: build("sigmoid", node.args[0])),
+    "sigmoid": _slope(lambda build, node: build("mul", node, build("sub", build.const(1), node))),
+    "log": _over(lambda build, node: node.args[0]),
+    "log1p": _over(lambda build, node: build("add", build.const(1), node.args[0])),
+    "sqrt": _over(lambda build, node: build("mul", build.const(2), node)),
+}  # fmt: skip
+
+
+def gradient(build: Builder, loss: Node, wrt: Mapping[str, Node]) -> dict[str, Node]:
+    """The gradient of ``seed · loss`` by each input in ``wrt`` (name → input node), per example.
+
+    ``seed`` is the cotangent of the example's loss, a scalar that a reading chooses: 1 for the sum over the batch,
+    1/B for the mean, the caller's weight under ``reduction="none"``. Returns name → tree, ``[B, D]`` or ``[B]``.
+    """
+    order = topological([loss])
+    reached = set(wrt.values())
+    for node in order:
+        if any(arg in reached for arg in node.args):
+            reached.add(node)
+    contributions: dict[Node, list[Node]] = {loss: [build("seed", payload="seed")]}
+    for node in reversed(order):
+        if node in reached and node.args and node in contributions:
+            for operand, contribution in RULES[node.op](build, node, _meet(build, contributions[node])):
+                if operand in reached:
+                    contributions.setdefault(operand, []).append(_fit(build, contribution, operand))
+    zero = build.const(Fraction(0))
+    return {name: _meet(build, contributions.get(node, [zero])) for name, node in wrt.items()}
+
+
+def _meet(build: Builder, contributions: list[Node]) -> Node:
+    return contributions[0] if len(contributions) == 1 else build("fork", *contributions)
+
+
+def _fit(build: Builder, contribution: Node, operand: Node) -> Node:
+    """A scalar that was broadcast over D collects its adjoint by a sum over D."""
+    if contribution.vector and not operand.vector:
+        return build("sum", contribution)
+    return contribution

@@ -1,0 +1,157 @@
+"""The formula language: a text becomes a tree, or an error that says what is allowed instead.
+
+Python's parser reads the text and nothing of Python runs it: each syntax node is looked up in a white list, a name
+must be an input, a parameter or a term defined earlier, attributes, subscripts, strings and keywords do not exist.
+Length, bracket depth and tree size are bounded before the parser sees the text, so that no spec file can hang or
+crash the loader. Parentheses are normative: they fix the order of operations that the bound reading assumes.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+
+from ..errors import FormulaError, Place
+from .tree import ELEMENTWISE, REDUCTIONS, Builder, Node
+
+MAX_LENGTH, MAX_DEPTH, MAX_NODES = 2000, 60, 400
+
+FUNCTIONS = sorted(({*ELEMENTWISE, *REDUCTIONS} - {"add", "sub", "mul", "div", "neg", "square"}) | {"sim", "where"})
+"""The functions a formula may call."""
+
+_ALLOWED = (
+    "allowed are numbers, names of inputs, parameters and terms, + - * /, x**2, parentheses, "
+    f"label == 1 inside where, and {', '.join(FUNCTIONS)}"
+)
+_BINARY: Mapping[type[ast.operator], str] = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
+_DECIMAL = re.compile(r"(?=.{1,40}$)(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
+_COSINE_GUARD = Fraction("1e-8")
+
+
+def cosine(build: Builder, x: Node, y: Node) -> Node:
+    """x·y / max(‖x‖‖y‖, 1e-8)."""
+    norms = build("mul", build("norm", x), build("norm", y))
+    return build("div", build("dot", x, y), build("max", norms, build.const(_COSINE_GUARD)))
+
+
+SIMILARITIES: Mapping[str, Callable[[Builder, Node, Node], Node]] = {
+    "dot": lambda build, x, y: build("dot", x, y),
+    "cosine": cosine,
+}
+"""What ``sim(x, y)`` stands for, by the value of the parameter ``similarity``."""
+
+
+class Parser:
+    """Reads the expressions of one formula. ``names`` maps a name to its node and grows with each defined term.
+
+    Raises :class:`FormulaError` with file, line, column, the offending piece and what is allowed.
+    """
+
+    def __init__(self, build: Builder, names: dict[str, Node], similarity: str | None):
+        self.build, self.names, self.similarity = build, names, similarity
+
+    def parse(self, text: str, place: Place) -> Node:
+        self._text, self._place = text, place
+        self._screen(text)
+        try:
+            body = ast.parse(text.strip(), mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            offset = getattr(error, "offset", 1) or 1
+            raise self._error(f"not an expression: {_shorten(text)!r} ({getattr(error, 'msg', error)})", offset) from None
+        node = self._expression(body, 0)
+        if len(self.build._known) > MAX_NODES:
+            raise self._error(f"formula has more than {MAX_NODES} operations", 1)
+        return node
+
+    def _screen(self, text: str) -> None:
+        if len(text) > MAX_LENGTH:
+            raise self._error(f"formula has {len(text)} characters, at most {MAX_LENGTH} are allowed", 1)
+        depth = 0
+        for column, char in enumerate(text, 1):
+            depth += (char in "([{") - (char in ")]}")
+            if depth > MAX_DEPTH:
+                raise self._error(f"formula is nested more than {MAX_DEPTH} deep", column)
+
+    def _error(self, message: str, offset: int) -> FormulaError:
+        place = self._place
+        column = place.column + offset if place.column else offset
+        return FormulaError(f"{message}; {_ALLOWED}", Place(place.file, place.line, column, place.key))
+
+    def _refuse(self, node: ast.expr | ast.keyword, why: str) -> FormulaError:
+        piece = ast.get_source_segment(self._text.strip(), node) or type(node).__name__
+        return self._error(f"{why}: {_shorten(piece)!r}", node.col_offset + 1)
+
+    def _expression(self, node: ast.expr, depth: int) -> Node:
+        if depth > MAX_DEPTH:
+            raise self._refuse(node, f"nested more than {MAX_DEPTH} deep")
+        match node:
+            case ast.Constant(value=value) if type(value) in (int, float):
+                return self._constant(node)
+            case ast.Name(id=name):
+                if name not in self.names:
+                    raise self._refuse(node, f"unknown name (known: {', '.join(self.names)})")
+                return self.names[name]
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return self.build("neg", self._expression(operand, depth + 1))
+            case ast.BinOp(op=ast.Pow(), left=left, right=ast.Constant(value=2)):
+                return self.build("square", self._expression(left, depth + 1))
+            case ast.BinOp(op=op, left=left, right=right) if type(op) in _BINARY:
+                x, y = self._expression(left, depth + 1), self._expression(right, depth + 1)
+                return self.build(_BINARY[type(op)], x, y)
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
+                return self._call(node, name, args, depth + 1)
+        raise self._refuse(node, "not part of the formula language")
+
+    def _constant(self, node: ast.Constant) -> Node:
+        text = ast.get_source_segment(self._text.strip(), node) or ""
+        if not _DECIMAL.fullmatch(text):
+            raise self._refuse(node, "not a decimal number of at most 40 digits and exponent of at most 3")
+        return self.build.const(Fraction(text))  # the decimal as written, not the float that Python made of it
+
+    def _call(self, node: ast.Call, name: str, args: list[ast.expr], depth: int) -> Node:
+        if name not in FUNCTIONS:
+            raise self._refuse(node, f"unknown function {_shorten(name)!r}")
+        if name == "where":
+            return self._where(node, args, depth)
+        if name == "sum":
+            return self._sum(node, args, depth)
+        count = 2 if name == "sim" else {**ELEMENTWISE, **REDUCTIONS}[name]
+        if len(args) != count:
+            raise self._refuse(node, f"{name} takes {count} argument{'s'[: count > 1]}, got {len(args)}")
+        operands = [self._expression(arg, depth) for arg in args]
+        if name in REDUCTIONS or name == "sim":
+            for arg, operand in zip(args, operands, strict=True):
+                if not operand.vector:
+                    raise self._refuse(arg, f"{name} takes vectors over D, this is a scalar")
+        if name == "sim":
+            if self.similarity is None:
+                raise self._refuse(node, "sim needs a parameter named similarity")
+            return SIMILARITIES[self.similarity](self.build, *operands)
+        return self.build(name, *operands)
+
+    def _sum(self, node: ast.Call, args: list[ast.expr], depth: int) -> Node:
+        if len(args) != 2 or not (isinstance(args[1], ast.Name) and args[1].id == "D"):
+            raise self._refuse(node, "sum is written sum(term, D)")
+        operand = self._expression(args[0], depth)
+        if not operand.vector:
+            raise self._refuse(args[0], "sum takes a vector over D, this is a scalar")
+        return self.build("sum", operand)
+
+    def _where(self, node: ast.Call, args: list[ast.expr], depth: int) -> Node:
+        if len(args) != 3:
+            raise self._refuse(node, f"where takes a condition and two terms, got {len(args)} arguments")
+        match args[0]:
+            case ast.Compare(left=left, ops=[ast.Eq()], comparators=[ast.Constant() as right]):
+                label, value = self._expression(left, depth), self._expression(right, depth)
+            case _:
+                raise self._refuse(args[0], "the condition of where must be label == number")
+        if label.op != "input" or label.vector:
+            raise self._refuse(left, "only a label [B] can be compared")
+        return self.build("where", label, value, self._expression(args[1], depth), self._expression(args[2], depth))
+
+
+def _shorten(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 60 else text[:57] + "..."

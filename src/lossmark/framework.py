@@ -1,0 +1,89 @@
+"""What the engine asks of a framework. One subclass lives in each folder of ``lossmark.impls``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+Array = Any
+"""A tensor of the framework."""
+Call = Callable[[Mapping[str, Array], str | None], Array]
+"""``call(inputs, reduction)`` runs the loss under test; ``reduction=None`` leaves the argument out."""
+
+
+class FellBack(Exception):
+    """A compiled mode could not compile the function and would have run it eagerly."""
+
+
+class Described(NamedTuple):
+    """What came back from a call: is it the framework's tensor, and which."""
+
+    native: bool
+    dtype: str
+    shape: tuple[int, ...]
+    device: str
+
+
+class Derivative(NamedTuple):
+    """The value of a reduction with its gradient by name of input (absent: 0)."""
+
+    value: Array
+    gradient: Mapping[str, Array]
+
+
+Program = Callable[[Mapping[str, Array], Array], Mapping[str | None, Derivative]]
+"""``program(inputs, cotangent)`` gives value and gradient of each reduction; ``cotangent`` ``[B]`` weighs ``none``."""
+
+
+class Framework(ABC):
+    """A machine-learning framework: arrays in, arrays out, values and gradients in each execution mode."""
+
+    name: str
+    distributions: tuple[str, ...]
+    """Installed distributions that provide it, the first one present gives the version."""
+    module: str
+    """The module whose presence says that the framework is installed."""
+    modes: tuple[str, ...]
+    autodiff = True
+
+    @abstractmethod
+    def setup(self) -> Mapping[str, str]:
+        """Make the numeric set-up strict (no TF32, highest matmul precision); returns it in words."""
+
+    @abstractmethod
+    def devices(self) -> tuple[str, ...]:
+        """``cpu``, and ``gpu`` where one can be used."""
+
+    @abstractmethod
+    def from_numpy(self, array: NDArray[Any], device: str = "cpu") -> Array:
+        """A tensor with a copy of ``array`` (bool, integer, float16/32/64, ml_dtypes.bfloat16)."""
+
+    @abstractmethod
+    def to_numpy(self, x: Array) -> NDArray[Any]:
+        """The tensor's numbers on the host, in its dtype."""
+
+    @abstractmethod
+    def describe(self, x: Any) -> Described:
+        """What ``x`` is."""
+
+    @abstractmethod
+    def program(self, call: Call, reductions: Sequence[str | None], wrt: Sequence[str], mode: str) -> Program:
+        """Value and gradient of several reductions as one function, compiled where ``mode`` says so.
+
+        Running it may raise :class:`FellBack`, or whatever the loss raises.
+        """
+
+    @abstractmethod
+    def synchronise(self, x: Any) -> None:
+        """Return when the computation of ``x`` (tensors, nested) has finished."""
+
+    def strided(self, array: NDArray[Any], device: str = "cpu") -> Mapping[str, Array]:
+        """The same numbers in other memory layouts, by name; empty where tensors have no visible layout."""
+        return {}
+
+    def peak_memory(self, device: str) -> int | None:
+        """Bytes at the framework's own high-water mark of a GPU since the last call; None where it keeps none."""
+        return None

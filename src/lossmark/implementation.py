@@ -1,0 +1,119 @@
+"""An implementation: named functions of one framework that are held against the specs.
+
+    impl = Implementation("mylib", framework="torch", version="1.2")
+
+    @impl.loss
+    def bpr(u, d_pos, d_neg, *, similarity="dot", reduction="mean"): ...
+
+Constructing one registers nothing: the suite takes the module-level names bound to an ``Implementation``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+if TYPE_CHECKING:
+    from .framework import Framework
+
+F = TypeVar("F", bound=Callable[..., Any])
+FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax")
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """A declared, known difference from the spec: the loss is ``scale`` times the spec's.
+
+    ``why`` says it in words, ``url`` points to where it is documented. The implementation is held to exactly this.
+    """
+
+    why: str
+    scale: float = 1.0
+    url: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.why.strip():
+            raise ValueError("a Deviation needs a why")
+        if not (isinstance(self.scale, (int, float)) and 0 < abs(self.scale) < float("inf")):
+            raise ValueError(f"scale must be a finite number other than 0, got {self.scale!r}")
+
+
+class Implementation:
+    """Loss functions of one library in one framework.
+
+    ``name`` is any non-empty text; ``framework`` one of numpy, torch, tensorflow, jax; ``version`` is the library's;
+    ``modes`` the execution modes to run in when ``--mode`` does not say otherwise (default: eager).
+    """
+
+    def __init__(self, name: str, framework: str, version: str = "", modes: Iterable[str] = ("eager",)):
+        if not isinstance(name, str) or not name.strip():
+            raise ValueError(f"name must be a non-empty text, got {name!r}")
+        if framework not in FRAMEWORKS:
+            raise ValueError(f"framework must be one of {', '.join(FRAMEWORKS)}, got {framework!r}")
+        self.name, self.framework_name, self.version = name, framework, version
+        self.modes = (modes,) if isinstance(modes, str) else tuple(modes)
+        self.losses: dict[str, Callable[..., Any]] = {}
+        self.gradients: dict[str, Callable[..., Any]] = {}
+        self.deviations: dict[str, Deviation] = {}
+
+    def __repr__(self) -> str:
+        return f"Implementation({self.name!r}, framework={self.framework_name!r}, losses={sorted(self.losses)})"
+
+    @property
+    def framework(self) -> Framework:
+        """The framework's adapter (``from_numpy``, ``to_numpy``, …); imports the framework."""
+        from .registry import framework
+
+        return framework(self.framework_name)
+
+    @overload
+    def loss(self, target: F, /) -> F: ...
+    @overload
+    def loss(self, target: str, /, *, deviates: Deviation | None = None) -> Callable[[F], F]: ...
+
+    def loss(self, target: F | str, /, *, deviates: Deviation | None = None) -> F | Callable[[F], F]:
+        """Register a function under its own name, or under the given loss id. The function is returned unchanged."""
+        if not isinstance(target, str):
+            self._add(self.losses, target.__name__, target)
+            return target
+        loss_id = target
+
+        def register(function: F) -> F:
+            self._add(self.losses, loss_id, function)
+            if deviates is not None:
+                self.deviations[loss_id] = deviates
+            return function
+
+        return register
+
+    def gradient(self, loss_id: str, /) -> Callable[[F], F]:
+        """Register the gradient of a loss, for frameworks without automatic differentiation.
+
+        The function takes the loss's keywords and returns {input name: array}, the gradient of the reduced loss
+        (``reduction="none"`` counts as ``sum``).
+        """
+
+        def register(function: F) -> F:
+            self._add(self.gradients, loss_id, function)
+            return function
+
+        return register
+
+    def _add(self, table: dict[str, Callable[..., Any]], loss_id: str, function: Callable[..., Any]) -> None:
+        if not callable(function):
+            raise TypeError(f"{self.name}: {loss_id} must be a function, got {function!r}")
+        if loss_id in table:
+            raise ValueError(f"{self.name}: {loss_id} is registered twice")
+        table[loss_id] = function
+
+    def takes(self, loss_id: str, names: Iterable[str]) -> frozenset[str]:
+        """Which of ``names`` the function takes as keywords."""
+        try:
+            parameters: Mapping[str, inspect.Parameter] = inspect.signature(self.losses[loss_id]).parameters
+        except (TypeError, ValueError):
+            return frozenset(names)
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+            return frozenset(names)
+        return frozenset(name for name in names if name in parameters)

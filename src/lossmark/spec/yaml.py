@@ -1,0 +1,150 @@
+"""YAML in, plain Python out, with the place of every key; and back again with comments and order kept.
+
+Stricter than YAML: UTF-8 only, no anchors or aliases (a few lines of them can unfold to gigabytes), no tags, no
+duplicate keys, bounded size and depth. What breaks a rule is a :class:`SpecError` with line and column.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from ..errors import Place, SpecError
+
+MAX_BYTES, MAX_DEPTH = 8_000_000, 40
+WIDTH = 118
+
+Path_ = tuple[str | int, ...]
+
+
+@dataclass
+class Document:
+    """A parsed file: ``data`` in plain Python, ``places`` from a path of keys to (line, column)."""
+
+    file: str
+    text: str
+    data: Any
+    places: dict[Path_, tuple[int, int]] = field(default_factory=dict)
+
+    def place(self, path: Path_) -> Place:
+        """The place of ``path``, or of the nearest enclosing key that the file has."""
+        known = path
+        while known and known not in self.places:
+            known = known[:-1]
+        line, column = self.places.get(known, (1, 1))
+        return Place(self.file, line, column, ".".join(map(str, path)))
+
+
+def read(path: Path) -> Document:
+    """Read and parse one file; raises :class:`SpecError`."""
+    name = str(path)
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise SpecError(f"cannot be read: {error.strerror}", Place(name)) from None
+    if len(raw) > MAX_BYTES:
+        raise SpecError(f"has {len(raw)} bytes, at most {MAX_BYTES} are allowed", Place(name))
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise SpecError(f"not UTF-8: byte 0x{raw[error.start]:02x}", Place(name, line, 1)) from None
+    return parse(text, name)
+
+
+def parse(text: str, name: str = "<string>") -> Document:
+    """Parse a text; raises :class:`SpecError`."""
+    _screen(text, name)
+    try:
+        root = _round_trip().compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
+        raise SpecError(f"not valid YAML: {error.problem or error.context}", place) from None
+    except (YAMLError, RecursionError, ValueError) as error:
+        raise SpecError(f"not valid YAML: {type(error).__name__} {error}"[:200], Place(name)) from None
+    document = Document(name, text, None)
+    if root is None:
+        raise SpecError("the file is empty", Place(name, 1, 1))
+    document.data = _plain(root, (), document)
+    return document
+
+
+def _screen(text: str, name: str) -> None:
+    """Refuse deep nesting before the recursive parser meets it."""
+    depth = 0
+    for number, line in enumerate(text.splitlines(), 1):
+        if len(line) - len(line.lstrip(" ")) > 4 * MAX_DEPTH or line.count("- - ") > MAX_DEPTH:
+            raise SpecError(f"nested more than {MAX_DEPTH} deep", Place(name, number, 1))
+        code = line.split(" #")[0]
+        if not any(char in code for char in "[]{}"):
+            continue
+        for column, char in enumerate(code, 1):
+            depth = max(0, depth + (char in "[{") - (char in "]}"))
+            if depth > MAX_DEPTH:
+                raise SpecError(f"nested more than {MAX_DEPTH} deep", Place(name, number, column))
+
+
+def _plain(node: Node, path: Path_, document: Document) -> Any:
+    line, column = node.start_mark.line + 1, node.start_mark.column + 1
+    document.places.setdefault(path, (line, column))
+    if node.anchor:
+        raise SpecError("anchors and aliases are not allowed", Place(document.file, line, column, _dotted(path)))
+    if isinstance(node, MappingNode):
+        return _mapping(node, path, document)
+    if isinstance(node, SequenceNode):
+        return [_plain(item, (*path, index), document) for index, item in enumerate(node.value)]
+    assert isinstance(node, ScalarNode)
+    kind = str(node.tag).rpartition(":")[2]
+    if node.style or kind == "str":
+        return node.value
+    try:
+        return {"int": lambda text: int(text, 0), "float": float, "bool": lambda text: text.lower() == "true",
+                "null": lambda text: None}[kind](node.value)  # fmt: skip
+    except (KeyError, ValueError):
+        place = Place(document.file, line, column, _dotted(path))
+        raise SpecError(f"expected a text or a number, found {node.value[:60]!r}; quote it", place) from None
+
+
+def _mapping(node: MappingNode, path: Path_, document: Document) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in node.value:
+        place = Place(document.file, key.start_mark.line + 1, key.start_mark.column + 1, _dotted(path))
+        if not isinstance(key, ScalarNode):
+            raise SpecError("a key must be a text", place)
+        if key.value in result:
+            raise SpecError(f"duplicate key {key.value!r}", place)
+        document.places[(*path, key.value)] = (place.line, place.column)
+        result[key.value] = _plain(value, (*path, key.value), document)
+    return result
+
+
+def _dotted(path: Path_) -> str:
+    return ".".join(map(str, path))
+
+
+def _round_trip() -> YAML:
+    yaml = YAML(typ="rt", pure=True)
+    yaml.preserve_quotes = True
+    yaml.width = WIDTH
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.allow_duplicate_keys = False
+    return yaml
+
+
+def editable(text: str) -> Any:
+    """The text as a structure that can be changed in place and dumped with comments, order and quotes kept."""
+    return _round_trip().load(text)
+
+
+def dump(data: Any) -> str:
+    """The canonical text of an :func:`editable` structure."""
+    stream = io.StringIO()
+    _round_trip().dump(data, stream)
+    return stream.getvalue()
