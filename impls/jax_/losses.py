@@ -53,12 +53,19 @@ def _similarity(x: Array, y: Array, similarity: str) -> Array:
     return dot / jnp.where(norms > 1e-8, norms, jnp.where(jnp.isnan(norms), norms, 1e-8))
 
 
+@jax.custom_jvp
 def _norm(x: Array) -> Array:
-    """‖x‖₂ with gradient 0 at 0, where sqrt alone has NaN; scaled by a power of two so that no square overflows."""
-    scale = lax.stop_gradient(_power_of_two(jnp.max(jnp.abs(x), axis=1, initial=0)))
-    square = jnp.sum((x / scale[:, None]) ** 2, axis=1)
-    safe = jnp.where(square == 0, 1, square)  # both branches of a where are differentiated
-    return scale * jnp.where(square == 0, 0, jnp.sqrt(safe))
+    """‖x‖₂, scaled by a power of two so that no square overflows, with gradient x/‖x‖, and 0 at 0."""
+    scale = _power_of_two(jnp.max(jnp.abs(x), axis=1, initial=0))
+    return scale * jnp.sqrt(jnp.sum((x / scale[:, None]) ** 2, axis=1))
+
+
+@_norm.defjvp
+def _norm_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (x,), (dx,) = primals, tangents
+    length = _norm(x)
+    unit = jnp.where(length[:, None] == 0, 0, x / jnp.where(length == 0, 1, length)[:, None])
+    return length, jnp.sum(unit * dx, axis=1)
 
 
 def _power_of_two(x: Array) -> Array:

@@ -53,12 +53,31 @@ def _similarity(x: Tensor, y: Tensor, similarity: str) -> Tensor:
     return dot if similarity == "dot" else dot / (_norm(x) * _norm(y)).clamp_min(1e-8)
 
 
+class _Norm(torch.autograd.Function):
+    """‖x‖₂, scaled by a power of two so that no square overflows, with gradient x/‖x‖, and 0 at 0."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        largest = x.abs().amax(dim=1) if x.shape[1] else x.new_zeros(x.shape[0])
+        mantissa, _ = torch.frexp(largest)
+        scale = torch.where((largest > 0) & largest.isfinite(), largest / (2 * mantissa), 1.0)
+        return scale * torch.linalg.vector_norm(x / scale[:, None], dim=1)
+
+    @staticmethod
+    def setup_context(ctx: torch.autograd.function.FunctionCtx, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs, output)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, g: Tensor) -> Tensor:
+        x, length = ctx.saved_tensors
+        zero = length[:, None] == 0
+        return g[:, None] * torch.where(zero, 0.0, x / torch.where(zero, 1.0, length[:, None]))
+
+
 def _norm(x: Tensor) -> Tensor:
-    """‖x‖₂ with gradient 0 at 0 (as vector_norm has), scaled by a power of two so that no square overflows."""
-    largest = x.detach().abs().amax(dim=1) if x.shape[1] else x.new_zeros(x.shape[0])
-    mantissa, _ = torch.frexp(largest)
-    scale = torch.where((largest > 0) & largest.isfinite(), largest / (2 * mantissa), 1.0)
-    return scale * torch.linalg.vector_norm(x / scale[:, None], dim=1)
+    return _Norm.apply(x)
 
 
 def _check_ranking(u: Tensor, d_pos: Tensor, d_neg: Tensor, similarity: str, reduction: str) -> None:

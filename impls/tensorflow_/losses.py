@@ -2,7 +2,7 @@
 
 16-bit inputs are computed in float32 and the result is rounded once, to the dtype of the inputs. Sources: the
 formulas of section 2 of the design; log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)), because tf.nn.softplus is 6.7 ulp
-off where it changes its formula.
+off where it changes its formula; squares are tf.square, because x**2 is tf.pow, which is not correctly rounded.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ def _similarity(x: Tensor, y: Tensor, similarity: str) -> Tensor:
     return dot if similarity == "dot" else dot / tf.maximum(_norm(x) * _norm(y), 1e-8)
 
 
-def _norm(x: Tensor) -> Tensor:
-    """‖x‖₂ with gradient 0 at 0, where sqrt alone has NaN; scaled by a power of two so that no square overflows."""
-    scale = tf.stop_gradient(_power_of_two(tf.reduce_max(tf.abs(x), axis=1)))
-    square = tf.reduce_sum((x / scale[:, None]) ** 2, axis=1)
-    safe = tf.where(square == 0, tf.ones_like(square), square)  # both branches of a where are differentiated
-    return scale * tf.where(square == 0, tf.zeros_like(square), tf.sqrt(safe))
+@tf.custom_gradient
+def _norm(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """‖x‖₂, scaled by a power of two so that no square overflows, with gradient x/‖x‖, and 0 at 0."""
+    scale = _power_of_two(tf.reduce_max(tf.abs(x), axis=1))
+    length = scale * tf.sqrt(tf.reduce_sum(tf.square(x / scale[:, None]), axis=1))
+    return length, lambda g: g[:, None] * tf.math.divide_no_nan(x, length[:, None])
 
 
 def _power_of_two(x: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ def bpr(u: Tensor, d_pos: Tensor, d_neg: Tensor, *, similarity: str = "dot", red
 
 
 def _contrastive(d: Tensor, y: Tensor, margin: float) -> Tensor:
-    return y * d**2 + (1 - y) * tf.nn.relu(margin - d) ** 2
+    return y * tf.square(d) + (1 - y) * tf.square(tf.nn.relu(margin - d))
 
 
 @impl.loss
@@ -152,6 +152,6 @@ def labeled_triplet(
     label = _label("label", label, batch, anc, soft=False)
     same = (label == 1)[:, None]
     near, far = tf.where(same, pos, neg), tf.where(same, neg, pos)
-    squared = lambda x: tf.reduce_sum(x**2, axis=1)
+    squared = lambda x: tf.reduce_sum(tf.square(x), axis=1)
     loss = 2 * squared(near - anc) - squared(near - far) - squared(anc - far) + margin
     return _reduce(tf.where(tf.math.is_nan(label), label, loss), reduction, dtype)

@@ -13,10 +13,10 @@ Source: Griewank & Walther, Evaluating Derivatives, 2nd ed., chapter 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from fractions import Fraction
 
-from .tree import Builder, Node, topological
+from .tree import REDUCTIONS, Builder, Node, topological
 
 Contribution = tuple[Node, Node]
 Rule = Callable[[Builder, Node, Node], Iterator[Contribution]]
@@ -131,25 +131,60 @@ RULES: Mapping[str, Rule] = {
 }  # fmt: skip
 
 
-def gradient(build: Builder, loss: Node, wrt: Mapping[str, Node]) -> dict[str, Node]:
-    """The gradient of ``seed · loss`` by each input in ``wrt`` (name → input node), per example.
+def gradients(build: Builder, evaluations: Sequence[Node], wrt: Mapping[str, Node]) -> list[dict[str, Node]]:
+    """The gradient of ``seed · loss`` by each input in ``wrt`` (name → input node), for equal evaluations of a loss.
 
     ``seed`` is the cotangent of the example's loss, a scalar that a reading chooses: 1 for the sum over the batch,
-    1/B for the mean, the caller's weight under ``reduction="none"``. Returns name → tree, ``[B, D]`` or ``[B]``.
+    1/B for the mean, the caller's weight under ``reduction="none"``. Each result maps a name to a tree, ``[B, D]`` or
+    ``[B]``. Evaluations that differ only in scalars, after the same reductions over D, share one result: where their
+    adjoints reach such a reduction an ``either`` node joins them, so that vectors are differentiated once.
     """
-    order = topological([loss])
+    groups: dict[frozenset[Node], list[Node]] = {}
+    for loss in evaluations:
+        groups.setdefault(frozenset(node for node in topological([loss]) if node.op in REDUCTIONS), []).append(loss)
+    return [_gradient(build, group, wrt) for group in groups.values()]
+
+
+def _gradient(build: Builder, losses: Sequence[Node], wrt: Mapping[str, Node]) -> dict[str, Node]:
+    """Reverse passes over the scalars of each evaluation, then one over what they share."""
+    pending: dict[Node, list[Node]] = {}
+    for loss in losses:
+        found = _reverse(build, {loss: build("seed", payload="seed")}, wrt, until=REDUCTIONS if len(losses) > 1 else {})
+        for node, adjoint in found.items():
+            pending.setdefault(node, []).append(adjoint)
+    adjoints = {node: _one_of(build, parts) for node, parts in pending.items()}
+    found = _reverse(build, adjoints, wrt, until={})
+    zero = build.const(Fraction(0))
+    return {name: found.get(node, zero) for name, node in wrt.items()}
+
+
+def _one_of(build: Builder, parts: list[Node]) -> Node:
+    distinct = list(dict.fromkeys(parts))
+    return distinct[0] if len(distinct) == 1 else build("either", *distinct)
+
+
+def _reverse(
+    build: Builder, adjoints: Mapping[Node, Node], wrt: Mapping[str, Node], until: Container[str]
+) -> dict[Node, Node]:
+    """Adjoints of the inputs, and of the operations named in ``until``, where the pass stops."""
+    order = topological(adjoints)
     reached = set(wrt.values())
     for node in order:
         if any(arg in reached for arg in node.args):
             reached.add(node)
-    contributions: dict[Node, list[Node]] = {loss: [build("seed", payload="seed")]}
+    contributions = {node: [adjoint] for node, adjoint in adjoints.items()}
+    stops: dict[Node, Node] = {}
     for node in reversed(order):
-        if node in reached and node.args and node in contributions:
-            for operand, contribution in RULES[node.op](build, node, _meet(build, contributions[node])):
-                if operand in reached:
-                    contributions.setdefault(operand, []).append(_fit(build, contribution, operand))
-    zero = build.const(Fraction(0))
-    return {name: _meet(build, contributions.get(node, [zero])) for name, node in wrt.items()}
+        if node not in reached or node not in contributions:
+            continue
+        adjoint = _meet(build, contributions[node])
+        if not node.args or (node.op in until):
+            stops[node] = adjoint
+            continue
+        for operand, contribution in RULES[node.op](build, node, adjoint):
+            if operand in reached:
+                contributions.setdefault(operand, []).append(_fit(build, contribution, operand))
+    return stops
 
 
 def _meet(build: Builder, contributions: list[Node]) -> Node:

@@ -26,10 +26,6 @@ ELEMENTWISE = {
 REDUCTIONS = {"sum": 1, "dot": 2, "sqnorm": 1, "norm": 1}
 """Operations that take vectors over D to a scalar."""
 
-ADJOINTS = {"step": 2, "unit": 2, "radial": 2, "sign": 1}
-"""Operations that occur only in derivatives: the slope of ``max``, x/‖x‖, 2·g·x, the slope of ``abs``."""
-
-
 @dataclass(frozen=True, eq=False, slots=True)
 class Node:
     """One operation. ``payload`` is the name of an ``input``/``param``/``seed`` or the value of a ``const``."""

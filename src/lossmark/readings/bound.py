@@ -247,6 +247,10 @@ class Bound:
         rounding = np.where(exact | (count < 2), 0.0, np.maximum(count - 1, 0) * self.dtype.u * mass)
         return e + rounding + np.where(count > 1, self.eta(v, e), 0.0)
 
+    def either(self, v: Wide, *xs: Bounded) -> F64:
+        """Equal numbers computed in different ways: the largest error (at a kink they may lie on different sides)."""
+        return np.maximum.reduce(np.broadcast_arrays(*(x.e + np.abs(x.v.hi - v.hi) for x in xs)))
+
     # -- overflow ------------------------------------------------------------------------------------------------------
 
     def finish(self, op: str, v: Wide, e: F64, args: Sequence[Bounded]) -> Bounded:

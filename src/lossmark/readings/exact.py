@@ -213,6 +213,7 @@ ELEMENTWISE: Mapping[str, Callable[..., Real]] = {
     "radial": lambda c, g, x: mul(mul(arb(2), g, c), x, c),
     "spread": lambda c, x: _identity(x),
     "fork": lambda c, *xs: total(xs),
+    "either": lambda c, x, *others: x,
 }  # fmt: skip
 
 REDUCTIONS: Mapping[str, Callable[..., Real]] = {

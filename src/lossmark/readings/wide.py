@@ -205,5 +205,5 @@ RULES: Mapping[str, Callable[..., Wide]] = {
     "sum": total, "dot": lambda x, y: total(mul(x, y)), "sqnorm": lambda x: total(mul(x, x)), "norm": norm,
     "step": step, "sign": lambda x: add(mul(_whole(np.full_like(x.hi, 2.0), x), step(x, neg(x))), _whole(np.full_like(x.hi, -1.0), x)),
     "unit": unit, "radial": lambda g, x: mul(mul(_whole(np.full_like(g.hi, 2.0), g), g), x),
-    "spread": lambda x: x, "fork": fork, "where": where,
+    "spread": lambda x: x, "fork": fork, "either": lambda x, *others: x, "where": where,
 }  # fmt: skip

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from ..dtypes import DTYPES, F64, DType
 from ..errors import SpecError
-from ..formula.derivative import gradient
+from ..formula.derivative import gradients
 from ..formula.grammar import SIMILARITIES, Parser
 from ..formula.tree import Builder, Formula, Input, Node, topological
 from . import numbers
@@ -80,7 +80,7 @@ class Family:
 
 @dataclass(frozen=True, eq=False)
 class Gradients:
-    """A formula with the gradient trees of each of its evaluations (name of input → tree)."""
+    """A formula with the gradient trees (name of input → tree) of each group of its evaluations."""
 
     formula: Formula
     trees: tuple[Mapping[str, Node], ...]
@@ -120,6 +120,13 @@ class Loss:
     def gradients(self, given: Params) -> Gradients:
         """The formula, with its gradients, that the parameters choose."""
         return self._formulas[str(self.params(given)["similarity"]) if "similarity" in self.model.params else None]
+
+    @functools.cached_property
+    def host(self) -> Case:
+        """The first ordinary golden case of several examples: the one that checks of usage are made on."""
+        ordinary = [case for case in self.cases if case.error is None and len(case.dtypes) == len(DTYPES)]
+        plain = [case for case in ordinary if not case.params and case.integer >= {x.name for x in self.inputs if x.label}]
+        return max(plain[:4] or ordinary or self.cases, key=lambda case: case.batch)
 
     def case(self, case_id: str) -> Case | None:
         return next((case for case in self.cases if case.id == case_id), None)
@@ -225,7 +232,7 @@ def _formula(model: SpecModel, document: Document, similarity: str | None) -> Gr
             raise _error(document, ("inputs", item.name), "the formula does not use this input")
     formula = Formula(loss, tuple(associations), inputs, tuple(model.gradient_of), tuple(names.items()))
     wrt = {name: leaves[name] for name in model.gradient_of}
-    return Gradients(formula, tuple(gradient(build, root, wrt) for root in formula.evaluations))
+    return Gradients(formula, tuple(gradients(build, formula.evaluations, wrt)))
 
 
 def _scalar(parser: Parser, text: str, document: Document, path: Path_) -> Node:

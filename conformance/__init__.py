@@ -1,0 +1,1 @@
+"""Does an implementation keep to the spec?  pytest conformance"""

@@ -1,0 +1,58 @@
+"""Describe the implementations of a file or module as JSON: ``python -m lossmark.discover SOURCE``."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from .errors import LossmarkError
+from .implementation import Implementation
+from .registry import load_all, losses
+
+EVERY_KEYWORD = ("reduction",)
+
+
+def describe(source: str) -> list[dict[str, Any]]:
+    """Every implementation of ``source``: its name, framework, modes, losses with the keywords they take, deviations."""
+    path, _, wanted = source.partition("::")
+    found = [impl for impl in load_all(path) if not wanted or impl.name == wanted]
+    if not found:
+        raise LossmarkError(f"{path}: no implementation named {wanted!r}")
+    return [_describe(impl, path) for impl in found]
+
+
+def _describe(impl: Implementation, source: str) -> dict[str, Any]:
+    keywords = {loss.id: (*EVERY_KEYWORD, *loss.model.params) for loss in losses().values()}
+    return {
+        "source": source,
+        "name": impl.name,
+        "framework": impl.framework_name,
+        "version": impl.version,
+        "modes": list(impl.modes),
+        "losses": {loss: sorted(impl.takes(loss, keywords[loss])) for loss in impl.losses if loss in keywords},
+        "gradients": sorted(impl.gradients),
+        "deviations": {loss: asdict(deviation) for loss, deviation in impl.deviations.items()},
+    }
+
+
+def main() -> int:
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what the module prints is not ours
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            found = describe(sys.argv[1])
+    except LossmarkError as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return 3
+    out.write("\n" + json.dumps({"implementations": found}) + "\n")
+    out.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

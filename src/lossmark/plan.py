@@ -1,0 +1,202 @@
+"""Which cells a run has: every case × implementation × device × dtype × mode × check, decided before anything runs."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .dtypes import DTYPES
+from .errors import LoadError, LossmarkError
+from .implementation import FRAMEWORKS, Deviation
+from .registry import Reference, framework, framework_version
+from .spec.loss import Case, Family, Loss
+
+COMPILED = ("compile", "graph", "xla", "jit")
+ORDINARY = ("value", "gradient", "result", "unmodified")
+EXTRA = ("labels", "layout", "defaults", "empty", "arguments")
+"""Checks of usage, made once per loss, implementation, device and dtype, on the loss's host case."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """An implementation as the plan sees it, without loading it: what it has and what it takes."""
+
+    reference: Reference
+    modes: tuple[str, ...]
+    version: str = ""
+    losses: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
+    """Loss id → the keywords that its function takes (None: all)."""
+    gradients: frozenset[str] | None = None
+    """Losses with a gradient written by hand (None: all)."""
+    deviations: Mapping[str, Deviation] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.reference.name
+
+    def has(self, loss: Loss) -> bool:
+        return self.reference.own or loss.id in self.losses
+
+    def takes(self, loss: Loss, keyword: str) -> bool:
+        keywords = self.losses.get(loss.id)
+        return keywords is None or keyword in keywords
+
+    def differentiates(self, loss: Loss) -> bool:
+        return framework(self.reference.framework).autodiff or self.gradients is None or loss.id in self.gradients
+
+
+@dataclass(frozen=True)
+class Run:
+    """The cells of one case in one setting. ``case`` is a golden case, or a family to be drawn in ``dtype``."""
+
+    target: Target
+    loss: Loss
+    case: Case | Family
+    device: str
+    dtype: str
+    mode: str
+    checks: tuple[str, ...]
+    reason: str = ""
+    """Why the run cannot be made (its cells are then ``not-run``)."""
+    full: bool = False
+
+    @property
+    def id(self) -> str:
+        return f"{self.case.id}-{self.target.name}-{self.device}-{self.dtype}-{self.mode}"
+
+    @property
+    def command(self) -> str:
+        """The command that repeats just these cells."""
+        source = self.target.reference.source
+        words = ["pytest", "conformance", "--impl", source, "--case", self.case.id, "--device", self.device]
+        words += ["--dtype", self.dtype, "--mode", self.mode] + ["--full"] * self.full
+        return " ".join(f"'{word}'" if any(char in word for char in " '\"*?[]$") else word for word in words)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the options of a run select; empty means all."""
+
+    impls: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
+    device: str = "cpu"
+    dtypes: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
+    case: str = ""
+    full: bool = False
+
+
+def targets(choice: Choice) -> list[Target]:
+    """The implementations that the run is about; raises :class:`LoadError`."""
+    found: list[Target] = []
+    for source in choice.impls or FRAMEWORKS:
+        if source in FRAMEWORKS:
+            found.append(Target(Reference(source, source, source, own=True), framework(source).modes))
+        else:
+            found += discover(source)
+    names = [target.name for target in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise LoadError(f"two implementations are named {name!r}")
+    return found
+
+
+def discover(source: str) -> list[Target]:
+    """What a file or module holds, found out in a process of its own: loading it may do anything."""
+    command = [sys.executable, "-m", "lossmark.discover", source]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    except subprocess.TimeoutExpired:
+        raise LoadError(f"{source}: loading it took more than 120 s") from None
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode or not lines:
+        words = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise LoadError(words[-1] if words[-1].startswith(source) else f"{source}: cannot be loaded: {words[-1]}")
+    return [_target(item) for item in json.loads(lines[-1])["implementations"]]
+
+
+def _target(item: Mapping[str, Any]) -> Target:
+    losses = {loss: None if names is None else frozenset(names) for loss, names in item["losses"].items()}
+    deviations = {loss: Deviation(**fields) for loss, fields in item["deviations"].items()}
+    reference = Reference(item["source"], item["name"], item["framework"])
+    return Target(reference, tuple(item["modes"]), item["version"], losses, frozenset(item["gradients"]), deviations)
+
+
+def plan(losses: Mapping[str, Loss], choice: Choice) -> list[Run]:
+    """Every run that the choice selects, in an order that keeps equal shapes and dtypes together."""
+    _check(losses, choice)
+    chosen = [loss for loss in losses.values() if not choice.losses or loss.id in choice.losses]
+    found = targets(choice)
+    versions = {name: framework_version(name) for name in {target.reference.framework for target in found}}
+    runs = []
+    for loss in chosen:
+        for dtype in DTYPES:
+            if choice.dtypes and dtype not in choice.dtypes:
+                continue
+            for case in _cases(loss, dtype, choice):
+                for target in found:
+                    if target.has(loss):
+                        reason = "" if versions[target.reference.framework] else f"{target.reference.framework} is not installed"
+                        runs += _settings(target, loss, case, dtype, choice, reason)
+    return runs
+
+
+def _check(losses: Mapping[str, Loss], choice: Choice) -> None:
+    modes = {mode for name in FRAMEWORKS for mode in framework(name).modes}
+    for given, known, what in (
+        (choice.losses, losses, "loss"),
+        (choice.dtypes, DTYPES, "dtype"),
+        (choice.modes, sorted(modes), "mode"),
+        ((choice.device,), ("cpu", "gpu", "all"), "device"),
+    ):
+        for value in given:
+            if value not in known:
+                raise LossmarkError(f"unknown {what} {value!r}, expected one of {', '.join(known)}")
+
+
+def _cases(loss: Loss, dtype: str, choice: Choice) -> Iterator[Case | Family]:
+    """Golden cases in order of shape and parameters, then families."""
+    golden = [case for case in loss.cases if dtype in case.dtypes]
+    golden.sort(key=lambda case: (case.error is not None, case.shape, repr(sorted(case.params.items()))))
+    families = [family for family in loss.families if choice.full or not family.model.full]
+    for case in (*golden, *families):
+        if not choice.case or fnmatch.fnmatchcase(case.id, choice.case):
+            yield case
+
+
+def _settings(
+    target: Target, loss: Loss, case: Case | Family, dtype: str, choice: Choice, reason: str
+) -> Iterable[Run]:
+    adapter = framework(target.reference.framework)
+    wanted = choice.modes or target.modes
+    for device in ("cpu", "gpu") if choice.device == "all" else (choice.device,):
+        for mode in adapter.modes:
+            if mode not in wanted:
+                continue
+            if mode == "compile" and dtype != "float32" and not (choice.full or choice.modes):
+                continue
+            checks = _checks(loss, case, mode)
+            if checks:
+                yield Run(target, loss, case, device, dtype, mode, checks, reason, choice.full)
+
+
+def _checks(loss: Loss, case: Case | Family, mode: str) -> tuple[str, ...]:
+    if isinstance(case, Case) and case.error is not None:
+        return ("refusal",) if mode == "eager" else ()
+    if mode != "eager" or case.id != loss.host.id:
+        return ORDINARY
+    return ORDINARY + tuple(name for name in EXTRA if name != "labels" or any(item.label for item in loss.inputs))
+
+
+def required(names: Sequence[str]) -> None:
+    """Raise :class:`LossmarkError` for a framework that LOSSMARK_REQUIRE names and this machine has not."""
+    for name in names:
+        if name not in FRAMEWORKS:
+            raise LossmarkError(f"LOSSMARK_REQUIRE names {name!r}, known are {', '.join(FRAMEWORKS)}")
+        if framework_version(name) is None:
+            raise LossmarkError(f"{name} is required by LOSSMARK_REQUIRE but is not installed")

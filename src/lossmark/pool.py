@@ -1,0 +1,139 @@
+"""Worker processes: one per implementation, started when needed, replaced when they die, given up on the third time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import IO
+
+import psutil
+
+from .registry import Reference
+from .work import Answer, Failure, Hello, Probe, Probed, Start, Task
+
+CELL_SECONDS = 10.0
+"""The time limit of a cell."""
+COMPILE_SECONDS = 90.0
+"""Added where a program may have to be compiled first."""
+START_SECONDS = 120.0
+MEMORY_BYTES = 12 << 30
+"""A worker that holds more is stopped."""
+PATIENCE = 3
+"""Crashes and hangs after which an implementation is given up."""
+
+
+class GaveUp(Exception):
+    """The implementation has crashed or hung too often."""
+
+
+class Worker:
+    """The process of one implementation. Not safe for use by several threads at once."""
+
+    def __init__(self, reference: Reference):
+        self.reference = reference
+        self.strikes = 0
+        self.hello: Hello | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+        self._stderr: IO[bytes] | None = None
+
+    def start(self) -> Hello:
+        """Start the process if it is not running; returns what it said of itself."""
+        if self._process is not None and self._process.poll() is None and self.hello is not None:
+            return self.hello
+        self.stop()
+        here, there = Pipe()
+        self._stderr = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "lossmark.worker", str(there.fileno())],
+            pass_fds=[there.fileno()], stdin=subprocess.DEVNULL, stderr=self._stderr,
+            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}, start_new_session=True,
+        )  # fmt: skip
+        there.close()
+        self._connection = here
+        here.send(Start(self.reference.framework, self.reference))
+        found = self._receive(START_SECONDS)
+        self.hello = found if isinstance(found, Hello) else Hello(error=str(found))
+        return self.hello
+
+    def run(self, message: Task | Probe) -> Answer | Probed | Failure:
+        """Have a message answered; a crash or a hang costs this message only. Raises :class:`GaveUp`."""
+        if self.strikes >= PATIENCE:
+            raise GaveUp(f"given up after {PATIENCE} crashes or hangs")
+        hello = self.start()
+        if hello.error:
+            self.strikes += 1
+            return Failure("crashed", "", f"the worker did not start: {hello.error}")
+        compiled = isinstance(message, Task) and (message.mode != "eager" or self.reference.framework == "jax")
+        try:
+            assert self._connection is not None
+            self._connection.send(message)
+        except (OSError, ValueError) as error:
+            found: object = Failure("crashed", "", f"the worker is gone: {error}")
+        else:
+            found = self._receive(CELL_SECONDS + (COMPILE_SECONDS if compiled else 0.0))
+        if isinstance(found, Failure):
+            self.strikes += 1
+            self.stop()
+            return found
+        assert isinstance(found, (Answer, Probed))
+        return found
+
+    def _receive(self, seconds: float) -> object:
+        """The next message, or a failure: the process died, took too long, or took too much memory."""
+        assert self._connection is not None
+        assert self._process is not None
+        waited = 0.0
+        while waited < seconds:
+            try:
+                if self._connection.poll(0.5):
+                    return self._connection.recv()
+            except Exception as error:  # a closed pipe, or bytes that are no message
+                code = self._wait()
+                return Failure("crashed", "", f"the process ended ({_ending(code)}){self._last_words()}" if code is not None else f"{error}")
+            waited += 0.5
+            if self._memory() > MEMORY_BYTES:
+                return Failure("crashed", "", f"stopped: more than {MEMORY_BYTES >> 30} GiB of memory")
+        return Failure("timed out", "", f"no result within {seconds:g} s")
+
+    def _wait(self) -> int | None:
+        assert self._process is not None
+        try:
+            return self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def _memory(self) -> int:
+        assert self._process is not None
+        try:
+            return int(psutil.Process(self._process.pid).memory_info().rss)
+        except psutil.Error:
+            return 0
+
+    def _last_words(self) -> str:
+        assert self._stderr is not None
+        self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, self._stderr.tell() - 300))
+        lines = self._stderr.read().decode("utf-8", "replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return f": {last[:200]}" if last else ""
+
+    def stop(self) -> None:
+        """End the process, if it runs."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        if self._stderr is not None:
+            self._stderr.close()
+        self._process = self._connection = self._stderr = None
+        self.hello = None
+
+
+def _ending(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,104 @@
+"""What travels between the process that judges and the process that runs the code under test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+from .registry import Reference
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Hello:
+    """The first message from a worker: what it has, or why it can do nothing."""
+
+    devices: tuple[str, ...] = ()
+    setup: Mapping[str, str] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Start:
+    """The first message to a worker."""
+
+    framework: str
+    implementation: Reference
+
+
+@dataclass(frozen=True)
+class Task:
+    """One case in one mode: value and gradient under each reduction.
+
+    ``reductions`` holds the reductions that the function takes; ``(None,)`` where it has no such argument.
+    """
+
+    loss: str
+    params: Mapping[str, Any]
+    inputs: Mapping[str, Array]
+    wrt: tuple[str, ...]
+    cotangent: Array
+    reductions: tuple[str | None, ...]
+    mode: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Single calls off the beaten track: each is a set of keywords, the result or the exception comes back.
+
+    ``layouts`` asks for the case's inputs in every other memory layout that the framework has.
+    """
+
+    loss: str
+    calls: tuple[Mapping[str, Any], ...]
+    device: str
+    layouts: bool = False
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A call that gave no result."""
+
+    kind: Literal["raised", "fell back", "crashed", "timed out"]
+    type: str = ""
+    message: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}" if self.type else self.message
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A result as it came: its numbers, and what it was."""
+
+    array: Array | None
+    native: bool
+    dtype: str
+    shape: tuple[int, ...]
+    device: str
+
+
+Outcome = Returned | Failure
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The results of a task, by reduction; ``modified`` names inputs that a call changed."""
+
+    values: Mapping[str | None, Outcome]
+    gradients: Mapping[str | None, Mapping[str, Array] | Failure]
+    beside: Mapping[str | None, Outcome] = field(default_factory=dict)
+    """The value that the differentiated call returned beside its gradient."""
+    modified: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Probed:
+    """The results of a probe's calls, with the name of each layout where it asked for layouts."""
+
+    outcomes: Sequence[tuple[str, Outcome]]

@@ -1,0 +1,225 @@
+"""The process that runs code under test: ``python -m lossmark.worker FD``.
+
+It never judges. Whatever the code does — prints, exits, crashes, patches its framework — happens here, and the
+process that judges sees plain arrays, a failure, or a closed connection.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from .framework import Derivative, FellBack, Framework
+from .implementation import Implementation
+from .registry import Reference, framework, load_all
+from .work import Answer, Array, Failure, Hello, Outcome, Probe, Probed, Returned, Start, Task
+
+
+def find(reference: Reference) -> Implementation:
+    """The implementation that a reference names."""
+    return next(impl for impl in load_all(reference.source) if impl.name == reference.name)
+
+
+def failure(error: BaseException) -> Failure:
+    """An exception as a message of bounded length."""
+    kind = "fell back" if isinstance(error, FellBack) else "raised"
+    text = " ".join(str(error).split())[:500]
+    return Failure("fell back" if kind == "fell back" else "raised", type(error).__name__, text)
+
+
+class Runner:
+    """Runs tasks of one implementation, keeping compiled programs."""
+
+    def __init__(self, impl: Implementation, adapter: Framework):
+        self.impl, self.framework = impl, adapter
+        self._programs: dict[tuple[Any, ...], Any] = {}
+
+    # -- tasks -------------------------------------------------------------------------------------------------------
+
+    def answer(self, task: Task) -> Answer:
+        function = self.impl.losses[task.loss]
+        values: dict[str | None, Outcome] = {}
+        beside: dict[str | None, Outcome] = {}
+        gradients: dict[str | None, Mapping[str, Array] | Failure] = {}
+        modified: set[str] = set()
+
+        def call(inputs: Mapping[str, Any], reduction: str | None) -> Any:
+            extra = {} if reduction is None else {"reduction": reduction}
+            return function(**inputs, **task.params, **extra)
+
+        def tensors() -> dict[str, Any]:
+            return {name: self.framework.from_numpy(array, task.device) for name, array in task.inputs.items()}
+
+        def attempt(run: Callable[[dict[str, Any]], Any]) -> Any:
+            inputs = tensors()
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    result = run(inputs)
+                    self.framework.synchronise(result)
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt):
+                    raise
+                result = failure(error)
+            modified.update(name for name, x in inputs.items() if self._changed(x, task.inputs[name]))
+            return result
+
+        if task.mode == "eager":
+            for reduction in task.reductions:
+                values[reduction] = self._returned(attempt(lambda inputs, r=reduction: call(inputs, r)))
+        if self.framework.autodiff:
+            self._differentiate(task, call, attempt, gradients, beside)
+            if task.mode != "eager":
+                values = dict(beside)
+        elif task.loss in self.impl.gradients:
+            self._by_hand(task, attempt, gradients)
+        return Answer(values, gradients, beside, tuple(sorted(modified)))
+
+    def _differentiate(
+        self,
+        task: Task,
+        call: Callable[..., Any],
+        attempt: Callable[[Callable[[dict[str, Any]], Any]], Any],
+        gradients: dict[str | None, Mapping[str, Array] | Failure],
+        beside: dict[str | None, Outcome],
+    ) -> None:
+        """All reductions in one program; where that fails, one program each, so that a failure stays its own."""
+        together = attempt(lambda inputs: self._run(task, call, task.reductions, inputs))
+        for reduction in task.reductions:
+            found = together
+            if isinstance(found, Failure) and len(task.reductions) > 1:
+                found = attempt(lambda inputs, r=reduction: self._run(task, call, (r,), inputs))
+            if isinstance(found, Failure):
+                gradients[reduction] = beside[reduction] = found
+                continue
+            derivative: Derivative = found[reduction]
+            beside[reduction] = self._returned(derivative.value)
+            gradients[reduction] = self._numbers(derivative.gradient)
+
+    def _run(self, task: Task, call: Callable[..., Any], reductions: tuple[str | None, ...], inputs: dict[str, Any]) -> Any:
+        key = (task.loss, task.mode, task.device, task.wrt, reductions, repr(sorted(task.params.items())))
+        if task.mode == "eager":
+            program = self.framework.program(call, reductions, task.wrt, task.mode)
+        else:
+            if key not in self._programs:
+                self._programs[key] = self.framework.program(call, reductions, task.wrt, task.mode)
+            program = self._programs[key]
+        return program(inputs, self.framework.from_numpy(task.cotangent, task.device))
+
+    def _by_hand(
+        self,
+        task: Task,
+        attempt: Callable[[Callable[[dict[str, Any]], Any]], Any],
+        gradients: dict[str | None, Mapping[str, Array] | Failure],
+    ) -> None:
+        function = self.impl.gradients[task.loss]
+        for reduction in task.reductions:
+            extra = {} if reduction is None else {"reduction": reduction}
+            found = attempt(lambda inputs, extra=extra: function(**inputs, **task.params, **extra))
+            if not isinstance(found, (Failure, Mapping)):
+                found = Failure("raised", "TypeError", f"the gradient must be a dict of arrays, got {type(found).__name__}")
+            gradients[reduction] = found if isinstance(found, Failure) else self._numbers(found)
+
+    def _numbers(self, gradient: Mapping[str, Any]) -> Mapping[str, Array] | Failure:
+        try:
+            return {name: self.framework.to_numpy(x) for name, x in gradient.items() if x is not None}
+        except Exception as error:
+            return failure(error)
+
+    def _changed(self, x: Any, original: Array) -> bool:
+        try:
+            now = self.framework.to_numpy(x)
+        except Exception:
+            return True
+        return now.dtype != original.dtype or now.shape != original.shape or now.tobytes() != original.tobytes()
+
+    def _returned(self, x: Any) -> Outcome:
+        if isinstance(x, Failure):
+            return x
+        try:
+            native, dtype, shape, device = self.framework.describe(x)
+            if native:
+                return Returned(self.framework.to_numpy(x), True, dtype, shape, device)
+            number = isinstance(x, (int, float)) and not isinstance(x, bool)
+            return Returned(np.asarray(x, dtype=np.float64) if number else None, False, type(x).__name__, shape, device)
+        except Exception as error:
+            return failure(error)
+
+    # -- probes ------------------------------------------------------------------------------------------------------
+
+    def probed(self, probe: Probe) -> Probed:
+        function = self.impl.losses[probe.loss]
+        outcomes: list[tuple[str, Outcome]] = []
+        for call in probe.calls:
+            if probe.layouts:
+                outcomes += self._layouts(function, call, probe.device)
+            else:
+                keywords = {k: self._tensor(v, probe.device) for k, v in call.items()}
+                outcomes.append(("", self._attempt(function, keywords)))
+        return Probed(outcomes)
+
+    def _layouts(self, function: Callable[..., Any], call: Mapping[str, Any], device: str) -> list[tuple[str, Outcome]]:
+        variants: dict[str, dict[str, Any]] = {}
+        for name, value in call.items():
+            if isinstance(value, np.ndarray):
+                for layout, tensor in self.framework.strided(value, device).items():
+                    variants.setdefault(layout, {})[name] = tensor
+        base = {k: self._tensor(v, device) for k, v in call.items()}
+        return [(layout, self._attempt(function, {**base, **tensors})) for layout, tensors in variants.items()]
+
+    def _tensor(self, value: Any, device: str) -> Any:
+        return self.framework.from_numpy(value, device) if isinstance(value, np.ndarray) else value
+
+    def _attempt(self, function: Callable[..., Any], keywords: Mapping[str, Any]) -> Outcome:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                result = function(**keywords)
+                self.framework.synchronise(result)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            return failure(error)
+        return self._returned(result)
+
+
+def serve(connection: Connection) -> None:
+    """Answer messages until the connection closes."""
+    start: Start = connection.recv()
+    try:
+        adapter = framework(start.framework)
+        setup = adapter.setup()
+        runner = Runner(find(start.implementation), adapter)
+        hello = Hello(adapter.devices(), setup)
+    except BaseException as error:
+        traceback.print_exc()
+        connection.send(Hello(error=str(failure(error))))
+        return
+    connection.send(hello)
+    while True:
+        try:
+            message = connection.recv()
+        except EOFError:
+            return
+        connection.send(runner.answer(message) if isinstance(message, Task) else runner.probed(message))
+
+
+def main() -> None:
+    """Take the connection from the inherited file descriptor and silence standard output."""
+    connection = Connection(int(sys.argv[1]))
+    silence = os.open(os.devnull, os.O_RDWR)
+    os.dup2(silence, 0)
+    os.dup2(silence, 1)
+    serve(connection)
+    os._exit(0)  # a guest's threads and exit handlers must not keep the process
+
+
+if __name__ == "__main__":
+    main()
