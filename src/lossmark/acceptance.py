@@ -67,7 +67,9 @@ def join(parts: Sequence[Acceptance]) -> Acceptance:
     if any(part.flags is not None for part in parts):
         flags = np.concatenate([np.zeros(p.hi.shape, np.uint8) if p.flags is None else p.flags for p in parts])
     lows = [part.lo for part in parts if part.lo is not None]
-    frees = [part.free for part in parts if part.free is not None]
+    free = None
+    if any(part.free is not None for part in parts):
+        free = np.concatenate([np.zeros(p.hi.shape, bool) if p.free is None else p.free for p in parts])
     other = None
     if any(part.other is not None for part in parts):
         other = np.concatenate([p.hi if p.other is None else p.other for p in parts])
@@ -77,7 +79,7 @@ def join(parts: Sequence[Acceptance]) -> Acceptance:
         np.concatenate([part.e for part in parts]),
         flags,
         other,
-        np.concatenate(frees) if frees else None,
+        free,
     )
 
 

@@ -66,7 +66,7 @@ def check_margin(margin: Any) -> None:
     """Refuse a margin that is not a finite number of at least 0. Raises TypeError or ValueError."""
     if isinstance(margin, bool) or not isinstance(margin, (int, float)):
         raise TypeError(f"margin must be a number, got {margin!r}")
-    if not (math.isfinite(margin) and margin >= 0):
+    if not 0 <= margin < math.inf:
         raise ValueError(f"margin is {margin!r}, expected a finite number of at least 0")
 
 

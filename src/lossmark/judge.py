@@ -78,8 +78,34 @@ def judge(got: NDArray[np.generic], accepted: Acceptance, dtype: DType, label: s
     if got.size == 0:
         return Judgement(True)
     accepted = _scaled(accepted, scale, dtype)
+    x = got.astype(np.float64)
+    quick = _within(x, accepted, dtype, label)
+    return quick or _beyond(x, accepted, dtype, label)
+
+
+def _within(x: F64, accepted: Acceptance, dtype: DType, label: str) -> Judgement | None:
+    """The common case, in few passes: every number finite, specified and within its bound."""
+    if accepted.free is not None or accepted.flags is not None or accepted.other is not None:
+        return None
     with np.errstate(all="ignore"):
-        x = got.astype(np.float64)
+        error = _error(x, accepted)
+        if not bool(np.all(error <= accepted.e)) or not np.isfinite(np.max(accepted.e)):
+            return None
+        used = np.divide(error, accepted.e, out=np.zeros_like(error), where=error != 0)
+    at = np.unravel_index(int(np.argmax(used)), x.shape)
+    ulps = float(np.max(error / dtype.ulp(accepted.hi)))
+    return Judgement(True, ulps, float(used[at]), _worst(x, accepted, dtype, label, error, at))
+
+
+def _worst(x: F64, accepted: Acceptance, dtype: DType, label: str, error: F64, at: tuple[np.intp, ...]) -> Worst:
+    index = tuple(int(i) for i in at)
+    ulp = float(error[at] / dtype.ulp(accepted.hi[at]))
+    return Worst(label, index, float(x[at]), float(accepted.hi[at]), float(accepted.e[at]), ulp)
+
+
+def _beyond(x: F64, accepted: Acceptance, dtype: DType, label: str) -> Judgement:
+    """Every other case: outcomes beside the bound, unspecified elements, failures."""
+    with np.errstate(all="ignore"):
         error = _error(x, accepted)
         finite = np.isfinite(x) & np.isfinite(accepted.hi)
         inside = finite & (error <= accepted.e)
@@ -94,8 +120,7 @@ def judge(got: NDArray[np.generic], accepted: Acceptance, dtype: DType, label: s
         used = np.where(judged, used, np.where(allowed, 0.0, np.inf))
         ulp = np.where(judged, error / dtype.ulp(accepted.hi), 0.0)
     at = np.unravel_index(int(np.argmax(np.where(allowed, used, np.inf))), x.shape)
-    index = tuple(int(i) for i in at)
-    worst = Worst(label, index, float(x[at]), float(accepted.hi[at]), float(accepted.e[at]), float(error[at] / dtype.ulp(accepted.hi)[at]))
+    worst = _worst(x, accepted, dtype, label, error, at)
     conforming = bool(allowed.all())
     budget = float(np.max(used))
     return Judgement(conforming, float(np.max(ulp)) if judged.any() else None, budget, worst)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -98,16 +97,12 @@ class Session:
         if "conformance" in metafunc.fixturenames:
             metafunc.parametrize("conformance", self.runs, ids=[run.id for run in self.runs], indirect=True)
 
-    @pytest.fixture(scope="session")
-    def lossmark_suite(self, request: pytest.FixtureRequest) -> Iterator[Suite]:
-        ahead = [item.callspec.params["conformance"] for item in request.session.items if hasattr(item, "callspec")]
-        suite = Suite([] if self.worker else ahead)
-        yield suite
-        suite.close()
-
     @pytest.fixture
-    def conformance(self, request: pytest.FixtureRequest, lossmark_suite: Suite) -> Conformance:
-        return Conformance(request.param, lossmark_suite, self.entries, request.node)
+    def conformance(self, request: pytest.FixtureRequest) -> Conformance:
+        if self.suite is None:
+            ahead = [item.callspec.params["conformance"] for item in request.session.items if hasattr(item, "callspec")]
+            self.suite = Suite([] if self.worker else ahead)
+        return Conformance(request.param, self.suite, self.entries, request.node)
 
     # -- recording: in the process that reports --------------------------------------------------------------------------
 
@@ -123,6 +118,8 @@ class Session:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if self.suite is not None:
+            self.suite.close()
         if self.worker or exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             return
         for run in self.runs:  # deselected, or lost with a pytest worker: said, not dropped

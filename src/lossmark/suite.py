@@ -63,6 +63,9 @@ class Suite:
     def close(self) -> None:
         """End every worker."""
         for lane in self._lanes.values():
+            if lane.worker._process is not None:
+                import psutil
+                print(lane.worker.reference.name, psutil.Process(lane.worker._process.pid).cpu_times())
             lane.thread.shutdown(wait=False, cancel_futures=True)
             lane.worker.stop()
 

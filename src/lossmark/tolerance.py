@@ -161,8 +161,8 @@ class _Reading:
                 flags = slope.flags
                 if value.flags is not None and value.flags.any():
                     flags = merge(flags, np.broadcast_to((value.flags > 0) * np.uint8(7), slope.hi.shape))
-                unknown = np.isnan(slope.hi) & (np.isnan(slope.other) if slope.other is not None else True)
-                gradients[name] = replace(slope, flags=flags, free=np.broadcast_to(free, slope.hi.shape) | unknown)
+                unknown = np.isnan(slope.hi) & (np.isnan(slope.other) if slope.other is not None else True) | free
+                gradients[name] = replace(slope, flags=flags, free=unknown if unknown.any() else None)
 
     def _still(self, leaves: Mapping[str, F64], tie: int, limit: bool = False) -> _Still:
         known: Known = {}

@@ -25,6 +25,7 @@ PLUS_INF, MINUS_INF, NAN = 1, 2, 4
 """Bits of ``flags``: what a computed value may be besides a number within the bound."""
 
 Flags = NDArray[np.uint8]
+_NOTHING = np.zeros((1, 1))
 
 ULPS: Mapping[str, float] = {
     "exp": 4, "expm1": 4, "log": 4, "log1p": 4, "softplus": 4, "sigmoid": 4,
@@ -62,7 +63,10 @@ class Bound:
         """The underflow unit: 0 for normal numbers, else all of it, because flushing to zero conforms."""
         size = np.abs(v.hi)
         tiny = self.dtype.smallest_normal
-        return np.where(size - e >= tiny, 0.0, np.minimum(size + e, tiny))
+        normal = size - e >= tiny
+        if normal.all():
+            return _NOTHING
+        return np.where(normal, 0.0, np.minimum(size + e, tiny))
 
     def holds(self, v: Wide) -> NDArray[np.bool_]:
         held = self.dtype.holds(v.hi)
@@ -71,7 +75,10 @@ class Bound:
     def round(self, v: Wide, e: F64, units: float = 1.0) -> F64:
         """The error after one rounding (``units`` of them), none where the operation is exact."""
         rounding = units * self.dtype.u * (np.abs(v.hi) + e)
-        return e + np.where((e == 0) & self.holds(v), 0.0, rounding) + self.eta(v, e)
+        untouched = e == 0
+        if untouched.any():
+            rounding = np.where(untouched & self.holds(v), 0.0, rounding)
+        return e + rounding + self.eta(v, e)
 
     def _inexact(self, v: Wide, e: F64, units: float = 1.0) -> F64:
         """As :meth:`round`, for a derivative that is never exact unless it is 0."""
@@ -228,7 +235,7 @@ class Bound:
 
     def radial(self, v: Wide, g: Bounded, x: Bounded) -> F64:
         e = 2 * (g.size * x.e + x.size * g.e + g.e * x.e)
-        return np.where((v.hi == 0) & (e == 0), 0.0, self._inexact(v, e, 3))
+        return np.where((v.hi == 0) & (e == 0), 0.0, self._inexact(v, e, 4))  # XLA divides by a broadcast scalar through its reciprocal
 
     def spread(self, v: Wide, x: Bounded) -> F64:
         return x.e
@@ -255,8 +262,11 @@ class Bound:
 
     def finish(self, op: str, v: Wide, e: F64, args: Sequence[Bounded]) -> Bounded:
         """The result with its outcomes beyond the largest finite number, its own and those of its operands."""
-        e = np.where(np.isfinite(v.hi), np.where(np.isnan(e), np.inf, e), 0.0)
         largest = self.dtype.largest
+        if op not in ("dot", "sqnorm") and all(arg.flags is None for arg in args):
+            if np.max(np.abs(v.hi), initial=0.0) + np.max(e, initial=0.0) <= largest:
+                return Bounded(v, e)
+        e = np.where(np.isfinite(v.hi), np.where(np.isnan(e), np.inf, e), 0.0)
         over, under = v.hi + e > largest, v.hi - e < -largest
         flags: Flags | None = None
         if over.any() or under.any():
