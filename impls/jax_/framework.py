@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmark.framework import Array, Call, Derivative, Described, Framework, Program
+from lossmark.framework import Array, Call, Derivative, Described, Framework, Params, Program
 
 
 class Jax(Framework):
@@ -44,29 +45,36 @@ class Jax(Framework):
             return Described(False, type(x).__name__, np.shape(x), "")
         return Described(True, str(x.dtype), tuple(x.shape), next(iter(x.devices())).platform)
 
-    def program(self, call: Call, reductions: Sequence[str | None], wrt: Sequence[str], mode: str) -> Program:
+    def program(
+        self, call: Call, reductions: Sequence[str | None], slopes: Sequence[str | None], wrt: Sequence[str], mode: str
+    ) -> Program:
         import jax
         import jax.numpy as jnp
 
-        def program(inputs: Mapping[str, Array], cotangent: Array) -> dict[str | None, Derivative]:
-            fixed = {name: x for name, x in inputs.items() if name not in wrt}
-            result = {}
+        def program(inputs: Mapping[str, Array], cotangent: Array, params: Params) -> list[Derivative]:
+            result = []
             for reduction in reductions:
 
                 def loss(free: Mapping[str, Array], reduction: str | None = reduction) -> Array:
-                    return call({**fixed, **free}, reduction)
+                    return call({**inputs, **free}, params, reduction)
 
+                if reduction not in slopes:
+                    result.append(Derivative(loss({}), None))
+                    continue
                 value, pullback = jax.vjp(loss, {name: inputs[name] for name in wrt})
                 weights = cotangent.astype(value.dtype) if reduction == "none" else jnp.ones_like(value)
-                result[reduction] = Derivative(value, pullback(weights)[0])
+                result.append(Derivative(value, pullback(weights)[0]))
             return result
 
-        return program if mode == "eager" else self._ordered(jax.jit(lambda *args: _listed(program, reductions, *args)), reductions)
+        compiled: dict[str, Any] = {}
 
-    @staticmethod
-    def _ordered(compiled: Any, reductions: Sequence[str | None]) -> Program:
-        def run(inputs: Mapping[str, Array], cotangent: Array) -> dict[str | None, Derivative]:
-            return dict(zip(reductions, compiled(dict(inputs), cotangent), strict=True))
+        def run(inputs: Mapping[str, Array], cotangent: Array, params: Params) -> dict[str | None, Derivative]:
+            if mode == "eager":
+                return dict(zip(reductions, program(inputs, cotangent, params), strict=True))
+            key = repr(sorted(params.items()))  # parameters are constants of the program
+            if key not in compiled:
+                compiled[key] = jax.jit(functools.partial(program, params=dict(params)))
+            return dict(zip(reductions, compiled[key](dict(inputs), cotangent), strict=True))
 
         return run
 
@@ -82,12 +90,6 @@ class Jax(Framework):
             return None
         stats = jax.devices("gpu")[0].memory_stats() or {}
         return stats.get("peak_bytes_in_use")
-
-
-def _listed(program: Program, reductions: Sequence[str | None], inputs: Any, cotangent: Array) -> list[Derivative]:
-    """The program's results in order: ``jax.jit`` cannot sort a mixture of texts and None as keys."""
-    found = program(inputs, cotangent)
-    return [found[reduction] for reduction in reductions]
 
 
 FRAMEWORK = Jax()

@@ -33,7 +33,9 @@ class NumPy(Framework):
         native = isinstance(x, (np.ndarray, np.generic))
         return Described(native, str(np.asarray(x).dtype) if native else type(x).__name__, np.shape(x), "cpu")
 
-    def program(self, call: Call, reductions: Sequence[str | None], wrt: Sequence[str], mode: str) -> Program:
+    def program(
+        self, call: Call, reductions: Sequence[str | None], slopes: Sequence[str | None], wrt: Sequence[str], mode: str
+    ) -> Program:
         raise NotImplementedError("NumPy has no automatic differentiation; gradients come from Implementation.gradient")
 
     def synchronise(self, x: Any) -> None:

@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmark.framework import Array, Call, Derivative, Described, FellBack, Framework, Program
+from lossmark.framework import Array, Call, Derivative, Described, FellBack, Framework, Params, Program
 
 
 class PyTorch(Framework):
@@ -55,13 +55,15 @@ class PyTorch(Framework):
         device = "gpu" if x.device.type == "cuda" else x.device.type
         return Described(True, str(x.dtype).removeprefix("torch."), tuple(x.shape), device)
 
-    def program(self, call: Call, reductions: Sequence[str | None], wrt: Sequence[str], mode: str) -> Program:
-        def values(inputs: Mapping[str, Array]) -> list[Array]:
-            return [call(inputs, reduction) for reduction in reductions]
+    def program(
+        self, call: Call, reductions: Sequence[str | None], slopes: Sequence[str | None], wrt: Sequence[str], mode: str
+    ) -> Program:
+        def values(inputs: Mapping[str, Array], params: Params) -> list[Array]:
+            return [call(inputs, params, reduction) for reduction in reductions]
 
         run = values if mode == "eager" else self._compile(values)
 
-        def program(inputs: Mapping[str, Array], cotangent: Array) -> dict[str | None, Derivative]:
+        def program(inputs: Mapping[str, Array], cotangent: Array, params: Params) -> dict[str | None, Derivative]:
             import torch
 
             inputs = dict(inputs)
@@ -69,9 +71,9 @@ class PyTorch(Framework):
                 inputs[name] = inputs[name].detach().requires_grad_()
             leaves = [inputs[name] for name in wrt]
             result = {}
-            for reduction, value in zip(reductions, run(inputs), strict=True):
-                gradient: Mapping[str, Array] = {}
-                if isinstance(value, torch.Tensor) and value.requires_grad:
+            for reduction, value in zip(reductions, run(inputs, params), strict=True):
+                gradient: Mapping[str, Array] | None = {} if reduction in slopes else None
+                if reduction in slopes and isinstance(value, torch.Tensor) and value.requires_grad:
                     weights = cotangent if reduction == "none" else torch.ones_like(value)
                     found = torch.autograd.grad(value, leaves, weights, retain_graph=True, allow_unused=True)
                     gradient = {name: g for name, g in zip(wrt, found, strict=True) if g is not None}
@@ -90,9 +92,9 @@ class PyTorch(Framework):
         functorch.donated_buffer = False  # each reduction has a backward pass of its own over one forward graph
         compiled = torch.compile(function, dynamic=True, fullgraph=True)
 
-        def run(inputs: Mapping[str, Array]) -> Any:
+        def run(inputs: Mapping[str, Array], params: Params) -> Any:
             try:
-                return compiled(inputs)
+                return compiled(inputs, params)
             except (torch._dynamo.exc.Unsupported, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
                 raise FellBack(f"torch.compile: {str(error).strip().splitlines()[0]}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmark.framework import Array, Call, Derivative, Described, FellBack, Framework, Program
+from lossmark.framework import Array, Call, Derivative, Described, FellBack, Framework, Params, Program
 
 
 class TensorFlow(Framework):
@@ -47,31 +48,56 @@ class TensorFlow(Framework):
             return Described(False, type(x).__name__, np.shape(x) if np.isscalar(x) else (), "")
         return Described(True, x.dtype.name, tuple(x.shape), "gpu" if "GPU" in x.device else "cpu")
 
-    def program(self, call: Call, reductions: Sequence[str | None], wrt: Sequence[str], mode: str) -> Program:
+    def program(
+        self, call: Call, reductions: Sequence[str | None], slopes: Sequence[str | None], wrt: Sequence[str], mode: str
+    ) -> Program:
         import tensorflow as tf
 
-        def program(inputs: Mapping[str, Array], cotangent: Array) -> list[Derivative]:
+        def program(inputs: Mapping[str, Array], cotangent: Array, params: Params) -> list[Derivative]:
             watched = {name: inputs[name] for name in wrt}
             result = []
             for reduction in reductions:
+                if reduction not in slopes:
+                    result.append(Derivative(call(inputs, params, reduction), None))
+                    continue
                 with tf.GradientTape(watch_accessed_variables=False) as tape:
                     tape.watch(watched)
-                    value = call(inputs, reduction)
+                    value = call(inputs, params, reduction)
                 weights = tf.cast(cotangent, value.dtype) if reduction == "none" else None
                 found = tape.gradient(value, watched, output_gradients=weights)
                 gradient = {name: tf.convert_to_tensor(g) for name, g in found.items() if g is not None}
                 result.append(Derivative(value, gradient))
             return result
 
-        compiled = {"eager": lambda f: f, "graph": tf.function, "xla": lambda f: tf.function(f, jit_compile=True)}[mode]
-        run, traced = compiled(program), mode != "eager"
+        compiled: dict[str, Any] = {}
 
-        def ordered(inputs: Mapping[str, Array], cotangent: Array) -> dict[str | None, Derivative]:
-            if traced and tf.config.functions_run_eagerly():
+        def run(inputs: Mapping[str, Array], cotangent: Array, params: Params) -> dict[str | None, Derivative]:
+            if mode == "eager":
+                return dict(zip(reductions, program(inputs, cotangent, params), strict=True))
+            if tf.config.functions_run_eagerly():
                 raise FellBack("tf.config.run_functions_eagerly is on")
-            return dict(zip(reductions, run(dict(inputs), cotangent), strict=True))
+            key = repr((sorted(params.items()), [(name, x.dtype, len(x.shape)) for name, x in inputs.items()]))
+            if key not in compiled:
+                function = functools.partial(program, params=dict(params))
+                compiled[key] = self._graph(function, inputs, cotangent) if mode == "graph" else tf.function(function, jit_compile=True)
+            return dict(zip(reductions, compiled[key](dict(inputs), cotangent), strict=True))
 
-        return ordered
+        return run
+
+    def _graph(self, function: Any, inputs: Mapping[str, Array], cotangent: Array) -> Any:
+        """One graph for all shapes; a function that needs to know the shape is traced for each."""
+        import tensorflow as tf
+
+        def unknown(x: Array) -> Any:
+            return tf.TensorSpec([None] * len(x.shape), x.dtype)
+
+        signature = ({name: unknown(x) for name, x in inputs.items()}, unknown(cotangent))
+        dynamic = tf.function(function, input_signature=signature)
+        try:
+            dynamic.get_concrete_function()
+        except Exception:
+            return tf.function(function)
+        return dynamic
 
     def synchronise(self, x: Any) -> None:
         import tensorflow as tf

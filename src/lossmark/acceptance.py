@@ -91,6 +91,24 @@ def reshape(x: Acceptance, shape: tuple[int, ...]) -> Acceptance:
     return Acceptance(*(fit(part) for part in (x.hi, x.lo, x.e, x.flags, x.other, x.free)))  # type: ignore[arg-type]
 
 
+def part(x: Acceptance, rows: slice) -> Acceptance:
+    """Some rows of a result."""
+    if rows == slice(0, len(x.hi)):
+        return x
+    return Acceptance(*(None if array is None else array[rows] for array in (x.hi, x.lo, x.e, x.flags, x.other, x.free)))  # type: ignore[arg-type]
+
+
+def kinks_of(kink: Kink | None, rows: slice) -> Kink | None:
+    """The kinks in some rows, counted from the first of them."""
+    if kink is None:
+        return None
+    here = (kink.rows >= rows.start) & (kink.rows < rows.stop)
+    if not here.any():
+        return None
+    zero = {name: array[here] for name, array in kink.at_zero.items()}
+    return Kink(kink.rows[here] - rows.start, zero, {name: array[here] for name, array in kink.at_one.items()})
+
+
 def join_kinks(parts: Sequence[Kink | None], shapes: Mapping[str, tuple[int, ...]]) -> Kink | None:
     """The kinked rows of all blocks, with slopes in the shapes of the inputs."""
     found = [part for part in parts if part is not None]

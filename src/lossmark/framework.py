@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 Array = Any
 """A tensor of the framework."""
-Call = Callable[[Mapping[str, Array], str | None], Array]
-"""``call(inputs, reduction)`` runs the loss under test; ``reduction=None`` leaves the argument out."""
+Params = Mapping[str, Any]
+Call = Callable[[Mapping[str, Array], Params, str | None], Array]
+"""``call(inputs, params, reduction)`` runs the loss under test; ``reduction=None`` leaves the argument out."""
 
 
 class FellBack(Exception):
@@ -28,14 +29,14 @@ class Described(NamedTuple):
 
 
 class Derivative(NamedTuple):
-    """The value of a reduction with its gradient by name of input (absent: 0)."""
+    """The value of a reduction with its gradient by name of input (absent: 0), None where it was not asked for."""
 
     value: Array
-    gradient: Mapping[str, Array]
+    gradient: Mapping[str, Array] | None
 
 
-Program = Callable[[Mapping[str, Array], Array], Mapping[str | None, Derivative]]
-"""``program(inputs, cotangent)`` gives value and gradient of each reduction; ``cotangent`` ``[B]`` weighs ``none``."""
+Program = Callable[[Mapping[str, Array], Array, Params], Mapping[str | None, Derivative]]
+"""``program(inputs, cotangent, params)``: value and gradient of each reduction; ``cotangent`` ``[B]`` weighs ``none``."""
 
 
 class Framework(ABC):
@@ -70,8 +71,10 @@ class Framework(ABC):
         """What ``x`` is."""
 
     @abstractmethod
-    def program(self, call: Call, reductions: Sequence[str | None], wrt: Sequence[str], mode: str) -> Program:
-        """Value and gradient of several reductions as one function, compiled where ``mode`` says so.
+    def program(
+        self, call: Call, reductions: Sequence[str | None], slopes: Sequence[str | None], wrt: Sequence[str], mode: str
+    ) -> Program:
+        """Values, and gradients of ``slopes``, of several reductions as one function, compiled where ``mode`` says so.
 
         Running it may raise :class:`FellBack`, or whatever the loss raises.
         """

@@ -16,10 +16,14 @@ from .implementation import FRAMEWORKS, Deviation
 from .registry import Reference, framework, framework_version
 from .spec.loss import Case, Family, Loss
 
-COMPILED = ("compile", "graph", "xla", "jit")
 ORDINARY = ("value", "gradient", "result", "unmodified")
 EXTRA = ("labels", "layout", "defaults", "empty", "arguments")
 """Checks of usage, made once per loss, implementation, device and dtype, on the loss's host case."""
+
+
+def compiles(framework_name: str, mode: str) -> bool:
+    """Whether every new shape is compiled anew: JAX does so in eager mode too, ``tf.function`` does not."""
+    return framework_name == "jax" or mode in ("compile", "xla")
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,28 @@ class Run:
     @property
     def id(self) -> str:
         return f"{self.case.id}-{self.target.name}-{self.device}-{self.dtype}-{self.mode}"
+
+    @property
+    def large(self) -> bool:
+        """Whether the case is a family of more than 65,536 numbers per input."""
+        return isinstance(self.case, Family) and self.case.model.shape[0] * self.case.model.shape[1] > 1 << 16
+
+    @property
+    def slopes(self) -> tuple[str, ...]:
+        """The reductions whose gradient is checked.
+
+        The gradient of ``sum`` is that of ``none`` with weights 1. For lossmark's own implementations it is left to
+        ``--full`` where it costs most: where every program is compiled, and at a million elements. A gradient written
+        by hand takes no weights.
+        """
+        adapter = framework(self.target.reference.framework)
+        costly = self.large or compiles(adapter.name, self.mode)
+        reductions = ["none", "sum", "mean"]
+        if self.target.reference.own and costly and not self.full:
+            reductions.remove("sum")
+        if not adapter.autodiff:
+            reductions.remove("none")
+        return tuple(reductions)
 
     @property
     def command(self) -> str:
@@ -178,11 +204,23 @@ def _settings(
         for mode in adapter.modes:
             if mode not in wanted:
                 continue
-            if mode == "compile" and dtype != "float32" and not (choice.full or choice.modes):
+            sparing = target.reference.own and not (choice.full or choice.modes or choice.case)
+            if sparing and _left_to_full(adapter.name, mode, case, dtype):
                 continue
             checks = _checks(loss, case, mode)
             if checks:
                 yield Run(target, loss, case, device, dtype, mode, checks, reason, choice.full)
+
+
+def _left_to_full(framework_name: str, mode: str, case: Case | Family, dtype: str) -> bool:
+    """What compiles longest for the least, of lossmark's own implementations and in dtypes other than float32.
+
+    That is torch.compile, and, where each shape and margin is compiled anew, families and other margins.
+    """
+    if dtype == "float32":
+        return False
+    other_program = isinstance(case, Family) or any(not isinstance(value, str) for value in case.params.values())
+    return mode == "compile" or (other_program and (mode == "graph" or compiles(framework_name, mode)))
 
 
 def _checks(loss: Loss, case: Case | Family, mode: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from .errors import HARNESS_ERROR, LossmarkError
 from .implementation import FRAMEWORKS
 from .plan import Choice, Run, plan, required
 from .registry import framework_version, losses, room
-from .results import VERDICTS, Cell, Recorder
+from .results import VERDICTS, Cell, Recorder, Verdict
 from .suite import Suite
 
 ROOM = "lossmark.conformance"
@@ -123,7 +123,8 @@ class Session:
         if self.worker or exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             return
         for run in self.runs:  # deselected, or lost with a pytest worker: said, not dropped
-            cells = [_unreached(run, check).record() for check in run.checks]
+            left = "deselected, or the session ended before it"
+            cells = [_unjudged(run, check, "not-run", left).record() for check in run.checks]
             self._record([cell for cell in cells if _key(cell) not in self.seen])
         whole = self.choice == Choice(full=self.choice.full)
         self.complaints = expectations.stale(self.entries, self.recorded, whole)
@@ -158,11 +159,11 @@ def _key(cell: dict[str, Any]) -> str:
     return "\0".join(str(cell[name]) for name in ("impl", "device", "dtype", "mode", "case", "check"))
 
 
-def _unreached(run: Run, check: str) -> Cell:
+def _unjudged(run: Run, check: str, verdict: Verdict, detail: str) -> Cell:
     target = run.target.reference
     return Cell(
         target.name, target.framework, run.device, run.dtype, run.mode, run.loss.id, run.case.id, check,
-        "not-run", detail="deselected, or the session ended before it",
+        verdict, detail=detail,
     )  # fmt: skip
 
 
@@ -175,7 +176,13 @@ class Conformance:
     def check(self) -> None:
         """Judge the run; fails with what was wrong and how to repeat it, skips if nothing could be run."""
         __tracebackhide__ = True
-        cells = [expectations.apply(cell, self.entries) for cell in self.suite.cells(self.run)]
+        try:
+            found = self.suite.cells(self.run)
+        except Exception:  # lossmark's own defect: its cells are errors, and the traceback is shown
+            found = [_unjudged(self.run, check, "error", "lossmark failed to judge this") for check in self.run.checks]
+            self.node.user_properties.append((CELLS, [cell.record() for cell in found]))
+            raise
+        cells = [expectations.apply(cell, self.entries) for cell in found]
         self.node.user_properties.append((CELLS, [cell.record() for cell in cells]))
         wrong = [cell for cell in cells if cell.verdict in ("fail", "error")]
         if wrong:

@@ -16,22 +16,22 @@ from typing import Any
 
 import numpy as np
 
-from .acceptance import Expected
+from .acceptance import REDUCTIONS, Expected
 from .dtypes import DTYPES, F64, DType
 from .judge import Judgement, combine, judge, loose, slopes
 from .pack import pack
-from .plan import COMPILED, Run
+from .plan import Run, compiles
 from .pool import GaveUp, Worker
 from .results import Cell, Verdict
-from .spec.loss import Case, Loss, draw
-from .tolerance import expected
+from .spec.loss import Case, Family, draw
+from .tolerance import expected, expected_of_many
 from .usage import Usage
 from .work import Answer, Failure, Probe, Probed, Returned, Task
 
-AHEAD = 24
+AHEAD = 48
 """How many runs each worker may be ahead of the judge."""
 TRUTHS = 6
-"""How many cases' exact values are kept at a time."""
+"""How many families' exact values are kept at a time."""
 
 
 class Unsupported(Exception):
@@ -53,6 +53,7 @@ class Suite:
 
     def __init__(self, ahead: Iterable[Run] = ()):
         self._lanes: dict[str, Lane] = {}
+        self._golden: dict[tuple[str, tuple[int, ...], str], Expected] = {}
         self._truths: OrderedDict[tuple[Any, ...], Expected] = OrderedDict()
         self._drawn: OrderedDict[tuple[str, str, str], Case] = OrderedDict()
         self._lock = threading.Lock()
@@ -63,9 +64,6 @@ class Suite:
     def close(self) -> None:
         """End every worker."""
         for lane in self._lanes.values():
-            if lane.worker._process is not None:
-                import psutil
-                print(lane.worker.reference.name, psutil.Process(lane.worker._process.pid).cpu_times())
             lane.thread.shutdown(wait=False, cancel_futures=True)
             lane.worker.stop()
 
@@ -107,7 +105,10 @@ class Suite:
 
     def case(self, run: Run) -> Case:
         """The case as it is run: a family drawn in the dtype, packed where it is compiled."""
-        key = (run.case.id, run.dtype, run.mode if run.mode in COMPILED and not run.full else "")
+        compiled = compiles(run.target.reference.framework, run.mode)
+        whole = run.full or (run.mode == "jit" and run.dtype == "float32" and isinstance(run.case, Family))
+        packs = compiled and not whole
+        key = (run.case.id, run.dtype, run.mode if packs else "")
         with self._lock:
             if key not in self._drawn:
                 case = run.case if isinstance(run.case, Case) else draw(run.loss, run.case, DTYPES[run.dtype])
@@ -138,15 +139,39 @@ class Suite:
             run.loss.gradient_of,
             _cotangent(case, dtype).astype(dtype.numpy),
             reductions,
+            run.slopes if reductions[0] else reductions,
             run.mode,
             run.device,
         )
 
-    def truth(self, loss: Loss, case: Case, dtype: DType) -> Expected:
-        """What the case expects in a dtype."""
-        key = (case.id, dtype.name, case.shape, tuple(array.shape for array in case.inputs.values()))
+    def truth(self, run: Run, case: Case) -> Expected:
+        """What the case expects in the run's dtype. Golden cases are read as one batch with their like."""
+        dtype = DTYPES[run.dtype]
+        if not isinstance(run.case, Case):
+            return self._family_truth(run, case, dtype)
+        if (case.id, case.shape, dtype.name) not in self._golden:
+            like = [case] if case.golden is None and case.shape == run.case.shape else self._like(run, case)
+            found = expected_of_many(run.loss, like, dtype, [_cotangent(other, dtype) for other in like])
+            for other, truth in zip(like, found, strict=True):
+                self._golden[other.id, other.shape, dtype.name] = truth
+        return self._golden[case.id, case.shape, dtype.name]
+
+    def _like(self, run: Run, case: Case) -> list[Case]:
+        """The golden cases with the parameters and the D of this one, packed as it is."""
+        assert isinstance(run.case, Case)
+        packs = case.shape != run.case.shape
+        others = [
+            pack(other, run.mode) if packs else other
+            for other in run.loss.cases
+            if other.error is None and run.dtype in other.dtypes and other.params == run.case.params
+        ]
+        return [case, *(other for other in others if other.id != case.id and other.shape[1:] == case.shape[1:])]
+
+    def _family_truth(self, run: Run, case: Case, dtype: DType) -> Expected:
+        wanted = ("none", "mean") if run.large and run.target.reference.own and not run.full else REDUCTIONS
+        key = (case.id, case.shape, dtype.name, wanted)
         if key not in self._truths:
-            self._truths[key] = expected(loss, case, dtype, _cotangent(case, dtype))
+            self._truths[key] = expected(run.loss, case, dtype, _cotangent(case, dtype), wanted)
             while len(self._truths) > TRUTHS:
                 self._truths.popitem(last=False)
         self._truths.move_to_end(key)
@@ -173,13 +198,13 @@ class Suite:
             return [_failed(run, check, answer) for check in checks]
         assert isinstance(answer, Answer)
         case, dtype = self.case(run), DTYPES[run.dtype]
-        judged = Judged(run, case, dtype, answer, self.truth(run.loss, case, dtype))
+        judged = Judged(run, case, dtype, answer, self.truth(run, case))
         return [getattr(judged, check)() for check in checks]
 
     def _usage(self, run: Run, check: str) -> Cell:
         case = self.case(run)
         dtype = DTYPES[run.dtype]
-        usage = Usage(run, case, dtype, lambda probe: self._probe(run, probe), lambda c: self.truth(run.loss, c, dtype))
+        usage = Usage(run, case, dtype, lambda probe: self._probe(run, probe), lambda c: self.truth(run, c))
         try:
             verdict = getattr(usage, check)()
         except _Stopped as stopped:
@@ -230,18 +255,16 @@ class Judged:
         if not self.run.target.differentiates(self.run.loss):
             return _cell(self.run, "gradient", "unsupported", "no gradient is registered")
         parts, error = [], None
-        by_hand = not self.answer.beside
         for reduction, found in self.answer.gradients.items():
             if isinstance(found, Failure):
                 error = error or found
                 continue
             which = reduction or "mean"
-            meant = "sum" if by_hand and which == "none" else which
-            accepted = self.truth.gradients[meant]
+            accepted = self.truth.gradients[which]
             if loose(list(accepted.values()), self.dtype):
                 continue
             zeros = {name: np.zeros(part.hi.shape) for name, part in accepted.items()}
-            parts.append(slopes({**zeros, **found}, accepted, self.truth.kinks[meant], self.dtype, which, self.scale))
+            parts.append(slopes({**zeros, **found}, accepted, self.truth.kinks[which], self.dtype, which, self.scale))
             beside = self.answer.beside.get(reduction)
             if isinstance(beside, Returned) and not loose([self.truth.values[which]], self.dtype):
                 value = self._number(beside, self.truth.values[which], f"value beside the gradient of {which}")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .acceptance import REDUCTIONS, Acceptance, Expected, Kink, acceptance, join, join_kinks, reduce, reshape
+from .acceptance import REDUCTIONS, Acceptance, Expected, Kink, acceptance, join, join_kinks, kinks_of, part, reduce, reshape
 from .dtypes import F64, DType
 from .formula.tree import Node, topological
 from .readings import wide
@@ -30,27 +30,51 @@ Known = dict[Node, Bounded]
 Rows = NDArray[np.intp]
 
 
-def expected(loss: Loss, case: Case, dtype: DType, cotangent: F64) -> Expected:
-    """The acceptance of every result of ``case`` in ``dtype``; ``cotangent`` ``[B]`` weighs ``none``."""
-    reading = _Reading(_plan(loss.gradients(case.params)), loss.params(case.params), dtype)
-    seeds = {reduction: _seed(reduction, cotangent, case.batch, dtype) for reduction in REDUCTIONS}
+def expected(
+    loss: Loss, case: Case, dtype: DType, cotangent: F64, slopes: Sequence[str] = REDUCTIONS
+) -> Expected:
+    """The acceptance of every value of ``case`` in ``dtype``, and of the gradients of the reductions in ``slopes``.
+
+    ``cotangent`` ``[B]`` weighs the gradient of ``none``.
+    """
+    return expected_of_many(loss, [case], dtype, [cotangent], slopes)[0]
+
+
+def expected_of_many(
+    loss: Loss, cases: Sequence[Case], dtype: DType, cotangents: Sequence[F64], wanted: Sequence[str] = REDUCTIONS
+) -> list[Expected]:
+    """:func:`expected` of several cases with the same parameters and the same D, read as one batch."""
+    params = loss.params(cases[0].params)
+    reading = _Reading(_plan(loss.gradients(cases[0].params)), params, dtype)
+    inputs = {name: np.concatenate([case.inputs[name] for case in cases]) for name in cases[0].inputs}
+    seeds = {
+        reduction: _stack([_seed(reduction, weights, case.batch, dtype) for case, weights in zip(cases, cotangents, strict=True)])
+        for reduction in wanted
+    }
+    shapes = {name: inputs[name].shape for name in loss.gradient_of}
     pieces = []
-    for rows in _blocks(case):
-        leaves = {name: array[rows].reshape(rows.stop - rows.start, -1) for name, array in case.inputs.items()}
+    for rows in _blocks(inputs):
+        leaves = {name: array[rows].reshape(rows.stop - rows.start, -1) for name, array in inputs.items()}
         here = {name: _take(seed, np.arange(rows.start, rows.stop)) for name, seed in seeds.items()}
         with np.errstate(all="ignore"):
             pieces.append(reading.block(leaves, here, rows.start))
     example = join([piece.value for piece in pieces])
-    shapes = {name: case.inputs[name].shape for name in loss.gradient_of}
     slopes = {
         reduction: {
             name: reshape(join([piece.gradients[reduction][name] for piece in pieces]), shape)
             for name, shape in shapes.items()
         }
-        for reduction in REDUCTIONS
+        for reduction in wanted
     }
-    kinks = {reduction: join_kinks([piece.kinks[reduction] for piece in pieces], shapes) for reduction in REDUCTIONS}
-    return Expected({reduction: reduce(example, reduction, dtype) for reduction in REDUCTIONS}, slopes, kinks)
+    kinks = {reduction: join_kinks([piece.kinks[reduction] for piece in pieces], shapes) for reduction in wanted}
+    result, start = [], 0
+    for case in cases:
+        rows = slice(start, start + case.batch)
+        start = rows.stop
+        values = {reduction: reduce(part(example, rows), reduction, dtype) for reduction in REDUCTIONS}
+        gradients = {r: {name: part(x, rows) for name, x in slopes[r].items()} for r in wanted}
+        result.append(Expected(values, gradients, {r: kinks_of(kinks[r], rows) for r in wanted}))
+    return result
 
 
 @dataclass(frozen=True)
@@ -222,10 +246,19 @@ def _limit(v: Wide, args: Sequence[Bounded]) -> Wide:
     return v._replace(hi=np.where(np.isnan(v.hi) & zero & ~nan, 0.0, v.hi))
 
 
-def _blocks(case: Case) -> list[slice]:
-    width = max(array[0].size if len(array) else 1 for array in case.inputs.values())
+def _blocks(inputs: Mapping[str, F64]) -> list[slice]:
+    batch = len(next(iter(inputs.values())))
+    width = max(array[0].size if batch else 1 for array in inputs.values())
     size = max(1, BLOCK // max(1, width))
-    return [slice(start, min(start + size, case.batch)) for start in range(0, case.batch, size)]
+    return [slice(start, min(start + size, batch)) for start in range(0, batch, size)]
+
+
+def _stack(seeds: Sequence[Bounded]) -> Bounded:
+    if len(seeds) == 1:
+        return seeds[0]
+    lows = [seed.v.lo for seed in seeds if seed.v.lo is not None]
+    v = Wide(np.concatenate([seed.v.hi for seed in seeds]), np.concatenate(lows) if lows else None)
+    return Bounded(v, np.concatenate([seed.e for seed in seeds]))
 
 
 def _seed(reduction: str, cotangent: F64, batch: int, dtype: DType) -> Bounded:

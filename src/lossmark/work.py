@@ -43,6 +43,8 @@ class Task:
     wrt: tuple[str, ...]
     cotangent: Array
     reductions: tuple[str | None, ...]
+    slopes: tuple[str | None, ...]
+    """The reductions whose gradient is asked for."""
     mode: str
     device: str
 

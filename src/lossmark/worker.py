@@ -50,9 +50,9 @@ class Runner:
         gradients: dict[str | None, Mapping[str, Array] | Failure] = {}
         modified: set[str] = set()
 
-        def call(inputs: Mapping[str, Any], reduction: str | None) -> Any:
+        def call(inputs: Mapping[str, Any], params: Mapping[str, Any], reduction: str | None) -> Any:
             extra = {} if reduction is None else {"reduction": reduction}
-            return function(**inputs, **task.params, **extra)
+            return function(**inputs, **params, **extra)
 
         def tensors() -> dict[str, Any]:
             return {name: self.framework.from_numpy(array, task.device) for name, array in task.inputs.items()}
@@ -73,7 +73,7 @@ class Runner:
 
         if task.mode == "eager":
             for reduction in task.reductions:
-                values[reduction] = self._returned(attempt(lambda inputs, r=reduction: call(inputs, r)))
+                values[reduction] = self._returned(attempt(lambda inputs, r=reduction: call(inputs, task.params, r)))
         if self.framework.autodiff:
             self._differentiate(task, call, attempt, gradients, beside)
             if task.mode != "eager":
@@ -97,21 +97,24 @@ class Runner:
             if isinstance(found, Failure) and len(task.reductions) > 1:
                 found = attempt(lambda inputs, r=reduction: self._run(task, call, (r,), inputs))
             if isinstance(found, Failure):
-                gradients[reduction] = beside[reduction] = found
+                beside[reduction] = found
+                if reduction in task.slopes:
+                    gradients[reduction] = found
                 continue
             derivative: Derivative = found[reduction]
             beside[reduction] = self._returned(derivative.value)
-            gradients[reduction] = self._numbers(derivative.gradient)
+            if derivative.gradient is not None:
+                gradients[reduction] = self._numbers(derivative.gradient)
 
     def _run(self, task: Task, call: Callable[..., Any], reductions: tuple[str | None, ...], inputs: dict[str, Any]) -> Any:
-        key = (task.loss, task.mode, task.device, task.wrt, reductions, repr(sorted(task.params.items())))
+        key = (task.loss, task.mode, task.device, task.wrt, reductions, task.slopes)
         if task.mode == "eager":
-            program = self.framework.program(call, reductions, task.wrt, task.mode)
+            program = self.framework.program(call, reductions, task.slopes, task.wrt, task.mode)
         else:
             if key not in self._programs:
-                self._programs[key] = self.framework.program(call, reductions, task.wrt, task.mode)
+                self._programs[key] = self.framework.program(call, reductions, task.slopes, task.wrt, task.mode)
             program = self._programs[key]
-        return program(inputs, self.framework.from_numpy(task.cotangent, task.device))
+        return program(inputs, self.framework.from_numpy(task.cotangent, task.device), task.params)
 
     def _by_hand(
         self,
@@ -120,7 +123,7 @@ class Runner:
         gradients: dict[str | None, Mapping[str, Array] | Failure],
     ) -> None:
         function = self.impl.gradients[task.loss]
-        for reduction in task.reductions:
+        for reduction in task.slopes:
             extra = {} if reduction is None else {"reduction": reduction}
             found = attempt(lambda inputs, extra=extra: function(**inputs, **task.params, **extra))
             if not isinstance(found, (Failure, Mapping)):

@@ -242,16 +242,15 @@ class Bound:
 
     def fork(self, v: Wide, *xs: Bounded) -> F64:
         """Contributions of several paths, rounded before they cancel, added in any order in the storage format."""
-        terms = np.stack(np.broadcast_arrays(*(x.v.hi for x in xs)))
-        errors = np.stack(np.broadcast_arrays(*(x.e for x in xs)))
-        size = np.abs(terms)
-        count = np.count_nonzero((size != 0) | (errors != 0), axis=0)
-        mass, e = np.sum(size + errors, axis=0), np.sum(errors, axis=0)
-        exact = e == 0
+        mass = sum(x.size + x.e for x in xs)
+        e = sum(x.e for x in xs) + np.zeros_like(v.hi)
+        count = sum(((x.v.hi != 0) | (x.e != 0)).astype(np.float64) for x in xs)
+        rounding = np.maximum(count - 1, 0) * self.dtype.u * mass
+        exact = (e == 0) & (count > 1)
         if exact.any():
+            terms = np.stack(np.broadcast_arrays(*(x.v.hi for x in xs)))
             lows = None if xs[0].v.lo is None else np.stack(np.broadcast_arrays(*(x.v.lo for x in xs)))
-            exact &= _any_order(terms, lows, mass, self.dtype.p, 0)[0]
-        rounding = np.where(exact | (count < 2), 0.0, np.maximum(count - 1, 0) * self.dtype.u * mass)
+            rounding = np.where(exact & _any_order(terms, lows, mass, self.dtype.p, 0)[0], 0.0, rounding)
         return e + rounding + np.where(count > 1, self.eta(v, e), 0.0)
 
     def either(self, v: Wide, *xs: Bounded) -> F64:
