@@ -72,7 +72,7 @@ class Suite:
     def _lane(self, run: Run) -> Lane:
         return self._lanes.setdefault(run.target.name, Lane(Worker(run.target.reference)))
 
-    def _answer(self, run: Run) -> Answer | Probed | Failure:
+    def answer(self, run: Run) -> Answer | Probed | Failure:
         """The worker's answer to the run's main task; keeps the lane busy with the runs to come."""
         lane = self._lane(run)
         while lane.waiting and len(lane.given) < AHEAD:
@@ -193,7 +193,7 @@ class Suite:
         return cells + [self._usage(run, check) for check in usage]
 
     def _ordinary(self, run: Run, checks: Sequence[str]) -> list[Cell]:
-        answer = self._answer(run)
+        answer = self.answer(run)
         if isinstance(answer, Failure):
             return [_failed(run, check, answer) for check in checks]
         assert isinstance(answer, Answer)

@@ -77,6 +77,20 @@ def expected_of_many(
     return result
 
 
+def derivation(loss: Loss, case: Case, dtype: DType) -> list[tuple[Node, Bounded]]:
+    """Every operation of the formula as written, with its exact numbers and the error that computed ones may have."""
+    reading = _Reading(_plan(loss.gradients(case.params)), loss.params(case.params), dtype)
+    leaves = {name: array.reshape(case.batch, -1) for name, array in case.inputs.items()}
+    with np.errstate(all="ignore"):
+        known = reading.still(leaves, 0).known
+    return [(node, known[node]) for node in topological([loss.gradients(case.params).formula.loss])]
+
+
+def derived(loss: Loss, case: Case, dtype: DType) -> Acceptance:
+    """The acceptance of the per-example values."""
+    return expected(loss, case, dtype, np.ones(case.batch), ()).values["none"]
+
+
 @dataclass(frozen=True)
 class _Plan:
     """The nodes of all evaluations of a formula in order: those that a cotangent does not touch, and the others."""
@@ -128,13 +142,13 @@ class _Reading:
     dtype: DType
 
     def block(self, leaves: Mapping[str, F64], seeds: Mapping[str, Bounded], start: int) -> _Piece:
-        still = self._still(leaves, 0)
+        still = self.still(leaves, 0)
         finite = all(np.isfinite(array).all() for array in leaves.values())
-        limit = None if finite else self._still(leaves, 0, limit=True)
+        limit = None if finite else self.still(leaves, 0, limit=True)
         value = acceptance(self._value(still), None if limit is None else self._value(limit))
         undecided = np.flatnonzero(np.logical_or.reduce(still.kinked))
         fewer = {name: array[undecided] for name, array in leaves.items()}
-        other_side = self._still(fewer, 1) if len(undecided) else None
+        other_side = self.still(fewer, 1) if len(undecided) else None
         slopes: dict[str, dict[str, Acceptance]] = {}
         kinks: dict[str, Kink | None] = {}
         for reduction, seed in seeds.items():
@@ -188,7 +202,7 @@ class _Reading:
                 unknown = np.isnan(slope.hi) & (np.isnan(slope.other) if slope.other is not None else True) | free
                 gradients[name] = replace(slope, flags=flags, free=unknown if unknown.any() else None)
 
-    def _still(self, leaves: Mapping[str, F64], tie: int, limit: bool = False) -> _Still:
+    def still(self, leaves: Mapping[str, F64], tie: int, limit: bool = False) -> _Still:
         known: Known = {}
         undecided: dict[Node, NDArray[np.bool_]] = {}
         for node in self.plan.still:
