@@ -13,7 +13,7 @@ from typing import IO
 import psutil
 
 from .registry import Reference
-from .work import Answer, Failure, Hello, Probe, Probed, Start, Task
+from .work import Answer, Failure, Hello, Message, Probed, Reply, Start, Task, Timed
 
 CELL_SECONDS = 10.0
 """The time limit of a cell."""
@@ -60,7 +60,7 @@ class Worker:
         self.hello = found if isinstance(found, Hello) else Hello(error=str(found))
         return self.hello
 
-    def run(self, message: Task | Probe) -> Answer | Probed | Failure:
+    def run(self, message: Message) -> Reply | Failure:
         """Have a message answered; a crash or a hang costs this message only. Raises :class:`GaveUp`."""
         if self.strikes >= PATIENCE:
             raise GaveUp(f"given up after {PATIENCE} crashes or hangs")
@@ -80,7 +80,7 @@ class Worker:
             self.strikes += 1
             self.stop()
             return found
-        assert isinstance(found, (Answer, Probed))
+        assert isinstance(found, (Answer, Probed, Timed))
         return found
 
     def _receive(self, seconds: float) -> object:

@@ -26,7 +26,7 @@ from .results import Cell, Verdict
 from .spec.loss import Case, Family, draw
 from .tolerance import expected, expected_of_many
 from .usage import Usage
-from .work import Answer, Failure, Probe, Probed, Returned, Task
+from .work import Answer, Failure, Message, Probe, Probed, Reply, Returned, Task
 
 AHEAD = 48
 """How many runs each worker may be ahead of the judge."""
@@ -45,7 +45,7 @@ class Lane:
     worker: Worker
     thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
     waiting: list[Run] = field(default_factory=list)
-    given: dict[int, Future[Answer | Probed | Failure]] = field(default_factory=dict)
+    given: dict[int, Future[Reply | Failure]] = field(default_factory=dict)
 
 
 class Suite:
@@ -72,7 +72,7 @@ class Suite:
     def _lane(self, run: Run) -> Lane:
         return self._lanes.setdefault(run.target.name, Lane(Worker(run.target.reference)))
 
-    def answer(self, run: Run) -> Answer | Probed | Failure:
+    def answer(self, run: Run) -> Reply | Failure:
         """The worker's answer to the run's main task; keeps the lane busy with the runs to come."""
         lane = self._lane(run)
         while lane.waiting and len(lane.given) < AHEAD:
@@ -82,10 +82,10 @@ class Suite:
         future = lane.given.pop(id(run), None) or lane.thread.submit(self._compute, lane, run)
         return future.result()
 
-    def _compute(self, lane: Lane, run: Run) -> Answer | Probed | Failure:
+    def _compute(self, lane: Lane, run: Run) -> Reply | Failure:
         return self._send(lane, self._task(run), run)
 
-    def _send(self, lane: Lane, message: Task | Probe, run: Run) -> Answer | Probed | Failure:
+    def _send(self, lane: Lane, message: Message, run: Run) -> Reply | Failure:
         hello = lane.worker.hello if lane.worker.strikes else None
         try:
             hello = hello or lane.worker.start()

@@ -104,3 +104,24 @@ class Probed:
     """The results of a probe's calls, with the name of each layout where it asked for layouts."""
 
     outcomes: Sequence[tuple[str, Outcome]]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Ask for the time of ``calls`` calls of the mean loss with its gradient, in eager mode on the CPU."""
+
+    loss: str
+    inputs: Mapping[str, Array]
+    wrt: tuple[str, ...]
+    calls: int
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Seconds of one call, on average."""
+
+    seconds: float
+
+
+Message = Task | Probe | Timing
+Reply = Answer | Probed | Timed

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ import numpy as np
 from .framework import Derivative, FellBack, Framework
 from .implementation import Implementation
 from .registry import Reference, framework, load_all
-from .work import Answer, Array, Failure, Hello, Outcome, Probe, Probed, Returned, Start, Task
+from .work import Answer, Array, Failure, Hello, Message, Outcome, Probe, Probed, Reply, Returned, Start, Task, Timed, Timing
 
 
 def find(reference: Reference) -> Implementation:
@@ -40,6 +41,31 @@ class Runner:
     def __init__(self, impl: Implementation, adapter: Framework):
         self.impl, self.framework = impl, adapter
         self._programs: dict[tuple[Any, ...], Any] = {}
+
+    def reply(self, message: Message) -> Reply:
+        """Whatever was asked for."""
+        if isinstance(message, Task):
+            return self.answer(message)
+        return self.probed(message) if isinstance(message, Probe) else self.timed(message)
+
+    def timed(self, timing: Timing) -> Timed:
+        """The mean time of a call: loss and gradient, synchronised."""
+        function, by_hand = self.impl.losses[timing.loss], self.impl.gradients.get(timing.loss)
+        inputs = {name: self.framework.from_numpy(array) for name, array in timing.inputs.items()}
+        weights = self.framework.from_numpy(next(iter(timing.inputs.values()))[:1])
+
+        def call(tensors: Mapping[str, Any], params: Mapping[str, Any], reduction: str | None) -> Any:
+            return function(**tensors)
+
+        program = self.framework.program(call, (None,), (None,), timing.wrt, "eager") if self.framework.autodiff else None
+        start = time.perf_counter()
+        for _ in range(timing.calls):
+            if program is not None:
+                result: Any = program(inputs, weights, {})
+            else:
+                result = function(**inputs), by_hand(**inputs) if by_hand else None
+            self.framework.synchronise(result)
+        return Timed((time.perf_counter() - start) / timing.calls)
 
     # -- tasks -------------------------------------------------------------------------------------------------------
 
@@ -211,7 +237,7 @@ def serve(connection: Connection) -> None:
             message = connection.recv()
         except EOFError:
             return
-        connection.send(runner.answer(message) if isinstance(message, Task) else runner.probed(message))
+        connection.send(runner.reply(message))
 
 
 def main() -> None:

@@ -1,0 +1,64 @@
+"""A quick timing for the report: ratios of lossmark's own implementations inside one run, interleaved.
+
+Not a benchmark: eager mode, float32, one size, the allocator's defaults. It says which framework is how many times
+as slow as the fastest here and now, and nothing about any other machine.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lossmark.plan import Choice, Target, targets
+from lossmark.pool import Worker
+from lossmark.registry import framework_version, losses
+from lossmark.spec.loss import Loss
+from lossmark.work import Timed, Timing
+
+BATCH, WIDTH, ROUNDS, CALLS = 4096, 64, 7, 3
+
+
+@dataclass(frozen=True)
+class Quick:
+    """Median time of loss and gradient over that of the fastest implementation, by loss and implementation."""
+
+    what: str
+    ratios: Mapping[str, Mapping[str, float]]
+
+
+def measure() -> Quick:
+    """Time every installed implementation on every loss; implementations take turns in every round."""
+    found = [target for target in targets(Choice()) if framework_version(target.reference.framework)]
+    workers = {target.name: Worker(target.reference) for target in found}
+    ratios: dict[str, dict[str, float]] = {}
+    try:
+        for loss in losses().values():
+            times = _times(loss, found, workers)
+            if times:
+                fastest = min(times.values())
+                ratios[loss.id] = {name: time / fastest for name, time in times.items()}
+    finally:
+        for worker in workers.values():
+            worker.stop()
+    return Quick(f"loss and gradient, eager, float32, B={BATCH}, D={WIDTH}, median of {ROUNDS} rounds", ratios)
+
+
+def _times(loss: Loss, found: list[Target], workers: Mapping[str, Worker]) -> dict[str, float]:
+    generator = np.random.default_rng(0)
+    inputs = {
+        item.name: generator.integers(0, 2, BATCH).astype(np.float32)
+        if item.label
+        else np.abs(generator.standard_normal((BATCH, WIDTH) if item.vector else BATCH)).astype(np.float32)
+        for item in loss.inputs
+    }
+    message = Timing(loss.id, inputs, loss.gradient_of, CALLS)
+    rounds: dict[str, list[float]] = {target.name: [] for target in found}
+    for index in range(ROUNDS + 1):
+        for target in found:
+            answer = workers[target.name].run(message)
+            if isinstance(answer, Timed) and index:  # the first round warms up
+                rounds[target.name].append(answer.seconds)
+    return {name: statistics.median(times) for name, times in rounds.items() if times}

@@ -1,0 +1,1 @@
+"""What people look at: ``build`` turns results into pages."""
