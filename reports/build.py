@@ -26,7 +26,9 @@ def build(sources: Sequence[Path], output: Path, timings: Any = None) -> Path:
     runs = [read(path) for path in sources]
     cells = [cell for run in runs for cell in run.cells]
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
     )
     text = environment.get_template("index.html").render(
         version=__version__,
@@ -68,7 +70,15 @@ def _matrix(cells: Sequence[Cell]) -> list[dict[str, Any]]:
         mine = [cell for cell in cells if (cell.loss, cell.impl) == (loss, impl)]
         boxes = {dtype: _box([cell for cell in mine if cell.dtype == dtype]) for dtype in DTYPES}
         wrong = [cell for cell in mine if cell.verdict in ("fail", "error", "deviates")]
-        rows.append({"loss": loss, "impl": impl, "boxes": boxes, "wrong": wrong[:SHOWN_FAILURES], "hidden": len(wrong[SHOWN_FAILURES:])})
+        rows.append(
+            {
+                "loss": loss,
+                "impl": impl,
+                "boxes": boxes,
+                "wrong": wrong[:SHOWN_FAILURES],
+                "hidden": len(wrong[SHOWN_FAILURES:]),
+            }
+        )
     return rows
 
 
@@ -76,7 +86,9 @@ def _box(cells: Sequence[Cell]) -> dict[str, Any] | None:
     if not cells:
         return None
     counts = Counter(cell.verdict for cell in cells)
-    worst = next(verdict for verdict in ("fail", "error", "deviates", "pass", "not-run", "unsupported") if counts[verdict])
+    worst = next(
+        verdict for verdict in ("fail", "error", "deviates", "pass", "not-run", "unsupported") if counts[verdict]
+    )
     reasons = Counter(cell.detail for cell in cells if cell.verdict in ("not-run", "unsupported"))
     return {"verdict": worst, "counts": dict(counts), "ulp": _largest_ulp(cells), "reasons": reasons.most_common(3)}
 

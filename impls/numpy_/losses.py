@@ -227,7 +227,7 @@ def labeled_triplet(
     anc, pos, neg = _wide(anc, pos, neg)
     label = _label("label", label, batch, anc, soft=False)
     a, near, far = _triplet_roles(anc, pos, neg, label)
-    squared = lambda x: np.sum(x**2, axis=1)  # noqa: E731
+    squared = lambda x: np.sum(x**2, axis=1)
     loss = 2 * squared(near - a) - squared(near - far) - squared(a - far) + anc.dtype.type(margin)
     return _reduce(np.where(np.isnan(label), np.nan, loss), reduction, dtype)
 

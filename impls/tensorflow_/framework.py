@@ -79,7 +79,11 @@ class TensorFlow(Framework):
             key = repr((sorted(params.items()), [(name, x.dtype, len(x.shape)) for name, x in inputs.items()]))
             if key not in compiled:
                 function = functools.partial(program, params=dict(params))
-                compiled[key] = self._graph(function, inputs, cotangent) if mode == "graph" else tf.function(function, jit_compile=True)
+                compiled[key] = (
+                    self._graph(function, inputs, cotangent)
+                    if mode == "graph"
+                    else tf.function(function, jit_compile=True)
+                )
             return dict(zip(reductions, compiled[key](dict(inputs), cotangent), strict=True))
 
         return run

@@ -85,6 +85,7 @@ def join(parts: Sequence[Acceptance]) -> Acceptance:
 
 def reshape(x: Acceptance, shape: tuple[int, ...]) -> Acceptance:
     """The same numbers in the shape of the result."""
+
     def fit(array: NDArray[np.generic] | None) -> NDArray[np.generic] | None:
         return None if array is None else array.reshape(shape)
 
@@ -93,9 +94,11 @@ def reshape(x: Acceptance, shape: tuple[int, ...]) -> Acceptance:
 
 def part(x: Acceptance, rows: slice) -> Acceptance:
     """Some rows of a result."""
-    if rows == slice(0, len(x.hi)):
-        return x
-    return Acceptance(*(None if array is None else array[rows] for array in (x.hi, x.lo, x.e, x.flags, x.other, x.free)))  # type: ignore[arg-type]
+    low = None if x.lo is None else x.lo[rows]
+    flags = None if x.flags is None else x.flags[rows]
+    other = None if x.other is None else x.other[rows]
+    free = None if x.free is None else x.free[rows]
+    return Acceptance(x.hi[rows], low, x.e[rows], flags, other, free)
 
 
 def kinks_of(kink: Kink | None, rows: slice) -> Kink | None:

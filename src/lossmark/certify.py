@@ -73,9 +73,7 @@ def certified(loss: Loss, case: Case) -> Certified:
     tie = exact.settle(lambda: _rounded(loss, case, Choice(tie=1)), case.id)
     limit = plain if finite else exact.settle(lambda: _rounded(loss, case, Choice(zero_times_inf=0.0)), case.id)
     value = [_either(a, b) for a, b in zip(plain[0], limit[0], strict=True)]
-    grad = {
-        name: _merge(plain[2][name], tie[2][name], limit[2][name]) for name in loss.gradient_of
-    }
+    grad = {name: _merge(plain[2][name], tie[2][name], limit[2][name]) for name in loss.gradient_of}
     return Certified(value, _either(plain[1], limit[1]), grad)
 
 

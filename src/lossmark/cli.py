@@ -60,7 +60,10 @@ def certify(
 
 
 def _generated(losses: list[spec_loss.Loss], folder: Path) -> dict[Path, str]:
-    schema = SpecModel.model_json_schema() | {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "lossmark spec"}
+    schema = SpecModel.model_json_schema() | {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "lossmark spec",
+    }
     text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     return {folder / "schema.json": text, folder / "README.md": edges.page(losses)}
 
@@ -75,7 +78,9 @@ def _verify(losses: list[spec_loss.Loss], folder: Path, own: bool) -> int:
     for finding in findings:
         print(finding, file=sys.stderr)
     cases = sum(len(loss.cases) for loss in losses)
-    print(f"{len(losses)} specs, {cases} cases: " + (f"{len(findings)} findings" if findings else "all values certified"))
+    print(
+        f"{len(losses)} specs, {cases} cases: " + (f"{len(findings)} findings" if findings else "all values certified")
+    )
     return REGRESSION if findings else PASS
 
 

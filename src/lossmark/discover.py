@@ -18,7 +18,7 @@ EVERY_KEYWORD = ("reduction",)
 
 
 def describe(source: str) -> list[dict[str, Any]]:
-    """Every implementation of ``source``: its name, framework, modes, losses with the keywords they take, deviations."""
+    """Every implementation of ``source``: name, framework, modes, losses and the keywords they take."""
     path, _, wanted = source.partition("::")
     found = [impl for impl in load_all(path) if not wanted or impl.name == wanted]
     if not found:

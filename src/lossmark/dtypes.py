@@ -53,7 +53,7 @@ class DType:
         """Unit in the last place at ``|x|`` (float64 array), the smallest normal's below it."""
         magnitude = np.maximum(np.abs(np.where(np.isfinite(x), x, 1.0)), self.smallest_normal)
         _, exponent = np.frexp(magnitude)
-        return np.ldexp(1.0, np.minimum(exponent - 1, self.emax) - self.p + 1)
+        return np.asarray(np.ldexp(1.0, np.minimum(exponent - 1, self.emax) - self.p + 1))
 
     def round(self, x: F64) -> F64:
         """The nearest numbers of this format, as float64 (beyond the largest: infinities)."""
@@ -64,7 +64,7 @@ class DType:
 
     def holds(self, x: F64) -> NDArray[np.bool_]:
         """Where ``x`` is a number of this format."""
-        return self.round(x) == x
+        return np.asarray(self.round(x) == x)
 
 
 FLOAT64 = DType("float64", np.dtype(np.float64), 53, -1022, 1023, 53)

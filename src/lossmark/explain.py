@@ -8,7 +8,6 @@ import numpy as np
 
 from .plan import Run
 from .results import Cell
-
 from .spec.numbers import canonical
 from .suite import Suite
 
@@ -53,8 +52,7 @@ def derivation(run: Run) -> str:
     dtype = DTYPES[run.dtype]
     return (
         f"running error of the formula in {dtype.name}: u = 2^-{dtype.p} per rounding, sums in any order with "
-        f"a = 2^-{dtype.accumulator_p}, 0 where every step is exact; the largest over {1 + len(run.loss.model.formula.associations)} "
-        f"equal evaluations. lossmark explain {run.case.id} shows it term by term"
+        f"a = 2^-{dtype.accumulator_p}, 0 where every step is exact; "
+        f"the largest over {1 + len(run.loss.model.formula.associations)} equal evaluations. "
+        f"lossmark explain {run.case.id} shows it term by term"
     )
-
-

@@ -74,7 +74,7 @@ def _exact(loss: Loss, case: Case) -> Iterator[str]:
 
 
 def _bound(loss: Loss, case: Case, dtype: DType) -> Iterator[str]:
-    yield f"bound in {dtype.name} (u = 2^-{dtype.p}, sums accumulate with 2^-{dtype.accumulator_p}), example by example:"
+    yield f"bound in {dtype.name} (u = 2^-{dtype.p}, sums accumulate with 2^-{dtype.accumulator_p}):"
     if dtype.name not in case.dtypes:
         yield f"  the case is not for {dtype.name}, but for {', '.join(case.dtypes)}"
         return

@@ -15,7 +15,7 @@ Call = Callable[[Mapping[str, Array], Params, str | None], Array]
 """``call(inputs, params, reduction)`` runs the loss under test; ``reduction=None`` leaves the argument out."""
 
 
-class FellBack(Exception):
+class FellBack(Exception):  # noqa: N818 (an outcome, not an error)
     """A compiled mode could not compile the function and would have run it eagerly."""
 
 
@@ -36,7 +36,7 @@ class Derivative(NamedTuple):
 
 
 Program = Callable[[Mapping[str, Array], Array, Params], Mapping[str | None, Derivative]]
-"""``program(inputs, cotangent, params)``: value and gradient of each reduction; ``cotangent`` ``[B]`` weighs ``none``."""
+"""``program(inputs, cotangent, params)`` gives each reduction; ``cotangent`` ``[B]`` weighs ``none``."""
 
 
 class Framework(ABC):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .dtypes import F64, DType
 from .acceptance import Acceptance, Kink
+from .dtypes import F64, DType
 
 LOOSE = 0.25
 """A check whose bound exceeds this part of the exact values says too little to be run."""
@@ -74,7 +74,9 @@ def loose(accepted: Sequence[Acceptance], dtype: DType) -> bool:
 def judge(got: NDArray[np.generic], accepted: Acceptance, dtype: DType, label: str, scale: float = 1.0) -> Judgement:
     """Hold an array against its acceptance; ``scale`` is a declared deviation's factor."""
     if got.shape != accepted.hi.shape:
-        return Judgement(False, None, math.inf, note=f"{label} has shape {list(got.shape)}, expected {list(accepted.hi.shape)}")
+        return Judgement(
+            False, None, math.inf, note=f"{label} has shape {list(got.shape)}, expected {list(accepted.hi.shape)}"
+        )
     if got.size == 0:
         return Judgement(True)
     accepted = _scaled(accepted, scale, dtype)
@@ -156,9 +158,13 @@ def _beside(x: F64, accepted: Acceptance) -> NDArray[np.bool_]:
 
 
 def slopes(
-    got: Mapping[str, NDArray[np.generic]], accepted: Mapping[str, Acceptance], kink: Kink | None, dtype: DType, label: str,
+    got: Mapping[str, NDArray[np.generic]],
+    accepted: Mapping[str, Acceptance],
+    kink: Kink | None,
+    dtype: DType,
+    label: str,
     scale: float = 1.0,
-) -> Judgement:  # fmt: skip
+) -> Judgement:
     """Hold gradients by input against theirs; at a kink one λ per example must explain all inputs at once."""
     parts = []
     chosen = ""
@@ -167,7 +173,11 @@ def slopes(
         accepted = {name: _member(accepted[name], kink, members, name) for name in accepted}
         if not fits.all():
             row = int(kink.rows[int(np.argmin(fits))])
-            parts.append(Judgement(False, None, math.inf, note=f"{label}: no single slope in [0, 1] explains example {row} at its kink"))
+            parts.append(
+                Judgement(
+                    False, None, math.inf, note=f"{label}: no single slope in [0, 1] explains example {row} at its kink"
+                )
+            )
     parts += [judge(got[name], accepted[name], dtype, f"{label} by {name}", scale) for name in accepted]
     result = combine(parts)
     if chosen and not result.note:

@@ -159,7 +159,7 @@ def plan(losses: Mapping[str, Loss], choice: Choice) -> list[Run]:
     chosen = [loss for loss in losses.values() if not choice.losses or loss.id in choice.losses]
     found = targets(choice)
     versions = {name: framework_version(name) for name in {target.reference.framework for target in found}}
-    runs = []
+    runs: list[Run] = []
     for loss in chosen:
         for dtype in DTYPES:
             if choice.dtypes and dtype not in choice.dtypes:
@@ -167,7 +167,11 @@ def plan(losses: Mapping[str, Loss], choice: Choice) -> list[Run]:
             for case in _cases(loss, dtype, choice):
                 for target in found:
                     if target.has(loss):
-                        reason = "" if versions[target.reference.framework] else f"{target.reference.framework} is not installed"
+                        reason = (
+                            ""
+                            if versions[target.reference.framework]
+                            else f"{target.reference.framework} is not installed"
+                        )
                         runs += _settings(target, loss, case, dtype, choice, reason)
     return runs
 
@@ -190,7 +194,8 @@ def _cases(loss: Loss, dtype: str, choice: Choice) -> Iterator[Case | Family]:
     golden = [case for case in loss.cases if dtype in case.dtypes]
     golden.sort(key=lambda case: (case.error is not None, case.shape, repr(sorted(case.params.items()))))
     families = [family for family in loss.families if choice.full or not family.model.full]
-    for case in (*golden, *families):
+    cases: list[Case | Family] = [*golden, *families]
+    for case in cases:
         if not choice.case or fnmatch.fnmatchcase(case.id, choice.case):
             yield case
 

@@ -11,7 +11,7 @@ import os
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -34,7 +34,10 @@ def _names_room(argument: str) -> bool:
     if path == ROOM or path.startswith(ROOM + "."):
         return True
     try:
-        return Path(path).exists() and room("conformance").resolve() in (Path(path).resolve(), *Path(path).resolve().parents)
+        return Path(path).exists() and room("conformance").resolve() in (
+            Path(path).resolve(),
+            *Path(path).resolve().parents,
+        )
     except LossmarkError:
         return False
 
@@ -44,14 +47,24 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
     if not any(map(_names_room, args)):
         return
     group = parser.getgroup("lossmark", "conformance of loss functions")
-    group.addoption("--impl", action="append", default=[], metavar="NAME|FILE.py|PKG.MODULE", help="run only this implementation (repeatable)")
+    group.addoption(
+        "--impl",
+        action="append",
+        default=[],
+        metavar="NAME|FILE.py|PKG.MODULE",
+        help="run only this implementation (repeatable)",
+    )
     group.addoption("--loss", action="append", default=[], metavar="ID", help="run only this loss (repeatable)")
     group.addoption("--device", default="cpu", metavar="cpu|gpu|all", help="where tensors live (default: cpu)")
     group.addoption("--dtype", action="append", default=[], metavar="DTYPE", help="run only this dtype (repeatable)")
-    group.addoption("--mode", action="append", default=[], metavar="MODE", help="run only this execution mode (repeatable)")
+    group.addoption(
+        "--mode", action="append", default=[], metavar="MODE", help="run only this execution mode (repeatable)"
+    )
     group.addoption("--case", default="", metavar="GLOB", help="run only cases whose id matches")
     group.addoption("--full", action="store_true", help="every family shape, every dtype compiled, nothing packed")
-    group.addoption("--expected", default="", metavar="FILE", help="known failures (default: expected.yaml of the room)")
+    group.addoption(
+        "--expected", default="", metavar="FILE", help="known failures (default: expected.yaml of the room)"
+    )
     group.addoption("--results", default="", metavar="FILE.jsonl", help="write the results as JSON lines")
 
 
@@ -79,7 +92,9 @@ class Session:
         self.runs = plan(losses(), self.choice)
         if not self.runs:
             raise LossmarkError("no cells are planned: nothing matches the options")
-        self.entries = expectations.read(Path(option.expected) if option.expected else room("conformance") / "expected.yaml")
+        self.entries = expectations.read(
+            Path(option.expected) if option.expected else room("conformance") / "expected.yaml"
+        )
         self.worker = hasattr(config, "workerinput")
         self.suite: Suite | None = None
         self.seen: set[str] = set()
@@ -104,12 +119,12 @@ class Session:
             self.suite = Suite([] if self.worker else ahead)
         return Conformance(request.param, self.suite, self.entries, request.node)
 
-    # -- recording: in the process that reports --------------------------------------------------------------------------
+    # -- recording: in the process that reports -----------------------------------------------------------------------
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         for name, cells in report.user_properties:
             if name == CELLS and report.when == "teardown":
-                self._record(cells)
+                self._record(cast(list[dict[str, Any]], cells))
 
     def _record(self, cells: list[dict[str, Any]]) -> None:
         self.recorded += cells
@@ -143,12 +158,16 @@ class Session:
         terminalreporter.section("lossmark")
         for complaint in self.complaints:
             terminalreporter.write_line(f"expected.yaml: {complaint}", red=True)
-        reasons = Counter((cell["impl"], cell["detail"]) for cell in self.recorded if cell["verdict"] in ("not-run", "unsupported"))
+        reasons = Counter(
+            (cell["impl"], cell["detail"]) for cell in self.recorded if cell["verdict"] in ("not-run", "unsupported")
+        )
         for (impl, reason), count in reasons.most_common(12):
             terminalreporter.write_line(f"{count:6} cells of {impl} not judged: {reason}")
         terminalreporter.write_line(", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS))
         planned = sum(len(run.checks) for run in self.runs)
-        terminalreporter.write_line(f"{total} of {planned} planned cells in {seconds:.0f} s, {total / max(seconds, 1e-9):.0f} cells per second")
+        terminalreporter.write_line(
+            f"{total} of {planned} planned cells in {seconds:.0f} s, {total / max(seconds, 1e-9):.0f} cells per second"
+        )
 
     def pytest_report_header(self) -> list[str]:
         versions = ", ".join(f"{name} {framework_version(name) or 'not installed'}" for name in FRAMEWORKS)
@@ -191,4 +210,3 @@ class Conformance:
             pytest.fail(failure(self.run, self.suite, wrong), pytrace=False)
         if all(cell.verdict in ("not-run", "unsupported") for cell in cells):
             pytest.skip("; ".join(dict.fromkeys(cell.detail for cell in cells)))
-

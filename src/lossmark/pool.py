@@ -26,7 +26,7 @@ PATIENCE = 3
 """Crashes and hangs after which an implementation is given up."""
 
 
-class GaveUp(Exception):
+class GaveUp(Exception):  # noqa: N818 (an outcome, not an error)
     """The implementation has crashed or hung too often."""
 
 
@@ -47,7 +47,7 @@ class Worker:
             return self.hello
         self.stop()
         here, there = Pipe()
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "lossmark.worker", str(there.fileno())],
             pass_fds=[there.fileno()], stdin=subprocess.DEVNULL, stderr=self._stderr,
@@ -94,7 +94,11 @@ class Worker:
                     return self._connection.recv()
             except Exception as error:  # a closed pipe, or bytes that are no message
                 code = self._wait()
-                return Failure("crashed", "", f"the process ended ({_ending(code)}){self._last_words()}" if code is not None else f"{error}")
+                return Failure(
+                    "crashed",
+                    "",
+                    f"the process ended ({_ending(code)}){self._last_words()}" if code is not None else f"{error}",
+                )
             waited += 0.5
             if self._memory() > MEMORY_BYTES:
                 return Failure("crashed", "", f"stopped: more than {MEMORY_BYTES >> 30} GiB of memory")

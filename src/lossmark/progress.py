@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from types import TracebackType
+from typing import cast
 
 import pytest
 from rich import progress as bars
@@ -26,7 +27,9 @@ class Progress:
         self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._bar.stop()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -37,7 +40,7 @@ class Progress:
             return
         for name, cells in report.user_properties:
             if name == CELLS:
-                self.counts.update(cell["verdict"] for cell in cells)
+                self.counts.update(cell["verdict"] for cell in cast(list[dict[str, str]], cells))
         wrong = self.counts["fail"] + self.counts["error"]
         self._bar.update(self._task, advance=1, description=f"conformance ({wrong} wrong)" if wrong else "conformance")
 

@@ -125,7 +125,9 @@ def _module(source: str) -> ModuleType:
         return _import(plugin.module, source)
     if all(part.isidentifier() for part in source.split(".")):
         return _import(source, source)
-    raise LoadError(f"no implementation named {source!r} (known: {', '.join(implementations())}), and no such file or module")
+    raise LoadError(
+        f"no implementation named {source!r} (known: {', '.join(implementations())}), and no such file or module"
+    )
 
 
 def _import(name: str, source: str) -> ModuleType:
@@ -133,7 +135,9 @@ def _import(name: str, source: str) -> ModuleType:
         return importlib.import_module(name)
     except Exception as error:
         known = ", ".join(implementations())
-        raise LoadError(f"{source}: cannot be imported: {type(error).__name__}: {error} (known names: {known})") from error
+        raise LoadError(
+            f"{source}: cannot be imported: {type(error).__name__}: {error} (known names: {known})"
+        ) from error
 
 
 def _from_file(path: Path) -> ModuleType:

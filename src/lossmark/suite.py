@@ -34,7 +34,7 @@ TRUTHS = 6
 """How many families' exact values are kept at a time."""
 
 
-class Unsupported(Exception):
+class Unsupported(Exception):  # noqa: N818 (an outcome, not an error)
     """The implementation does not take what the case needs."""
 
 
@@ -215,7 +215,7 @@ class Suite:
         return _cell(run, check, "pass" if ok else "fail", detail)
 
 
-class _Stopped(Exception):
+class _Stopped(Exception):  # noqa: N818 (an outcome, not an error)
     def __init__(self, failure: Failure):
         super().__init__(str(failure))
         self.failure = failure
@@ -308,7 +308,9 @@ class Judged:
         if not parts:
             return _cell(self.run, check, "not-run", "the bound exceeds a quarter of the exact value")
         result = combine(parts)
-        verdict: Verdict = "fail" if not result.ok else "deviates" if self.run.target.deviations.get(self.run.loss.id) else "pass"
+        verdict: Verdict = (
+            "fail" if not result.ok else "deviates" if self.run.target.deviations.get(self.run.loss.id) else "pass"
+        )
         detail = result.note
         if not result.ok and result.worst is not None and not result.note:
             detail = _explained(result)
@@ -345,4 +347,3 @@ def _cotangent(case: Case, dtype: DType) -> F64:
     """Random weights of the examples' losses, the same for every implementation."""
     seed = int.from_bytes(hashlib.sha256(case.id.encode()).digest()[:4])
     return dtype.round(np.random.default_rng(seed).uniform(0.5, 2.0, case.batch))
-

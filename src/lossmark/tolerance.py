@@ -14,7 +14,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .acceptance import REDUCTIONS, Acceptance, Expected, Kink, acceptance, join, join_kinks, kinks_of, part, reduce, reshape
+from .acceptance import (
+    REDUCTIONS,
+    Acceptance,
+    Expected,
+    Kink,
+    acceptance,
+    join,
+    join_kinks,
+    kinks_of,
+    part,
+    reduce,
+    reshape,
+)
 from .dtypes import F64, DType
 from .formula.tree import Node, topological
 from .readings import wide
@@ -30,9 +42,7 @@ Known = dict[Node, Bounded]
 Rows = NDArray[np.intp]
 
 
-def expected(
-    loss: Loss, case: Case, dtype: DType, cotangent: F64, slopes: Sequence[str] = REDUCTIONS
-) -> Expected:
+def expected(loss: Loss, case: Case, dtype: DType, cotangent: F64, slopes: Sequence[str] = REDUCTIONS) -> Expected:
     """The acceptance of every value of ``case`` in ``dtype``, and of the gradients of the reductions in ``slopes``.
 
     ``cotangent`` ``[B]`` weighs the gradient of ``none``.
@@ -48,7 +58,9 @@ def expected_of_many(
     reading = _Reading(_plan(loss.gradients(cases[0].params)), params, dtype)
     inputs = {name: np.concatenate([case.inputs[name] for case in cases]) for name in cases[0].inputs}
     seeds = {
-        reduction: _stack([_seed(reduction, weights, case.batch, dtype) for case, weights in zip(cases, cotangents, strict=True)])
+        reduction: _stack(
+            [_seed(reduction, weights, case.batch, dtype) for case, weights in zip(cases, cotangents, strict=True)]
+        )
         for reduction in wanted
     }
     shapes = {name: inputs[name].shape for name in loss.gradient_of}
@@ -171,14 +183,21 @@ class _Reading:
         """The gradients of each evaluation under one cotangent."""
         known = dict(still.known)
         for node in self.plan.moving:
-            known[node] = seed if node.op == "seed" else self._node(node, [known[arg] for arg in node.args], still.limit)
+            known[node] = (
+                seed if node.op == "seed" else self._node(node, [known[arg] for arg in node.args], still.limit)
+            )
         return [
             {name: _spread(known[tree], leaves[name].shape) for name, tree in trees.items()}
             for trees in self.plan.gradients.trees
         ]
 
     def _kink(
-        self, still: _Still, rows: Rows, zero: Sequence[Mapping[str, Bounded]], one: Sequence[Mapping[str, Bounded]], start: int
+        self,
+        still: _Still,
+        rows: Rows,
+        zero: Sequence[Mapping[str, Bounded]],
+        one: Sequence[Mapping[str, Bounded]],
+        start: int,
     ) -> Kink | None:
         """Both ends of the gradient in the undecided rows, from the first evaluation that is undecided there."""
         if not one:
@@ -199,7 +218,8 @@ class _Reading:
                 flags = slope.flags
                 if value.flags is not None and value.flags.any():
                     flags = merge(flags, np.broadcast_to((value.flags > 0) * np.uint8(7), slope.hi.shape))
-                unknown = np.isnan(slope.hi) & (np.isnan(slope.other) if slope.other is not None else True) | free
+                other = slope.hi if slope.other is None else slope.other
+                unknown = np.asarray(np.isnan(slope.hi) & np.isnan(other) | free)
                 gradients[name] = replace(slope, flags=flags, free=unknown if unknown.any() else None)
 
     def still(self, leaves: Mapping[str, F64], tie: int, limit: bool = False) -> _Still:
@@ -222,7 +242,11 @@ class _Reading:
         return _Still(known, kinked, limit)
 
     def _node(
-        self, node: Node, args: Sequence[Bounded], limit: bool = False, override: tuple[NDArray[np.bool_], int] | None = None
+        self,
+        node: Node,
+        args: Sequence[Bounded],
+        limit: bool = False,
+        override: tuple[NDArray[np.bool_], int] | None = None,
     ) -> Bounded:
         bound = Bound(self.dtype)
         v = wide.RULES[node.op](*(arg.v for arg in args))
@@ -246,7 +270,9 @@ class _Reading:
         hi = float(value)
         lo = float(value - type(value)(hi)) if node.op == "const" else 0.0
         v = Wide(np.full((1, 1), hi), np.full((1, 1), lo) if double else None)
-        exact = bound.holds(v) & (lo == 0)  # no underflow: a constant too small for the format is kept in the accumulator's
+        exact = bound.holds(v) & (
+            lo == 0
+        )  # no underflow: a constant too small for the format is kept in the accumulator's
         return Bounded(v, np.where(exact, 0.0, self.dtype.u * abs(hi)))
 
 
@@ -300,8 +326,8 @@ def _spread(x: Bounded, shape: tuple[int, ...]) -> Bounded:
 def _largest(parts: Sequence[Bounded]) -> Bounded:
     """Of several equal evaluations the values of the first, the largest error and every outcome."""
     e, flags = parts[0].e, parts[0].flags
-    for part in parts[1:]:
-        e, flags = np.maximum(e, part.e), merge(flags, part.flags)
+    for other in parts[1:]:
+        e, flags = np.maximum(e, other.e), merge(flags, other.flags)
     return Bounded(parts[0].v, e, flags)
 
 

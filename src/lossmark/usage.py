@@ -81,7 +81,9 @@ class Usage:
         case = self._meant()
         if case is None:
             return False, f"accepted shapes that do not fit: {_shapes(self.case)}"
-        result = combine([self._judge(outcome, case, reduction, reduction or "mean") for reduction, outcome in accepted])
+        result = combine(
+            [self._judge(outcome, case, reduction, reduction or "mean") for reduction, outcome in accepted]
+        )
         if result.ok:
             return True, "grade: other shapes are accepted, with the right result"
         return False, f"accepted {_shapes(self.case)} and gave another loss: {result.note or result.worst}"
@@ -89,7 +91,9 @@ class Usage:
     def _meant(self) -> Case | None:
         """The case with labels flattened and sizes of 1 repeated; None where shapes do not fit at all."""
         inputs = self.run.loss.inputs
-        batch = max(self.case.inputs[item.name].size if item.label else len(self.case.inputs[item.name]) for item in inputs)
+        batch = max(
+            self.case.inputs[item.name].size if item.label else len(self.case.inputs[item.name]) for item in inputs
+        )
         width = max((self.case.inputs[item.name].shape[-1] for item in inputs if item.vector), default=1)
         arrays = {}
         for item in inputs:
@@ -109,7 +113,9 @@ class Usage:
         calls = {"unknown reduction": {**keywords, "reduction": "median"}} if self.reductions[0] else {}
         if len(self.run.loss.gradient_of) > 1:
             calls["mixed dtypes"] = keywords | {first: keywords[first].astype(other)}
-        calls["integers"] = keywords | {name: np.ones(keywords[name].shape, np.int32) for name in self.run.loss.gradient_of}
+        calls["integers"] = keywords | {
+            name: np.ones(keywords[name].shape, np.int32) for name in self.run.loss.gradient_of
+        }
         accepted = []
         for what, (_, outcome) in zip(calls, self._call(*calls.values()), strict=True):
             if isinstance(outcome, Returned):
@@ -127,7 +133,10 @@ class Usage:
         keywords = self._arrays(self.case)
         names = [item.name for item in self.run.loss.inputs if item.label]
         reduction = self.reductions[0]
-        calls = [self._with(keywords | {name: self.case.inputs[name].astype(dtype) for name in names}, reduction) for dtype in LABEL_DTYPES]
+        calls = [
+            self._with(keywords | {name: self.case.inputs[name].astype(dtype) for name in names}, reduction)
+            for dtype in LABEL_DTYPES
+        ]
         notes = []
         for dtype, (_, outcome) in zip(LABEL_DTYPES, self._call(*calls), strict=True):
             if isinstance(outcome, Failure) and not self.own:
@@ -175,7 +184,9 @@ class Usage:
         if reduction in (None, "mean"):
             if isinstance(outcome, Failure):
                 return "" if outcome.type == "ValueError" or not self.own else f"raised {outcome}, expected ValueError"
-            right = not self.own and outcome.array is not None and bool(np.all(np.isnan(outcome.array.astype(np.float64))))
+            right = (
+                not self.own and outcome.array is not None and bool(np.all(np.isnan(outcome.array.astype(np.float64))))
+            )
             return "" if right else "accepted, expected ValueError"
         if isinstance(outcome, Failure):
             return str(outcome)

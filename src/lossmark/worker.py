@@ -6,6 +6,7 @@ process that judges sees plain arrays, a failure, or a closed connection.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
@@ -20,7 +21,22 @@ import numpy as np
 from .framework import Derivative, FellBack, Framework
 from .implementation import Implementation
 from .registry import Reference, framework, load_all
-from .work import Answer, Array, Failure, Hello, Message, Outcome, Probe, Probed, Reply, Returned, Start, Task, Timed, Timing
+from .work import (
+    Answer,
+    Array,
+    Failure,
+    Hello,
+    Message,
+    Outcome,
+    Probe,
+    Probed,
+    Reply,
+    Returned,
+    Start,
+    Task,
+    Timed,
+    Timing,
+)
 
 
 def find(reference: Reference) -> Implementation:
@@ -57,7 +73,9 @@ class Runner:
         def call(tensors: Mapping[str, Any], params: Mapping[str, Any], reduction: str | None) -> Any:
             return function(**tensors)
 
-        program = self.framework.program(call, (None,), (None,), timing.wrt, "eager") if self.framework.autodiff else None
+        program = (
+            self.framework.program(call, (None,), (None,), timing.wrt, "eager") if self.framework.autodiff else None
+        )
         start = time.perf_counter()
         for _ in range(timing.calls):
             if program is not None:
@@ -99,7 +117,8 @@ class Runner:
 
         if task.mode == "eager":
             for reduction in task.reductions:
-                values[reduction] = self._returned(attempt(lambda inputs, r=reduction: call(inputs, task.params, r)))
+                run = functools.partial(call, params=task.params, reduction=reduction)
+                values[reduction] = self._returned(attempt(run))
         if self.framework.autodiff:
             self._differentiate(task, call, attempt, gradients, beside)
             if task.mode != "eager":
@@ -117,11 +136,11 @@ class Runner:
         beside: dict[str | None, Outcome],
     ) -> None:
         """All reductions in one program; where that fails, one program each, so that a failure stays its own."""
-        together = attempt(lambda inputs: self._run(task, call, task.reductions, inputs))
+        together = attempt(functools.partial(self._run, task, call, task.reductions))
         for reduction in task.reductions:
             found = together
             if isinstance(found, Failure) and len(task.reductions) > 1:
-                found = attempt(lambda inputs, r=reduction: self._run(task, call, (r,), inputs))
+                found = attempt(functools.partial(self._run, task, call, (reduction,)))
             if isinstance(found, Failure):
                 beside[reduction] = found
                 if reduction in task.slopes:
@@ -132,7 +151,9 @@ class Runner:
             if derivative.gradient is not None:
                 gradients[reduction] = self._numbers(derivative.gradient)
 
-    def _run(self, task: Task, call: Callable[..., Any], reductions: tuple[str | None, ...], inputs: dict[str, Any]) -> Any:
+    def _run(
+        self, task: Task, call: Callable[..., Any], reductions: tuple[str | None, ...], inputs: dict[str, Any]
+    ) -> Any:
         key = (task.loss, task.mode, task.device, task.wrt, reductions, task.slopes)
         if task.mode == "eager":
             program = self.framework.program(call, reductions, task.slopes, task.wrt, task.mode)
@@ -151,9 +172,11 @@ class Runner:
         function = self.impl.gradients[task.loss]
         for reduction in task.slopes:
             extra = {} if reduction is None else {"reduction": reduction}
-            found = attempt(lambda inputs, extra=extra: function(**inputs, **task.params, **extra))
+            found = attempt(functools.partial(_spread, function, {**task.params, **extra}))
             if not isinstance(found, (Failure, Mapping)):
-                found = Failure("raised", "TypeError", f"the gradient must be a dict of arrays, got {type(found).__name__}")
+                found = Failure(
+                    "raised", "TypeError", f"the gradient must be a dict of arrays, got {type(found).__name__}"
+                )
             gradients[reduction] = found if isinstance(found, Failure) else self._numbers(found)
 
     def _numbers(self, gradient: Mapping[str, Any]) -> Mapping[str, Array] | Failure:
@@ -217,6 +240,10 @@ class Runner:
                 raise
             return failure(error)
         return self._returned(result)
+
+
+def _spread(function: Callable[..., Any], extra: Mapping[str, Any], inputs: Mapping[str, Any]) -> Any:
+    return function(**inputs, **extra)
 
 
 def serve(connection: Connection) -> None:

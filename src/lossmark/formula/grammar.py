@@ -59,7 +59,9 @@ class Parser:
             body = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             offset = getattr(error, "offset", 1) or 1
-            raise self._error(f"not an expression: {_shorten(text)!r} ({getattr(error, 'msg', error)})", offset) from None
+            raise self._error(
+                f"not an expression: {_shorten(text)!r} ({getattr(error, 'msg', error)})", offset
+            ) from None
         node = self._expression(body, 0)
         if len(self.build._known) > MAX_NODES:
             raise self._error(f"formula has more than {MAX_NODES} operations", 1)

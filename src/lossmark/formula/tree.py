@@ -26,6 +26,7 @@ ELEMENTWISE = {
 REDUCTIONS = {"sum": 1, "dot": 2, "sqnorm": 1, "norm": 1}
 """Operations that take vectors over D to a scalar."""
 
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Node:
     """One operation. ``payload`` is the name of an ``input``/``param``/``seed`` or the value of a ``const``."""

@@ -135,7 +135,7 @@ class Bound:
     def where(self, v: Wide, label: Bounded, value: Bounded, x: Bounded, y: Bounded) -> F64:
         return np.where(label.v.hi == value.v.hi, x.e, y.e)
 
-    # -- functions: the exact change over the interval, in closed form, plus k ulp ---------------------------------------
+    # -- functions: the exact change over the interval, in closed form, plus k ulp ------------------------------------
 
     def _function(self, name: str, v: Wide, change: F64, more: F64 | float = 0.0) -> F64:
         e = change + (ULPS[name] + more) * self.dtype.ulp(v.hi)
@@ -179,7 +179,7 @@ class Bound:
             exact &= _any_order(terms, lows, mass, self.dtype.accumulator_p, axis)
         e = e + np.where(exact, 0.0, np.maximum(count - 1, 0) * self.dtype.a * mass)
         if self.dtype.accumulator_p == self.dtype.p:
-            return e + np.where(count > 1, self.eta(v, e), 0.0)
+            return np.asarray(e + np.where(count > 1, self.eta(v, e), 0.0))
         return np.where(count > 1, self.round(v, e), e)
 
     def sum(self, v: Wide, x: Bounded) -> F64:
@@ -235,36 +235,39 @@ class Bound:
 
     def radial(self, v: Wide, g: Bounded, x: Bounded) -> F64:
         e = 2 * (g.size * x.e + x.size * g.e + g.e * x.e)
-        return np.where((v.hi == 0) & (e == 0), 0.0, self._inexact(v, e, 4))  # XLA divides by a broadcast scalar through its reciprocal
+        return np.where(
+            (v.hi == 0) & (e == 0), 0.0, self._inexact(v, e, 4)
+        )  # XLA divides by a broadcast scalar through its reciprocal
 
     def spread(self, v: Wide, x: Bounded) -> F64:
         return x.e
 
     def fork(self, v: Wide, *xs: Bounded) -> F64:
         """Contributions of several paths, rounded before they cancel, added in any order in the storage format."""
-        mass = sum(x.size + x.e for x in xs)
+        mass = np.asarray(sum(x.size + x.e for x in xs))
         e = sum(x.e for x in xs) + np.zeros_like(v.hi)
         count = sum(((x.v.hi != 0) | (x.e != 0)).astype(np.float64) for x in xs)
         rounding = np.maximum(count - 1, 0) * self.dtype.u * mass
         exact = (e == 0) & (count > 1)
         if exact.any():
             terms = np.stack(np.broadcast_arrays(*(x.v.hi for x in xs)))
-            lows = None if xs[0].v.lo is None else np.stack(np.broadcast_arrays(*(x.v.lo for x in xs)))
+            some = [x.v.lo for x in xs if x.v.lo is not None]
+            lows = np.stack(np.broadcast_arrays(*some)) if some else None
             rounding = np.where(exact & _any_order(terms, lows, mass, self.dtype.p, 0)[0], 0.0, rounding)
-        return e + rounding + np.where(count > 1, self.eta(v, e), 0.0)
+        return np.asarray(e + rounding + np.where(count > 1, self.eta(v, e), 0.0))
 
     def either(self, v: Wide, *xs: Bounded) -> F64:
         """Equal numbers computed in different ways: the largest error (at a kink they may lie on different sides)."""
-        return np.maximum.reduce(np.broadcast_arrays(*(x.e + np.abs(x.v.hi - v.hi) for x in xs)))
+        return np.asarray(np.maximum.reduce(np.broadcast_arrays(*(x.e + np.abs(x.v.hi - v.hi) for x in xs))))
 
     # -- overflow ------------------------------------------------------------------------------------------------------
 
     def finish(self, op: str, v: Wide, e: F64, args: Sequence[Bounded]) -> Bounded:
         """The result with its outcomes beyond the largest finite number, its own and those of its operands."""
         largest = self.dtype.largest
-        if op not in ("dot", "sqnorm") and all(arg.flags is None for arg in args):
-            if np.max(np.abs(v.hi), initial=0.0) + np.max(e, initial=0.0) <= largest:
-                return Bounded(v, e)
+        plain = op not in ("dot", "sqnorm") and all(arg.flags is None for arg in args)
+        if plain and np.max(np.abs(v.hi), initial=0.0) + np.max(e, initial=0.0) <= largest:
+            return Bounded(v, e)
         e = np.where(np.isfinite(v.hi), np.where(np.isnan(e), np.inf, e), 0.0)
         over, under = v.hi + e > largest, v.hi - e < -largest
         flags: Flags | None = None
@@ -287,7 +290,7 @@ class Bound:
         down = (bottom < -largest).any(axis=1, keepdims=True) | (bottom.sum(axis=1, keepdims=True) < -accumulator)
         if not (up.any() or down.any()):
             return None
-        return up * np.uint8(PLUS_INF) | down * np.uint8(MINUS_INF) | (up & down) * np.uint8(NAN)
+        return np.asarray(up * np.uint8(PLUS_INF) | down * np.uint8(MINUS_INF) | (up & down) * np.uint8(NAN))
 
 
 def merge(x: Flags | None, y: Flags | None) -> Flags | None:

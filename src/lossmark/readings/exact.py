@@ -29,7 +29,7 @@ PRECISIONS = (128, 512, 2048, 8192)
 """Working precisions in bits, tried in turn."""
 
 
-class Undecided(ArithmeticError):
+class Undecided(ArithmeticError):  # noqa: N818 (an outcome, not an error)
     """The balls are too wide at this precision."""
 
 
@@ -127,6 +127,7 @@ def norm(xs: Row) -> Real:
     if any(isinstance(x, float) for x in xs):
         return math.inf
     total = sum((x * x for x in xs), arb(0))
+    assert not isinstance(total, float)
     return total.sqrt() if sign(total) else arb(0)
 
 
@@ -137,7 +138,9 @@ def unit(x: Real, length: Real) -> Real:
     return div(x, length)
 
 
-def _function(finite: Callable[[arb], arb], at_minus_inf: float, at_inf: float, lowest: int | None = None) -> Callable[[Real], Real]:
+def _function(
+    finite: Callable[[arb], arb], at_minus_inf: float, at_inf: float, lowest: int | None = None
+) -> Callable[[Real], Real]:
     """A continuous function with its limits at ±inf; below ``lowest`` it is nan."""
 
     def rule(x: Real) -> Real:
@@ -172,6 +175,8 @@ def _equal(label: Real, value: Real) -> bool:
 
 
 def _where(label: Value, value: Value, x: Value, y: Value) -> Value:
+    assert not isinstance(label, list)
+    assert not isinstance(value, list)
     if _nan(label):  # a NaN label counts as NaN input: it reaches the value
         return math.nan
     return x if _equal(label, value) else y

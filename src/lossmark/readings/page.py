@@ -38,7 +38,9 @@ def _call(name: str) -> Callable[..., Piece]:
     def rule(*xs: Piece) -> Piece:
         inner = "<mo>,</mo>".join(x.mathml for x in xs)
         latex = ", ".join(x.latex for x in xs)
-        return Piece(f"<mrow><mi>{name}</mi><mo>(</mo>{inner}<mo>)</mo></mrow>", rf"\operatorname{{{name}}}\left({latex}\right)")
+        return Piece(
+            f"<mrow><mi>{name}</mi><mo>(</mo>{inner}<mo>)</mo></mrow>", rf"\operatorname{{{name}}}\left({latex}\right)"
+        )
 
     return rule
 
@@ -80,7 +82,11 @@ def _root(x: Piece) -> Piece:
 
 
 def _sum(x: Piece) -> Piece:
-    return Piece(f"<mrow><munder><mo>∑</mo><mi>D</mi></munder>{x.within(PRODUCT).mathml}</mrow>", rf"\sum_D {x.within(PRODUCT).latex}", SUM)
+    return Piece(
+        f"<mrow><munder><mo>∑</mo><mi>D</mi></munder>{x.within(PRODUCT).mathml}</mrow>",
+        rf"\sum_D {x.within(PRODUCT).latex}",
+        SUM,
+    )
 
 
 def _softplus(x: Piece) -> Piece:

@@ -203,7 +203,7 @@ RULES: Mapping[str, Callable[..., Wide]] = {
     "log": _function("log", np.log), "log1p": _function("log1p", np.log1p), "sqrt": sqrt,
     "softplus": _function("softplus", softplus), "sigmoid": _function("sigmoid", sigmoid),
     "sum": total, "dot": lambda x, y: total(mul(x, y)), "sqnorm": lambda x: total(mul(x, x)), "norm": norm,
-    "step": step, "sign": lambda x: add(mul(_whole(np.full_like(x.hi, 2.0), x), step(x, neg(x))), _whole(np.full_like(x.hi, -1.0), x)),
+    "step": step, "sign": lambda x: _whole(2 * step(x, neg(x)).hi - 1, x),
     "unit": unit, "radial": lambda g, x: mul(mul(_whole(np.full_like(g.hi, 2.0), g), g), x),
     "spread": lambda x: x, "fork": fork, "either": lambda x, *others: x, "where": where,
 }  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -125,7 +125,9 @@ class Loss:
     def host(self) -> Case:
         """The first ordinary golden case of several examples: the one that checks of usage are made on."""
         ordinary = [case for case in self.cases if case.error is None and len(case.dtypes) == len(DTYPES)]
-        plain = [case for case in ordinary if not case.params and case.integer >= {x.name for x in self.inputs if x.label}]
+        plain = [
+            case for case in ordinary if not case.params and case.integer >= {x.name for x in self.inputs if x.label}
+        ]
         return max(plain[:4] or ordinary or self.cases, key=lambda case: case.batch)
 
     def case(self, case_id: str) -> Case | None:
@@ -189,27 +191,39 @@ def _check_names(model: SpecModel, document: Document) -> None:
     names = set(model.inputs)
     for index, name in enumerate(model.gradient_of):
         if name not in names:
-            raise _error(document, ("gradient_of", index), f"found {name!r}, expected one of the inputs {sorted(names)}")
+            raise _error(
+                document, ("gradient_of", index), f"found {name!r}, expected one of the inputs {sorted(names)}"
+            )
     for name in model.params:
         if name in names or name == "reduction":
             raise _error(document, ("params", name), f"{name!r} cannot name a parameter")
     seen: dict[str, int] = {}
-    for key, items in (("families", model.families), ("cases", model.cases)):
+    sections: tuple[tuple[str, Sequence[FamilyModel | CaseModel]], ...] = (
+        ("families", model.families),
+        ("cases", model.cases),
+    )
+    for key, items in sections:
         for index, item in enumerate(items):
             if not item.id.startswith(model.loss + "/"):
-                raise _error(document, (key, index, "id"), f"found {item.id!r}, expected an id that starts with {model.loss}/")
+                raise _error(
+                    document, (key, index, "id"), f"found {item.id!r}, expected an id that starts with {model.loss}/"
+                )
             if item.id in seen:
                 raise _error(document, (key, index, "id"), f"duplicate id {item.id!r}")
             seen[item.id] = index
     for index, case in enumerate(model.cases):
         for flag in case.flags:
             if flag not in model.flags:
-                raise _error(document, ("cases", index, "flags"), f"undefined flag {flag!r}, defined are {sorted(model.flags)}")
+                raise _error(
+                    document, ("cases", index, "flags"), f"undefined flag {flag!r}, defined are {sorted(model.flags)}"
+                )
 
 
 def _formula(model: SpecModel, document: Document, similarity: str | None) -> Gradients:
     if similarity is not None and similarity not in SIMILARITIES:
-        raise _error(document, ("params", "similarity", "choices"), f"found {similarity!r}, expected {sorted(SIMILARITIES)}")
+        raise _error(
+            document, ("params", "similarity", "choices"), f"found {similarity!r}, expected {sorted(SIMILARITIES)}"
+        )
     build = Builder()
     names = {name: build("input", payload=name, vector=spec.dims == ["B", "D"]) for name, spec in model.inputs.items()}
     names |= {name: build("param", payload=name) for name, spec in model.params.items() if spec.choices is None}

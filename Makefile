@@ -1,0 +1,29 @@
+# Each target alone takes a fresh machine with Python >= 3.11 to its end.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup report test lint clean
+
+setup: .venv/.ready
+
+.venv/.ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	touch $@
+
+report: setup
+	$(BIN)/lossmark run
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lossmark certify --check
+
+test: lint
+	$(BIN)/pytest tests -q
+	$(BIN)/pytest conformance -q --results conformance.jsonl
+	@echo "results: conformance.jsonl; make report builds the page reports/out/index.html"
+
+clean:
+	rm -rf .venv build dist reports/out
