@@ -232,7 +232,7 @@ class _Reading:
             args = [known[arg] for arg in node.args]
             if node.op in ("step", "sign"):
                 kinks = Bound(self.dtype).kinks(args[0], args[1] if node.op == "step" else _ZERO)
-                undecided[node] = kinks.any(axis=1)
+                undecided[node] = np.asarray(kinks.any(axis=1))
                 known[node] = self._node(node, args, override=(kinks, tie if node.op == "step" else 2 * tie - 1))
             else:
                 known[node] = self._node(node, args, limit)

@@ -330,6 +330,10 @@ def _check_arrays(document: Document, path: Path_, arrays: Mapping[str, F64], in
 
 
 def _check_expected(document: Document, path: Path_, case: CaseModel, arrays: Mapping[str, F64]) -> None:
+    given = case.expect.model_fields_set
+    if given and given != {"value", "mean", "grad"}:
+        expected = "value, mean and grad, or nothing before lossmark certify"
+        raise _error(document, (*path, "expect"), f"found only {', '.join(sorted(given))}, expected {expected}")
     batch = len(next(iter(arrays.values())))
     if case.expect.value is not None and len(case.expect.value) != batch:
         raise _error(document, (*path, "expect", "value"), f"{len(case.expect.value)} values for a batch of {batch}")

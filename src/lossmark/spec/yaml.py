@@ -79,6 +79,8 @@ def parse(text: str, name: str = "<string>") -> Document:
     document = Document(name, text, None)
     if root is None:
         raise SpecError("the file is empty", Place(name, 1, 1))
+    if not text.endswith("\n"):
+        raise SpecError("truncated: the last line does not end", Place(name, text.count("\n") + 1, 1))
     document.data = _plain(root, (), document)
     return document
 

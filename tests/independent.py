@@ -1,0 +1,84 @@
+"""The losses and their gradients typed anew in mpmath, for one example. Imports nothing of lossmark.
+
+Gradients are the textbook formulas, not derived from the losses here. Where IEEE arithmetic or a choice of subgradient
+decides (infinities, NaN, kinks, overflow) this derivation has no opinion; the test that uses it says which cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mpmath import mp, mpf
+
+mp.prec = 400
+_ONE = mpf(1)
+Vector = Sequence[mpf]
+Result = tuple[mpf, dict[str, list[mpf] | mpf]]
+
+
+def _dot(x: Vector, y: Vector) -> mpf:
+    return sum((a * b for a, b in zip(x, y, strict=True)), mpf(0))
+
+
+def _similarity(x: Vector, y: Vector, kind: str) -> tuple[mpf, list[mpf], list[mpf]]:
+    """Similarity with its gradients by x and y."""
+    if kind == "dot":
+        return _dot(x, y), list(y), list(x)
+    nx, ny, guard = mp.sqrt(_dot(x, x)), mp.sqrt(_dot(y, y)), mpf(10) ** -8
+    if nx * ny <= guard:
+        return _dot(x, y) / guard, [b / guard for b in y], [a / guard for a in x]
+    c = _dot(x, y) / (nx * ny)
+    by_x = [b / (nx * ny) - c * a / nx**2 for a, b in zip(x, y, strict=True)]
+    by_y = [a / (nx * ny) - c * b / ny**2 for a, b in zip(x, y, strict=True)]
+    return c, by_x, by_y
+
+
+def _ranking(u: Vector, d_pos: Vector, d_neg: Vector, kind: str, shift: mpf, loss: object) -> Result:
+    pos, pos_u, pos_d = _similarity(u, d_pos, kind)
+    neg, neg_u, neg_d = _similarity(u, d_neg, kind)
+    value, slope = loss(shift + neg - pos)  # type: ignore[operator]
+    return value, {
+        "u": [slope * (a - b) for a, b in zip(neg_u, pos_u, strict=True)],
+        "d_pos": [-slope * a for a in pos_d],
+        "d_neg": [slope * a for a in neg_d],
+    }
+
+
+def pairwise_hinge(u: Vector, d_pos: Vector, d_neg: Vector, margin: mpf = _ONE, similarity: str = "dot") -> Result:
+    return _ranking(u, d_pos, d_neg, similarity, margin, lambda z: (z, mpf(1)) if z > 0 else (mpf(0), mpf(0)))
+
+
+def bpr(u: Vector, d_pos: Vector, d_neg: Vector, similarity: str = "dot") -> Result:
+    return _ranking(u, d_pos, d_neg, similarity, mpf(0), lambda x: (mp.log1p(mp.exp(x)), 1 / (1 + mp.exp(-x))))
+
+
+def contrastive(d: mpf, y: mpf, margin: mpf = _ONE) -> Result:
+    gap = max(margin - d, mpf(0))
+    return y * d * d + (1 - y) * gap * gap, {"d": 2 * y * d - 2 * (1 - y) * gap}
+
+
+def contrastive_pair(x1: Vector, x2: Vector, y: mpf, margin: mpf = _ONE) -> Result:
+    difference = [a - b for a, b in zip(x1, x2, strict=True)]
+    d = mp.sqrt(_dot(difference, difference))
+    gap = max(margin - d, mpf(0))
+    factor = 2 * y - (2 * (1 - y) * gap / d if d else 0)
+    by_x1 = [factor * a for a in difference]
+    return y * d * d + (1 - y) * gap * gap, {"x1": by_x1, "x2": [-a for a in by_x1]}
+
+
+def labeled_triplet(anc: Vector, pos: Vector, neg: Vector, label: mpf, margin: mpf = _ONE) -> Result:
+    def squared(x: Vector, y: Vector) -> mpf:
+        return sum(((a - b) ** 2 for a, b in zip(x, y, strict=True)), mpf(0))
+
+    near, far = (pos, neg) if label == 1 else (neg, pos)
+    value = 2 * squared(near, anc) - squared(near, far) - squared(anc, far) + margin
+    triples = list(zip(anc, near, far, strict=True))
+    by_anc = [4 * (a - n) - 2 * (a - f) for a, n, f in triples]
+    by_near = [4 * (n - a) - 2 * (n - f) for a, n, f in triples]
+    by_far = [-2 * (f - n) - 2 * (f - a) for a, n, f in triples]
+    return value, {"anc": by_anc, "pos": by_near if label == 1 else by_far, "neg": by_far if label == 1 else by_near}
+
+
+LOSSES: Mapping[str, object] = {
+    function.__name__: function for function in (pairwise_hinge, bpr, contrastive, contrastive_pair, labeled_triplet)
+}

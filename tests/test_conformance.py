@@ -1,0 +1,113 @@
+"""``pytest conformance`` catches wrong implementations, accuses no right one, and accounts for every cell."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from lossmark.registry import framework_version, room
+from lossmark.results import read
+from tests.miniatures import FAULTY, RIGHT, WRONG
+
+pytestmark = pytest.mark.skipif(framework_version("torch") is None, reason="the miniatures are written for torch")
+
+
+def conformance(*arguments, cwd, **environment):
+    command = [sys.executable, "-m", "pytest", str(room("conformance")), "-q", "-p", "no:cacheprovider", *arguments]
+    variables = os.environ | {"LOSSMARK_REQUIRE": ""} | environment
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=cwd, timeout=300, env=variables
+    )  # fmt: skip
+
+
+def held(source, folder, *arguments):
+    path = folder / "mini.py"
+    path.write_text(source)
+    results = folder / "results.jsonl"
+    done = conformance("--impl", str(path), "--results", str(results), *arguments, cwd=folder)
+    return done, read(results)
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_implementations_pass(name, tmp_path):
+    done, results = held(RIGHT[name], tmp_path)
+    wrong = [cell for cell in results.cells if cell.verdict in ("fail", "error")]
+    assert not wrong, wrong[:3]
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert results.complete
+    assert results.counts["pass"] + results.counts["deviates"] > 50
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_implementations_are_caught(name, tmp_path):
+    done, results = held(WRONG[name], tmp_path, "--dtype", "float64")
+    assert done.returncode == 1, done.stdout[-2000:]
+    assert results.complete
+    assert results.counts["fail"] > 0
+
+
+@pytest.mark.parametrize("name", FAULTY)
+def test_faulty_implementations_cost_their_own_cells_only(name, tmp_path):
+    done, results = held(FAULTY[name], tmp_path, "--dtype", "float32", "--case", "bpr/generic*")
+    assert done.returncode == 1
+    assert results.complete
+    assert sum(results.counts.values()) == results.header["planned"]
+    assert results.counts["pass"] <= 4  # unmodified, where the function got as far
+    assert any("mini" in cell.detail for cell in results.cells if cell.verdict == "error") or results.counts["fail"]
+
+
+def test_a_failure_says_how_to_repeat_it(tmp_path):
+    done, _ = held(WRONG["half"], tmp_path, "--dtype", "float32", "--case", "contrastive/worked")
+    text = done.stdout
+    assert "got 0.125 (0x1.0000000000000p-3), expected 0.25" in text
+    repeat = next(line for line in text.splitlines() if line.strip().startswith("repeat")).split(maxsplit=1)[1]
+    assert "--case contrastive/worked" in repeat
+    words = [word.strip("'") for word in repeat.split()[2:]]
+    assert conformance(*words, cwd=tmp_path).returncode == 1
+
+
+def test_a_framework_that_is_not_there_is_not_run(tmp_path):
+    """With an import hook that hides torch: reported, or refused where it is required."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util as u\n_find = u.find_spec\n"
+        "u.find_spec = lambda name, *a: None if name == 'torch' else _find(name, *a)\n"
+    )
+    path = {"PYTHONPATH": str(tmp_path)}
+    results = tmp_path / "r.jsonl"
+    options = ("--impl", "torch", "--impl", "numpy", "--case", "bpr/worked", "--results", str(results))
+    assert conformance(*options, cwd=tmp_path, **path).returncode == 0
+    torch = [cell for cell in read(results).cells if cell.impl == "torch"]
+    assert torch
+    assert {(cell.verdict, cell.detail) for cell in torch} == {("not-run", "torch is not installed")}
+    assert conformance(*options, cwd=tmp_path, **path, LOSSMARK_REQUIRE="torch").returncode == 3
+
+
+def test_xdist_gives_the_same_cells(tmp_path):
+    results = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
+    for path, extra in zip(results, ((), ("-n", "2")), strict=True):
+        options = ("--impl", "numpy", "--loss", "contrastive", "--results", str(path), *extra)
+        assert conformance(*options, cwd=tmp_path).returncode == 0
+    one, two = (Counter((c.case, c.dtype, c.check, c.verdict) for c in read(path).cells) for path in results)
+    assert one == two
+
+
+def test_expectations_turn_a_known_failure_and_go_stale(tmp_path):
+    entry = {"impl": "mini", "loss": "contrastive", "check": "*", "reason": "half of the spec's"}
+    expected = tmp_path / "expected.yaml"
+    expected.write_text(json.dumps([entry]) + "\n")
+    options = ("--dtype", "float32", "--case", "contrastive/worked", "--expected", str(expected))
+    done, results = held(WRONG["half"], tmp_path, *options)
+    assert done.returncode == 0, done.stdout
+    assert results.counts["deviates"] >= 2
+    done, _ = held(RIGHT["torch, where instead of weights"], tmp_path, *options)
+    assert done.returncode == 1
+    assert "no longer needed" in done.stdout
+
+
+def test_options_do_not_leak_into_other_projects(tmp_path):
+    (tmp_path / "test_other.py").write_text("def test_nothing(): pass\n")
+    command = [sys.executable, "-m", "pytest", "-q", "--device", "cpu", str(tmp_path)]
+    assert subprocess.run(command, capture_output=True, check=False, cwd=tmp_path).returncode == 4

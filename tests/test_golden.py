@@ -1,0 +1,124 @@
+"""The golden values agree with a second derivation, and every digit is guarded."""
+
+import math
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from mpmath import mpf
+
+from lossmark.certify import certified, check
+from lossmark.registry import losses, room
+from lossmark.spec.loss import load, outcome
+from tests.independent import LOSSES
+
+FINITE = [
+    case
+    for loss in losses().values()
+    for case in loss.cases
+    if case.error is None and all(np.isfinite(array).all() for array in case.inputs.values())
+]
+
+
+def _near(text, exact):
+    """Whether a golden leaf is the float64 nearest to the independent value (or a set that holds it)."""
+    kind, numbers = outcome(text)
+    if kind == "between":
+        return numbers[0] <= exact <= numbers[1]
+    nearest = float(exact)
+    return any(x == nearest or (math.isinf(x) and abs(exact) > mpf(2) ** 1024 * (1 - mpf(2) ** -54)) for x in numbers)
+
+
+@pytest.mark.parametrize("case", FINITE, ids=[case.id for case in FINITE])
+def test_golden_values_agree_with_an_independent_derivation(case):
+    loss = losses()[case.loss]
+    params = {name: x if isinstance(x, str) else mpf(x) for name, x in loss.params(case.params).items()}
+    expect = case.golden.expect
+    total = mpf(0)
+    for row in range(case.batch):
+        arguments = {
+            name: [mpf(x) for x in array[row]] if array.ndim == 2 else mpf(float(array[row]))
+            for name, array in case.inputs.items()
+        }
+        value, gradient = LOSSES[case.loss](**arguments, **params)
+        total += value
+        assert _near(expect.value[row], value), (row, expect.value[row], value)
+        for name, slopes in gradient.items():
+            golden = expect.grad[name][row]
+            pairs = zip(golden, slopes, strict=True) if isinstance(slopes, list) else [(golden, slopes)]
+            for text, exact in pairs:
+                assert _near(text, exact), (row, name, text, exact)
+    assert _near(expect.mean, total / case.batch)
+
+
+def test_there_are_enough_cases_of_each_class():
+    for loss in losses().values():
+        classes = [case.case_class for case in loss.cases]
+        assert len(classes) >= 20
+        assert min(classes.count(name) for name in ("exact-dyadic", "generic", "adversarial")) >= 4
+        assert len({case.shape for case in loss.cases if case.error is None}) <= 6
+
+
+def test_the_figures_of_tensorflow_addons():
+    """tfa.losses.ContrastiveLoss, its documented test: the decimals as float64."""
+    import lossmark
+
+    contrastive = lossmark.load("numpy").losses["contrastive"]
+    d, y = np.array([0.1, 0.3, 1.3, 0.7, 1.1, 0.5]), np.array([0, 0, 1, 1, 0, 1])
+    np.testing.assert_allclose(
+        contrastive(d, y, reduction="none"), [0.81, 0.49, 1.69, 0.49, 0, 0.25], rtol=1e-15, atol=1e-30
+    )
+    assert contrastive(d, y) == pytest.approx(0.621666, abs=1e-6)
+    assert contrastive(d, y, margin=2.0) == pytest.approx(1.623333, abs=1e-6)
+
+
+def _certify(folder):
+    command = [sys.executable, "-m", "lossmark", "certify", "--check", "--specs", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_one_changed_digit_is_found_and_named(tmp_path):
+    text = (room("specs") / "bpr.yaml").read_text()
+    start = text.index("value: [", text.index("bpr/generic-unit"))
+    digit = re.search(r"0x1\.([0-9a-f]+)p", text[start:])
+    at = start + digit.end(1) - 1
+    changed = text[:at] + ("2" if text[at] != "2" else "6") + text[at + 1 :]
+    (tmp_path / "bpr.yaml").write_text(changed)
+    done = _certify(tmp_path)
+    assert done.returncode == 1
+    assert "bpr/generic-unit" in done.stderr
+
+
+def test_every_golden_number_is_guarded(tmp_path):
+    """Whatever single expected number of a spec is changed, the check objects (sampled: every 40th number)."""
+    path = tmp_path / "contrastive.yaml"
+    text = (room("specs") / "contrastive.yaml").read_text()
+    numbers = [
+        m
+        for m in re.finditer(r'"(-?0x1\.[0-9a-f]+)(p[+-]\d+)"', text)
+        if text.rfind("expect:", 0, m.start()) > text.rfind("inputs:", 0, m.start())
+    ]
+    assert len(numbers) > 100
+    for match in numbers[::40]:
+        last = match.end(1) - 1
+        path.write_text(text[:last] + ("2" if text[last] != "2" else "6") + text[last + 1 :])
+        assert list(check(load(path))), match.group()
+
+
+def test_comments_and_order_survive(tmp_path):
+    original = (room("specs") / "contrastive.yaml").read_text()
+    text = "# a comment that must stay\n" + original
+    (tmp_path / "contrastive.yaml").write_text(text)
+    shutil.copy(room("specs") / "bpr.yaml", tmp_path)
+    command = [sys.executable, "-m", "lossmark", "certify", "--specs", str(tmp_path)]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert (tmp_path / "contrastive.yaml").read_text() == text
+
+
+def test_a_kink_is_a_set():
+    loss = losses()["pairwise_hinge"]
+    truth = certified(loss, loss.case("pairwise_hinge/kink"))
+    assert {"between": ["0x0p+0", "0x1p+0"]} in [leaf for row in truth.grad["d_neg"] for leaf in row]
