@@ -2,8 +2,8 @@
 
 Compiling takes far longer than running, and a program is compiled anew for every shape. A zero column changes no
 dot product, norm or distance, and a batch repeated as a whole has the same mean, so the packed case is a case of the
-same loss with exact values of its own. Only what is compiled is packed, never in ``--full`` runs, and odd, even and
-unit dimensions all stay in the set.
+same loss with exact values of its own. Only lossmark's own implementations are packed, only where every shape is
+compiled anew, never in ``--full`` runs; odd, even and unit dimensions all stay in the set.
 """
 
 from __future__ import annotations

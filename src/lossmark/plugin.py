@@ -100,7 +100,9 @@ class Session:
         self.seen: set[str] = set()
         self.recorded: list[dict[str, Any]] = []
         self.complaints: list[str] = []
-        self.stream = open(option.results, "w", encoding="utf-8") if option.results and not self.worker else None  # noqa: SIM115
+        self.stream = (
+            open(option.results, "w", encoding="utf-8", buffering=1) if option.results and not self.worker else None
+        )  # noqa: SIM115
         self.recorder = Recorder(self.stream or open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         self.started = time.perf_counter()
         versions = {name: framework_version(name) for name in FRAMEWORKS}

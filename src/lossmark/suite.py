@@ -106,7 +106,8 @@ class Suite:
     def case(self, run: Run) -> Case:
         """The case as it is run: a family drawn in the dtype, packed where it is compiled."""
         compiled = compiles(run.target.reference.framework, run.mode)
-        whole = run.full or (run.mode == "jit" and run.dtype == "float32" and isinstance(run.case, Family))
+        shapes = run.mode == "jit" and run.dtype == "float32" and isinstance(run.case, Family)
+        whole = run.full or not run.target.reference.own or shapes
         packs = compiled and not whole
         key = (run.case.id, run.dtype, run.mode if packs else "")
         with self._lock:
