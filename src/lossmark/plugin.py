@@ -100,10 +100,9 @@ class Session:
         self.seen: set[str] = set()
         self.recorded: list[dict[str, Any]] = []
         self.complaints: list[str] = []
-        self.stream = (
-            open(option.results, "w", encoding="utf-8", buffering=1) if option.results and not self.worker else None
-        )  # noqa: SIM115
-        self.recorder = Recorder(self.stream or open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        path = option.results if option.results and not self.worker else os.devnull
+        self.stream = open(path, "w", encoding="utf-8", buffering=1)  # noqa: SIM115 (closed when the session ends)
+        self.recorder = Recorder(self.stream)
         self.started = time.perf_counter()
         versions = {name: framework_version(name) for name in FRAMEWORKS}
         self.recorder.header(sum(len(run.checks) for run in self.runs), results.environment(versions))
@@ -146,8 +145,7 @@ class Session:
         whole = self.choice == Choice(full=self.choice.full)
         self.complaints = expectations.stale(self.entries, self.recorded, whole)
         self.recorder.footer()
-        if self.stream:
-            self.stream.close()
+        self.stream.close()
         if self.complaints and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
