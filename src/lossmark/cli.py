@@ -136,7 +136,7 @@ def run(context: typer.Context) -> None:
     output.mkdir(parents=True, exist_ok=True)
     results = output / "results.jsonl"
     with Progress(console) as progress:
-        arguments = ["-q", "-p", "no:terminal", "--results", str(results), *context.args]
+        arguments = ["-p", "no:terminal", "--results", str(results), *context.args]
         code = _pytest(arguments, [progress])
     if code == HARNESS_ERROR:
         console.print(progress.reason or "the conformance run did not come to its end", style="red", markup=False)
