@@ -54,6 +54,7 @@ def _similarity(x: Array, y: Array, similarity: str) -> Array:
 
 
 @jax.custom_jvp
+@jax.jit
 def _norm(x: Array) -> Array:
     """‖x‖₂, scaled by a power of two so that no square overflows, with gradient x/‖x‖, and 0 at 0."""
     scale = _power_of_two(jnp.max(jnp.abs(x), axis=1, initial=0))
@@ -64,8 +65,13 @@ def _norm(x: Array) -> Array:
 def _norm_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     (x,), (dx,) = primals, tangents
     length = _norm(x)
-    unit = jnp.where(length[:, None] == 0, 0, x / jnp.where(length == 0, 1, length)[:, None])
-    return length, jnp.sum(unit * dx, axis=1)
+    return length, jnp.sum(_unit(x, length) * dx, axis=1)
+
+
+@jax.jit
+def _unit(x: Array, length: Array) -> Array:
+    """x / ‖x‖, and 0 at 0."""
+    return jnp.where(length[:, None] == 0, 0, x / jnp.where(length == 0, 1, length)[:, None])
 
 
 def _power_of_two(x: Array) -> Array:

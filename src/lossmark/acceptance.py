@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,18 +29,34 @@ class Kink:
 
 @dataclass(frozen=True)
 class Acceptance:
-    """The numbers that conform, elementwise: within ``e`` of ``hi + lo``, or among ``flags``, or equal to ``other``.
+    """The numbers that conform, elementwise: within ``e`` of ``hi + lo``, or among ``flags``, or accepted by ``other``.
 
-    ``free`` marks what is unspecified (the gradient of an example whose value is NaN). Arrays have the shape of the
-    result; ``lo`` and ``other`` may be absent.
+    ``other`` is what the limit 0·∞ = 0 gives where IEEE arithmetic gives NaN. ``free`` marks what is unspecified (the
+    gradient of an example whose value is NaN). Arrays have the shape of the result; all but ``hi`` and ``e`` may be
+    absent.
     """
 
     hi: F64
     lo: F64 | None
     e: F64
     flags: Flags | None = None
-    other: F64 | None = None
+    other: Acceptance | None = None
     free: NDArray[np.bool_] | None = None
+    _kept: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def ulp(self, dtype: DType) -> F64:
+        """Units in the last place of ``dtype`` at the exact numbers; kept, because every implementation asks."""
+        if "ulp" not in self._kept:
+            self._kept["ulp"] = dtype.ulp(self.hi)
+        return cast(F64, self._kept["ulp"])
+
+    def extent(self, tiny: float) -> tuple[float, float]:
+        """The sums of bounds and of magnitudes; where the bound is not 0 a magnitude counts as ``tiny`` at least."""
+        if "extent" not in self._kept:
+            use = np.isfinite(self.hi) if self.free is None else np.isfinite(self.hi) & ~self.free
+            whole = np.where(use, np.maximum(np.abs(self.hi), np.where(self.e > 0, tiny, 0.0)), 0.0)
+            self._kept["extent"] = float(np.sum(np.minimum(self.e, whole))), float(np.sum(whole))
+        return cast(tuple[float, float], self._kept["extent"])
 
 
 @dataclass(frozen=True)
@@ -52,10 +69,10 @@ class Expected:
 
 
 def acceptance(x: Bounded, other: Bounded | None) -> Acceptance:
-    """What a bounded number accepts, with the number that the limit 0·∞ = 0 gives beside it."""
+    """What a bounded number accepts, with what the limit 0·∞ = 0 gives beside it."""
     different = None
     if other is not None and not np.array_equal(other.v.hi, x.v.hi, equal_nan=True):
-        different = other.v.hi
+        different = acceptance(other, None)
     return Acceptance(x.v.hi, x.v.lo, x.e * WIDENING, x.flags, different)
 
 
@@ -72,7 +89,7 @@ def join(parts: Sequence[Acceptance]) -> Acceptance:
         free = np.concatenate([np.zeros(p.hi.shape, bool) if p.free is None else p.free for p in parts])
     other = None
     if any(part.other is not None for part in parts):
-        other = np.concatenate([p.hi if p.other is None else p.other for p in parts])
+        other = join([p if p.other is None else p.other for p in parts])
     return Acceptance(
         np.concatenate([part.hi for part in parts]),
         np.concatenate(lows) if lows else None,
@@ -89,14 +106,16 @@ def reshape(x: Acceptance, shape: tuple[int, ...]) -> Acceptance:
     def fit(array: NDArray[np.generic] | None) -> NDArray[np.generic] | None:
         return None if array is None else array.reshape(shape)
 
-    return Acceptance(*(fit(part) for part in (x.hi, x.lo, x.e, x.flags, x.other, x.free)))  # type: ignore[arg-type]
+    other = None if x.other is None else reshape(x.other, shape)
+    hi, lo, e, flags, free = (fit(part) for part in (x.hi, x.lo, x.e, x.flags, x.free))
+    return Acceptance(hi, lo, e, flags, other, free)  # type: ignore[arg-type]
 
 
 def part(x: Acceptance, rows: slice) -> Acceptance:
     """Some rows of a result."""
     low = None if x.lo is None else x.lo[rows]
     flags = None if x.flags is None else x.flags[rows]
-    other = None if x.other is None else x.other[rows]
+    other = None if x.other is None else part(x.other, rows)
     free = None if x.free is None else x.free[rows]
     return Acceptance(x.hi[rows], low, x.e[rows], flags, other, free)
 
@@ -140,9 +159,6 @@ def reduce(example: Acceptance, reduction: str, dtype: DType) -> Acceptance:
         nonfinite = ~np.isfinite(v.hi)
         e = np.where(nonfinite | np.isnan(e), 0.0, e)
         flags = merge(bound.finish("neg", v, e, []).flags, _collapse(example.flags))
-        other = None
-        if example.other is not None:
-            other = example.other.sum(axis=0, keepdims=True)
         if reduction == "mean":
             count = len(example.hi)
             n = Wide(np.full((1, 1), float(count)), None if v.lo is None else np.zeros((1, 1)))
@@ -150,7 +166,7 @@ def reduce(example: Acceptance, reduction: str, dtype: DType) -> Acceptance:
             v, e = wide.div(v, n), e / count
             e = np.where(nonfinite, 0.0, e + (0.0 if count & (count - 1) == 0 else 2 * dtype.u * mass / count))
             e = e + np.where(nonfinite | (v.hi == 0), 0.0, bound.eta(v, e))
-            other = None if other is None else other / count
+    other = None if example.other is None else reduce(example.other, reduction, dtype)
     return reshape(Acceptance(v.hi, v.lo, e * WIDENING, flags, other), ())
 
 

@@ -62,13 +62,8 @@ def loose(accepted: Sequence[Acceptance], dtype: DType) -> bool:
 
     An error of a few smallest normal numbers is never too wide: results that small may be flushed to zero.
     """
-    allowance = size = 0.0
-    for part in accepted:
-        use = np.isfinite(part.hi) if part.free is None else np.isfinite(part.hi) & ~part.free
-        whole = np.where(use, np.maximum(np.abs(part.hi), np.where(part.e > 0, 64 * dtype.smallest_normal, 0.0)), 0.0)
-        allowance += float(np.sum(np.minimum(part.e, whole)))
-        size += float(np.sum(whole))
-    return allowance > LOOSE * size
+    parts = [part.extent(64 * dtype.smallest_normal) for part in accepted]
+    return sum(allowance for allowance, _ in parts) > LOOSE * sum(size for _, size in parts)
 
 
 def judge(got: NDArray[np.generic], accepted: Acceptance, dtype: DType, label: str, scale: float = 1.0) -> Judgement:
@@ -95,13 +90,13 @@ def _within(x: F64, accepted: Acceptance, dtype: DType, label: str) -> Judgement
             return None
         used = np.divide(error, accepted.e, out=np.zeros_like(error), where=error != 0)
     at = np.unravel_index(int(np.argmax(used)), x.shape)
-    ulps = float(np.max(error / dtype.ulp(accepted.hi)))
+    ulps = float(np.max(error / accepted.ulp(dtype)))
     return Judgement(True, ulps, float(used[at]), _worst(x, accepted, dtype, label, error, at))
 
 
 def _worst(x: F64, accepted: Acceptance, dtype: DType, label: str, error: F64, at: tuple[np.intp, ...]) -> Worst:
     index = tuple(int(i) for i in at)
-    ulp = float(error[at] / dtype.ulp(accepted.hi[at]))
+    ulp = float(error[at] / accepted.ulp(dtype)[at])
     return Worst(label, index, float(x[at]), float(accepted.hi[at]), float(accepted.e[at]), ulp)
 
 
@@ -120,7 +115,7 @@ def _beyond(x: F64, accepted: Acceptance, dtype: DType, label: str) -> Judgement
         if accepted.free is not None:
             judged &= ~accepted.free
         used = np.where(judged, used, np.where(allowed, 0.0, np.inf))
-        ulp = np.where(judged, error / dtype.ulp(accepted.hi), 0.0)
+        ulp = np.where(judged, error / accepted.ulp(dtype), 0.0)
     at = np.unravel_index(int(np.argmax(np.where(allowed, used, np.inf))), x.shape)
     worst = _worst(x, accepted, dtype, label, error, at)
     conforming = bool(allowed.all())
@@ -135,7 +130,7 @@ def _scaled(x: Acceptance, scale: float, dtype: DType) -> Acceptance:
     extra = 0.0 if abs(mantissa) == 0.5 else 2 * dtype.u
     hi = x.hi * scale
     low = None if x.lo is None else x.lo * scale
-    other = None if x.other is None else x.other * scale
+    other = None if x.other is None else _scaled(x.other, scale, dtype)
     return Acceptance(hi, low, x.e * abs(scale) + extra * np.abs(hi), x.flags, other, x.free)
 
 
@@ -152,8 +147,8 @@ def _beside(x: F64, accepted: Acceptance) -> NDArray[np.bool_]:
             result |= ((accepted.flags & bit) > 0) & outcome
     if accepted.other is not None:
         other = accepted.other
-        result |= (x == other) | (np.isnan(x) & np.isnan(other))
-        result |= np.isfinite(other) & np.isnan(accepted.hi) & (np.abs(x - other) <= 8 * np.abs(other) * 2.0**-8)
+        result |= (x == other.hi) | (np.isnan(x) & np.isnan(other.hi)) | (_error(x, other) <= other.e)
+        result |= _beside(x, other)
     return result
 
 

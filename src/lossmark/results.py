@@ -11,7 +11,7 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -47,7 +47,7 @@ class Cell:
 
     def record(self) -> dict[str, Any]:
         """The cell as a JSON object."""
-        return {"kind": "cell"} | {key: _plain(value) for key, value in asdict(self).items()}
+        return {"kind": "cell"} | {key: _plain(value) for key, value in vars(self).items()}
 
 
 def _plain(value: Any) -> Any:
@@ -76,7 +76,7 @@ class Results:
 
     def frame(self) -> pd.DataFrame:
         """The cells as a table, one row each."""
-        return pd.DataFrame([asdict(cell) for cell in self.cells])
+        return pd.DataFrame([vars(cell) for cell in self.cells])
 
 
 @dataclass

@@ -1,51 +1,39 @@
 """Runs a plan: has each case computed by a worker, and judges what comes back.
 
-Workers run ahead of the judge, each in a lane of its own, so that frameworks compile while others are judged. Exact
-values and bounds are computed once per case and dtype and shared by all implementations.
+Workers run ahead of the judge, each in a lane of its own. Exact values and bounds are computed once per case and
+dtype and shared by all implementations.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from .acceptance import REDUCTIONS, Expected
 from .dtypes import DTYPES, F64, DType
-from .judge import Judgement, combine, judge, loose, slopes
+from .judged import Judged, cell, failed
+from .lane import Lane
 from .pack import pack
-from .plan import Run, compiles
-from .pool import GaveUp, Worker
-from .results import Cell, Verdict
+from .plan import ORDINARY, Run, compiles
+from .pool import GaveUp
+from .results import Cell
 from .spec.loss import Case, Family, draw
 from .tolerance import expected, expected_of_many
 from .usage import Usage
-from .work import Answer, Failure, Message, Probe, Probed, Reply, Returned, Task
+from .work import Answer, Failure, Message, Probe, Probed, Reply, Task
 
-AHEAD = 48
-"""How many runs each worker may be ahead of the judge."""
 TRUTHS = 6
 """How many families' exact values are kept at a time."""
 
 
 class Unsupported(Exception):  # noqa: N818 (an outcome, not an error)
     """The implementation does not take what the case needs."""
-
-
-@dataclass
-class Lane:
-    """One implementation's worker and the runs it has been given."""
-
-    worker: Worker
-    thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
-    waiting: list[Run] = field(default_factory=list)
-    given: dict[int, Future[Reply | Failure]] = field(default_factory=dict)
 
 
 class Suite:
@@ -58,46 +46,44 @@ class Suite:
         self._drawn: OrderedDict[tuple[str, str, str], Case] = OrderedDict()
         self._lock = threading.Lock()
         for run in ahead:
-            if not run.reason:
-                self._lane(run).waiting.append(run)
+            if not run.reason and "refusal" not in run.checks:
+                self._lane(run).plan(id(run), functools.partial(self._compute, run))
+        for lane in self._lanes.values():
+            lane.start()
 
     def close(self) -> None:
         """End every worker."""
         for lane in self._lanes.values():
-            lane.thread.shutdown(wait=False, cancel_futures=True)
-            lane.worker.stop()
+            lane.close()
 
     # -- computing ---------------------------------------------------------------------------------------------------
 
     def _lane(self, run: Run) -> Lane:
-        return self._lanes.setdefault(run.target.name, Lane(Worker(run.target.reference)))
+        with self._lock:
+            if run.target.name not in self._lanes:
+                self._lanes[run.target.name] = Lane(run.target.reference)
+            return self._lanes[run.target.name]
 
     def answer(self, run: Run) -> Reply | Failure:
-        """The worker's answer to the run's main task; keeps the lane busy with the runs to come."""
-        lane = self._lane(run)
-        while lane.waiting and len(lane.given) < AHEAD:
-            ahead = lane.waiting.pop(0)
-            if "refusal" not in ahead.checks:
-                lane.given[id(ahead)] = lane.thread.submit(self._compute, lane, ahead)
-        future = lane.given.pop(id(run), None) or lane.thread.submit(self._compute, lane, run)
-        return future.result()
+        """The worker's answer to the run's main task."""
+        return self._lane(run).ask(functools.partial(self._compute, run), id(run))
 
-    def _compute(self, lane: Lane, run: Run) -> Reply | Failure:
-        return self._send(lane, self._task(run), run)
+    def _compute(self, run: Run) -> Reply | Failure:
+        return self._send(run, self._task(run))
 
-    def _send(self, lane: Lane, message: Message, run: Run) -> Reply | Failure:
-        hello = lane.worker.hello if lane.worker.strikes else None
+    def _send(self, run: Run, message: Message) -> Reply | Failure:
+        worker = self._lane(run).worker
+        hello = worker.hello if worker.strikes else None
         try:
-            hello = hello or lane.worker.start()
+            hello = hello or worker.start()
             if not hello.error and run.device not in hello.devices:
                 return Failure("fell back", "", f"{run.target.reference.framework} sees no {run.device}")
-            return lane.worker.run(message)
+            return worker.run(message)
         except GaveUp as error:
             return Failure("crashed", "", str(error))
 
     def _probe(self, run: Run, message: Probe) -> Probed:
-        lane = self._lane(run)
-        found = lane.thread.submit(self._send, lane, message, run).result()
+        found = self._lane(run).ask(functools.partial(self._send, run, message))
         if isinstance(found, Failure):
             raise _Stopped(found)
         assert isinstance(found, Probed)
@@ -183,20 +169,20 @@ class Suite:
     def cells(self, run: Run) -> list[Cell]:
         """The verdict of every check of a run."""
         if run.reason:
-            return [_cell(run, check, "not-run", run.reason) for check in run.checks]
+            return [cell(run, check, "not-run", run.reason) for check in run.checks]
         try:
             self.params(run)
         except Unsupported as error:
-            return [_cell(run, check, "unsupported", str(error)) for check in run.checks]
-        ordinary = [check for check in run.checks if check in _ORDINARY]
-        usage = [check for check in run.checks if check not in _ORDINARY]
+            return [cell(run, check, "unsupported", str(error)) for check in run.checks]
+        ordinary = [check for check in run.checks if check in ORDINARY]
+        usage = [check for check in run.checks if check not in ORDINARY]
         cells = self._ordinary(run, ordinary) if ordinary else []
         return cells + [self._usage(run, check) for check in usage]
 
     def _ordinary(self, run: Run, checks: Sequence[str]) -> list[Cell]:
         answer = self.answer(run)
         if isinstance(answer, Failure):
-            return [_failed(run, check, answer) for check in checks]
+            return [failed(run, check, answer) for check in checks]
         assert isinstance(answer, Answer)
         case, dtype = self.case(run), DTYPES[run.dtype]
         judged = Judged(run, case, dtype, answer, self.truth(run, case))
@@ -209,139 +195,17 @@ class Suite:
         try:
             verdict = getattr(usage, check)()
         except _Stopped as stopped:
-            return _failed(run, check, stopped.failure)
+            return failed(run, check, stopped.failure)
         if verdict is None:
-            return _cell(run, check, "unsupported", f"{run.target.reference.framework} tensors show no memory layout")
+            return cell(run, check, "unsupported", f"{run.target.reference.framework} tensors show no memory layout")
         ok, detail = verdict
-        return _cell(run, check, "pass" if ok else "fail", detail)
+        return cell(run, check, "pass" if ok else "fail", detail)
 
 
 class _Stopped(Exception):  # noqa: N818 (an outcome, not an error)
     def __init__(self, failure: Failure):
         super().__init__(str(failure))
         self.failure = failure
-
-
-_ORDINARY = ("value", "gradient", "result", "unmodified")
-
-
-@dataclass(frozen=True)
-class Judged:
-    """The ordinary checks on one answer."""
-
-    run: Run
-    case: Case
-    dtype: DType
-    answer: Answer
-    truth: Expected
-
-    @property
-    def scale(self) -> float:
-        deviation = self.run.target.deviations.get(self.run.loss.id)
-        return 1.0 if deviation is None else deviation.scale
-
-    def value(self) -> Cell:
-        """The value under each reduction."""
-        parts, error = [], None
-        for reduction, outcome in self.answer.values.items():
-            accepted = self.truth.values[reduction or "mean"]
-            if isinstance(outcome, Failure):
-                error = error or outcome
-            elif not loose([accepted], self.dtype):
-                parts.append(self._number(outcome, accepted, reduction or "mean"))
-        return self._verdict("value", parts, error)
-
-    def gradient(self) -> Cell:
-        """The gradient of sum and mean, and of none under a random cotangent; and the value that came with it."""
-        if not self.run.target.differentiates(self.run.loss):
-            return _cell(self.run, "gradient", "unsupported", "no gradient is registered")
-        parts, error = [], None
-        for reduction, found in self.answer.gradients.items():
-            if isinstance(found, Failure):
-                error = error or found
-                continue
-            which = reduction or "mean"
-            accepted = self.truth.gradients[which]
-            if loose(list(accepted.values()), self.dtype):
-                continue
-            zeros = {name: np.zeros(part.hi.shape) for name, part in accepted.items()}
-            parts.append(slopes({**zeros, **found}, accepted, self.truth.kinks[which], self.dtype, which, self.scale))
-            beside = self.answer.beside.get(reduction)
-            if isinstance(beside, Returned) and not loose([self.truth.values[which]], self.dtype):
-                value = self._number(beside, self.truth.values[which], f"value beside the gradient of {which}")
-                if not value.ok:
-                    parts.append(value)
-        return self._verdict("gradient", parts, error)
-
-    def result(self) -> Cell:
-        """Type, dtype, shape and device of the result."""
-        batch = self.case.batch
-        for reduction, outcome in self.answer.values.items():
-            if isinstance(outcome, Failure):
-                return _failed(self.run, "result", outcome)
-            shape = (batch,) if reduction == "none" else ()
-            for what, got, right in (
-                ("type", outcome.native or outcome.dtype, True),
-                ("dtype", outcome.dtype, self.dtype.name),
-                ("shape", list(outcome.shape), list(shape)),
-                ("device", outcome.device, self.run.device),
-            ):
-                if got != right:
-                    expected_text = f"a {self.run.target.reference.framework} tensor" if what == "type" else right
-                    detail = f"{reduction or 'mean'}: the result's {what} is {got}, expected {expected_text}"
-                    return _cell(self.run, "result", "fail", detail)
-        return _cell(self.run, "result", "pass")
-
-    def unmodified(self) -> Cell:
-        """No input was changed by any call."""
-        if self.answer.modified:
-            return _cell(self.run, "unmodified", "fail", f"a call changed its input {', '.join(self.answer.modified)}")
-        return _cell(self.run, "unmodified", "pass")
-
-    def _number(self, outcome: Returned, accepted: Any, label: str) -> Judgement:
-        if outcome.array is None:
-            return Judgement(False, None, float("inf"), note=f"{label}: got {outcome.dtype}, expected a tensor")
-        return judge(outcome.array, accepted, self.dtype, label, self.scale)
-
-    def _verdict(self, check: str, parts: Sequence[Judgement], error: Failure | None) -> Cell:
-        if error is not None and all(part.ok for part in parts):
-            return _failed(self.run, check, error)
-        if not parts:
-            return _cell(self.run, check, "not-run", "the bound exceeds a quarter of the exact value")
-        result = combine(parts)
-        verdict: Verdict = (
-            "fail" if not result.ok else "deviates" if self.run.target.deviations.get(self.run.loss.id) else "pass"
-        )
-        detail = result.note
-        if not result.ok and result.worst is not None and not result.note:
-            detail = _explained(result)
-        elif verdict == "deviates":
-            detail = self.run.target.deviations[self.run.loss.id].why
-        return _cell(self.run, check, verdict, detail, result.error_ulp, result.budget_used)
-
-
-def _explained(result: Judgement) -> str:
-    worst = result.worst
-    assert worst is not None
-    return (
-        f"{worst.label}{list(worst.index) if worst.index else ''}: got {worst.got!r} ({worst.got.hex()}), "
-        f"expected {worst.expected!r} ({worst.expected.hex()}), off by {worst.ulp:.3g} ulp, bound {worst.bound:.3g}"
-    )
-
-
-def _failed(run: Run, check: str, failure: Failure) -> Cell:
-    verdict: Verdict = "not-run" if failure.kind == "fell back" else "error"
-    return _cell(run, check, verdict, f"{run.target.name}: {failure}" if verdict == "error" else str(failure))
-
-
-def _cell(
-    run: Run, check: str, verdict: Verdict, detail: str = "", ulp: float | None = None, used: float | None = None
-) -> Cell:
-    target = run.target.reference
-    return Cell(
-        target.name, target.framework, run.device, run.dtype, run.mode, run.loss.id, run.case.id, check,
-        verdict, ulp, used, detail[:1000],
-    )  # fmt: skip
 
 
 def _cotangent(case: Case, dtype: DType) -> F64:

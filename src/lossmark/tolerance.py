@@ -210,7 +210,7 @@ class _Reading:
 
     def _free(self, value: Acceptance, slopes: dict[str, dict[str, Acceptance]]) -> None:
         """Where the value is NaN the gradient is unspecified; where it may overflow, so may the gradient."""
-        free = np.isnan(value.hi) if value.other is None else np.isnan(value.hi) & np.isnan(value.other)
+        free = np.isnan(value.hi) if value.other is None else np.isnan(value.hi) & np.isnan(value.other.hi)
         if value.flags is not None:
             free = free | (value.flags & NAN_FLAG > 0)
         for gradients in slopes.values():
@@ -218,7 +218,7 @@ class _Reading:
                 flags = slope.flags
                 if value.flags is not None and value.flags.any():
                     flags = merge(flags, np.broadcast_to((value.flags > 0) * np.uint8(7), slope.hi.shape))
-                other = slope.hi if slope.other is None else slope.other
+                other = slope.hi if slope.other is None else slope.other.hi
                 unknown = np.asarray(np.isnan(slope.hi) & np.isnan(other) | free)
                 gradients[name] = replace(slope, flags=flags, free=unknown if unknown.any() else None)
 

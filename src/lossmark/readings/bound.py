@@ -52,10 +52,9 @@ class Bounded:
 
 @dataclass(frozen=True)
 class Bound:
-    """The rules for one format. ``tie`` is the slope chosen for ``max`` where its kink cannot be told apart."""
+    """The rules for one format."""
 
     dtype: DType
-    tie: int = 0
 
     # -- one rounding ------------------------------------------------------------------------------------------------
 

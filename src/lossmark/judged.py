@@ -1,0 +1,136 @@
+"""The ordinary checks on one answer: value, gradient, result, unmodified inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .acceptance import Expected
+from .dtypes import DType
+from .judge import Judgement, combine, judge, loose, slopes
+from .plan import Run
+from .results import Cell, Verdict
+from .spec.loss import Case
+from .work import Answer, Failure, Returned
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The ordinary checks on one answer."""
+
+    run: Run
+    case: Case
+    dtype: DType
+    answer: Answer
+    truth: Expected
+
+    @property
+    def scale(self) -> float:
+        deviation = self.run.target.deviations.get(self.run.loss.id)
+        return 1.0 if deviation is None else deviation.scale
+
+    def value(self) -> Cell:
+        """The value under each reduction."""
+        parts, error = [], None
+        for reduction, outcome in self.answer.values.items():
+            accepted = self.truth.values[reduction or "mean"]
+            if isinstance(outcome, Failure):
+                error = error or outcome
+            elif not loose([accepted], self.dtype):
+                parts.append(self._number(outcome, accepted, reduction or "mean"))
+        return self._verdict("value", parts, error)
+
+    def gradient(self) -> Cell:
+        """The gradient of sum and mean, and of none under a random cotangent; and the value that came with it."""
+        if not self.run.target.differentiates(self.run.loss):
+            return cell(self.run, "gradient", "unsupported", "no gradient is registered")
+        parts, error = [], None
+        for reduction, found in self.answer.gradients.items():
+            if isinstance(found, Failure):
+                error = error or found
+                continue
+            which = reduction or "mean"
+            accepted = self.truth.gradients[which]
+            if loose(list(accepted.values()), self.dtype):
+                continue
+            zeros = {name: np.zeros(part.hi.shape) for name, part in accepted.items()}
+            parts.append(slopes({**zeros, **found}, accepted, self.truth.kinks[which], self.dtype, which, self.scale))
+            beside = self.answer.beside.get(reduction)
+            if isinstance(beside, Returned) and not loose([self.truth.values[which]], self.dtype):
+                value = self._number(beside, self.truth.values[which], f"value beside the gradient of {which}")
+                if not value.ok:
+                    parts.append(value)
+        return self._verdict("gradient", parts, error)
+
+    def result(self) -> Cell:
+        """Type, dtype, shape and device of the result."""
+        batch = self.case.batch
+        for reduction, outcome in self.answer.values.items():
+            if isinstance(outcome, Failure):
+                return failed(self.run, "result", outcome)
+            shape = (batch,) if reduction == "none" else ()
+            for what, got, right in (
+                ("type", outcome.native or outcome.dtype, True),
+                ("dtype", outcome.dtype, self.dtype.name),
+                ("shape", list(outcome.shape), list(shape)),
+                ("device", outcome.device, self.run.device),
+            ):
+                if got != right:
+                    expected_text = f"a {self.run.target.reference.framework} tensor" if what == "type" else right
+                    detail = f"{reduction or 'mean'}: the result's {what} is {got}, expected {expected_text}"
+                    return cell(self.run, "result", "fail", detail)
+        return cell(self.run, "result", "pass")
+
+    def unmodified(self) -> Cell:
+        """No input was changed by any call."""
+        if self.answer.modified:
+            return cell(self.run, "unmodified", "fail", f"a call changed its input {', '.join(self.answer.modified)}")
+        return cell(self.run, "unmodified", "pass")
+
+    def _number(self, outcome: Returned, accepted: Any, label: str) -> Judgement:
+        if outcome.array is None:
+            return Judgement(False, None, float("inf"), note=f"{label}: got {outcome.dtype}, expected a tensor")
+        return judge(outcome.array, accepted, self.dtype, label, self.scale)
+
+    def _verdict(self, check: str, parts: Sequence[Judgement], error: Failure | None) -> Cell:
+        if error is not None and all(part.ok for part in parts):
+            return failed(self.run, check, error)
+        if not parts:
+            return cell(self.run, check, "not-run", "the bound exceeds a quarter of the exact value")
+        result = combine(parts)
+        verdict: Verdict = (
+            "fail" if not result.ok else "deviates" if self.run.target.deviations.get(self.run.loss.id) else "pass"
+        )
+        detail = result.note
+        if not result.ok and result.worst is not None and not result.note:
+            detail = _explained(result)
+        elif verdict == "deviates":
+            detail = self.run.target.deviations[self.run.loss.id].why
+        return cell(self.run, check, verdict, detail, result.error_ulp, result.budget_used)
+
+
+def _explained(result: Judgement) -> str:
+    worst = result.worst
+    assert worst is not None
+    return (
+        f"{worst.label}{list(worst.index) if worst.index else ''}: got {worst.got!r} ({worst.got.hex()}), "
+        f"expected {worst.expected!r} ({worst.expected.hex()}), off by {worst.ulp:.3g} ulp, bound {worst.bound:.3g}"
+    )
+
+
+def failed(run: Run, check: str, failure: Failure) -> Cell:
+    verdict: Verdict = "not-run" if failure.kind == "fell back" else "error"
+    return cell(run, check, verdict, f"{run.target.name}: {failure}" if verdict == "error" else str(failure))
+
+
+def cell(
+    run: Run, check: str, verdict: Verdict, detail: str = "", ulp: float | None = None, used: float | None = None
+) -> Cell:
+    target = run.target.reference
+    return Cell(
+        target.name, target.framework, run.device, run.dtype, run.mode, run.loss.id, run.case.id, check,
+        verdict, ulp, used, detail[:1000],
+    )  # fmt: skip
