@@ -12,7 +12,8 @@ from mpmath import mpf
 
 from lossmark.certify import certified, check
 from lossmark.registry import losses, room
-from lossmark.spec.loss import load, outcome
+from lossmark.spec.assemble import load
+from lossmark.spec.loss import outcome
 from tests.independent import LOSSES
 
 FINITE = [

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from .dtypes import F64, DType
 from .readings import wide
-from .readings.bound import NAN as NAN_FLAG
-from .readings.bound import WIDENING, Bound, Bounded, Flags, merge
+from .readings.bound import WIDENING, Bound
+from .readings.overflow import NAN as NAN_FLAG
+from .readings.overflow import Bounded, Flags, finish, merge
 from .readings.wide import Wide
 
 REDUCTIONS = ("none", "sum", "mean")
@@ -158,7 +159,7 @@ def reduce(example: Acceptance, reduction: str, dtype: DType) -> Acceptance:
         e = bound.total(v, example.hi, example.e, axis=0, lows=example.lo)
         nonfinite = ~np.isfinite(v.hi)
         e = np.where(nonfinite | np.isnan(e), 0.0, e)
-        flags = merge(bound.finish("neg", v, e, []).flags, _collapse(example.flags))
+        flags = merge(finish(dtype, "neg", v, e, []).flags, _collapse(example.flags))
         if reduction == "mean":
             count = len(example.hi)
             n = Wide(np.full((1, 1), float(count)), None if v.lo is None else np.zeros((1, 1)))

@@ -16,7 +16,8 @@ from typer.exceptions import TyperException
 from . import certify as certification
 from . import edges, errors, registry
 from .errors import HARNESS_ERROR, PASS, REGRESSION, LossmarkError
-from .spec import loss as spec_loss
+from .spec import assemble
+from .spec.loss import Loss
 from .spec.model import SpecModel
 
 app = typer.Typer(
@@ -46,7 +47,7 @@ def certify(
     losses, broken = [], []
     for path in sorted(folder.glob("*.yaml")):
         try:
-            losses.append(spec_loss.load(path))
+            losses.append(assemble.load(path))
         except errors.SpecError as error:
             broken.append(str(error))
     if not losses and not broken:
@@ -59,7 +60,7 @@ def certify(
     raise typer.Exit(_verify(losses, folder, own) if check else _write(losses, folder, own))
 
 
-def _generated(losses: list[spec_loss.Loss], folder: Path) -> dict[Path, str]:
+def _generated(losses: list[Loss], folder: Path) -> dict[Path, str]:
     schema = SpecModel.model_json_schema() | {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "lossmark spec",
@@ -68,7 +69,7 @@ def _generated(losses: list[spec_loss.Loss], folder: Path) -> dict[Path, str]:
     return {folder / "schema.json": text, folder / "README.md": edges.page(losses)}
 
 
-def _verify(losses: list[spec_loss.Loss], folder: Path, own: bool) -> int:
+def _verify(losses: list[Loss], folder: Path, own: bool) -> int:
     findings = [finding for loss in losses for finding in certification.check(loss)]
     if own:
         findings += edges.empty_boxes(losses)
@@ -84,11 +85,11 @@ def _verify(losses: list[spec_loss.Loss], folder: Path, own: bool) -> int:
     return REGRESSION if findings else PASS
 
 
-def _write(losses: list[spec_loss.Loss], folder: Path, own: bool) -> int:
+def _write(losses: list[Loss], folder: Path, own: bool) -> int:
     for loss in losses:
         print(f"{loss.document.file}: {'written' if certification.write(loss) else 'unchanged'}")
     if own:
-        for path, text in _generated([spec_loss.load(Path(loss.document.file)) for loss in losses], folder).items():
+        for path, text in _generated([assemble.load(Path(loss.document.file)) for loss in losses], folder).items():
             path.write_text(text, encoding="utf-8")
     return PASS
 

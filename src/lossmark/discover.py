@@ -32,7 +32,6 @@ def _describe(impl: Implementation, source: str) -> dict[str, Any]:
         "source": source,
         "name": impl.name,
         "framework": impl.framework_name,
-        "version": impl.version,
         "modes": list(impl.modes),
         "losses": {loss: sorted(impl.takes(loss, keywords[loss])) for loss in impl.losses if loss in keywords},
         "gradients": sorted(impl.gradients),

@@ -41,10 +41,6 @@ class DType:
         return 2.0**self.emin
 
     @property
-    def smallest_subnormal(self) -> float:
-        return 2.0 ** (self.emin - self.p + 1)
-
-    @property
     def largest(self) -> float:
         """The largest finite number."""
         return float((2 - 2.0 ** (1 - self.p)) * 2.0**self.emax)

@@ -32,7 +32,6 @@ class Target:
 
     reference: Reference
     modes: tuple[str, ...]
-    version: str = ""
     losses: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
     """Loss id → the keywords that its function takes (None: all)."""
     gradients: frozenset[str] | None = None
@@ -150,7 +149,7 @@ def _target(item: Mapping[str, Any]) -> Target:
     losses = {loss: None if names is None else frozenset(names) for loss, names in item["losses"].items()}
     deviations = {loss: Deviation(**fields) for loss, fields in item["deviations"].items()}
     reference = Reference(item["source"], item["name"], item["framework"])
-    return Target(reference, tuple(item["modes"]), item["version"], losses, frozenset(item["gradients"]), deviations)
+    return Target(reference, tuple(item["modes"]), losses, frozenset(item["gradients"]), deviations)
 
 
 def plan(losses: Mapping[str, Loss], choice: Choice) -> list[Run]:

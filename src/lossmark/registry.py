@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from .errors import LoadError, LossmarkError, SpecError
 from .implementation import FRAMEWORKS, Implementation
-from .spec import loss as spec_loss
+from .spec import assemble
+from .spec.loss import Loss
 
 if TYPE_CHECKING:
     from .framework import Framework
@@ -34,17 +35,17 @@ def room(name: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def losses(folder: Path | None = None) -> dict[str, spec_loss.Loss]:
+def losses(folder: Path | None = None) -> dict[str, Loss]:
     """Every loss of a spec folder (default: lossmark's own) by id, in order of name."""
     return _losses((folder or room("specs")).resolve())
 
 
 @functools.cache
-def _losses(folder: Path) -> dict[str, spec_loss.Loss]:
+def _losses(folder: Path) -> dict[str, Loss]:
     paths = sorted(folder.glob("*.yaml"))
     if not paths:
         raise SpecError(f"no spec files (*.yaml) in {folder}")
-    return {loss.id: loss for loss in map(spec_loss.load, paths)}
+    return {loss.id: loss for loss in map(assemble.load, paths)}
 
 
 @dataclass(frozen=True)
