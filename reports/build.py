@@ -90,12 +90,8 @@ def _box(cells: Sequence[Cell]) -> dict[str, Any] | None:
         verdict for verdict in ("fail", "error", "deviates", "pass", "not-run", "unsupported") if counts[verdict]
     )
     reasons = Counter(cell.detail for cell in cells if cell.verdict in ("not-run", "unsupported"))
-    return {"verdict": worst, "counts": dict(counts), "ulp": _largest_ulp(cells), "reasons": reasons.most_common(3)}
-
-
-def _largest_ulp(cells: Sequence[Cell]) -> float | None:
-    errors = [cell.error_ulp for cell in cells if cell.check in ("value", "gradient") and cell.error_ulp is not None]
-    return max(errors) if errors else None
+    spread = _spread([cell for cell in cells if cell.check in ("value", "gradient") and cell.error_ulp is not None])
+    return {"verdict": worst, "counts": dict(counts), "spread": spread, "reasons": reasons.most_common(3)}
 
 
 def _loss(loss: Loss, cells: Sequence[Cell]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -109,7 +110,9 @@ class Judged:
             detail = _explained(result)
         elif verdict == "deviates":
             detail = self.run.target.deviations[self.run.loss.id].why
-        return cell(self.run, check, verdict, detail, result.error_ulp, result.budget_used)
+        ulp = result.error_ulp  # beyond the largest number where float64 terms cancel to a subnormal
+        ulp = ulp if ulp is not None and math.isfinite(ulp) else None
+        return cell(self.run, check, verdict, detail, ulp, result.budget_used)
 
 
 def _explained(result: Judgement) -> str:
