@@ -54,11 +54,10 @@ def _times(loss: Loss, found: list[Target], workers: Mapping[str, Worker]) -> di
         else np.abs(generator.standard_normal((BATCH, WIDTH) if item.vector else BATCH)).astype(np.float32)
         for item in loss.inputs
     }
-    message = Timing(loss.id, inputs, loss.gradient_of, CALLS)
     rounds: dict[str, list[float]] = {target.name: [] for target in found}
     for index in range(ROUNDS + 1):
         for target in found:
-            answer = workers[target.name].run(message)
+            answer = workers[target.name].run(Timing(target.name, loss.id, inputs, loss.gradient_of, CALLS))
             if isinstance(answer, Timed) and index:  # the first round warms up
                 rounds[target.name].append(answer.seconds)
     return {name: statistics.median(times) for name, times in rounds.items() if times}

@@ -74,7 +74,13 @@ def acceptance(x: Bounded, other: Bounded | None) -> Acceptance:
     different = None
     if other is not None and not np.array_equal(other.v.hi, x.v.hi, equal_nan=True):
         different = acceptance(other, None)
-    return Acceptance(x.v.hi, x.v.lo, x.e * WIDENING, x.flags, different)
+    hi, lo = x.v
+    if lo is not None and hi.dtype != np.float64:  # read in the extended range, see the joined reading
+        with np.errstate(over="ignore", invalid="ignore"):
+            high = hi.astype(np.float64)
+            lo = np.where(np.isfinite(high), (hi - high) + lo, 0.0).astype(np.float64)
+            return Acceptance(high, lo, (x.e * WIDENING).astype(np.float64), x.flags, different)
+    return Acceptance(hi, lo, x.e * WIDENING, x.flags, different)
 
 
 def join(parts: Sequence[Acceptance]) -> Acceptance:

@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 from . import certify as certification
 from . import edges, errors, registry
 from .errors import HARNESS_ERROR, PASS, REGRESSION, LossmarkError
+from .implementation import FRAMEWORKS
 from .spec import assemble
 from .spec.loss import Loss
 from .spec.model import SpecModel
@@ -149,6 +150,30 @@ def run(context: typer.Context) -> None:
     console.print(", ".join(f"{counts[verdict]} {verdict}" for verdict in counts), markup=False)
     console.print(f"report: {page}", markup=False)
     raise typer.Exit(code)
+
+
+@app.command()
+def mutants(
+    framework: Annotated[list[str] | None, typer.Option(help="only those of this framework (repeatable)")] = None,
+    right: Annotated[bool, typer.Option("--right", help="instead, who would accuse right implementations")] = False,
+) -> None:
+    """The sharpness of the suite: wrong implementations that must be killed, and what other tests see of them."""
+    from .sharpness import catalogue, kills, scoreboard
+
+    installed = tuple(framework or [name for name in FRAMEWORKS if registry.framework_version(name)])
+    console = Console()
+    if right:
+        with console.status("right implementations"):
+            found = kills.observe(catalogue.right(installed))
+        console.print(scoreboard.accused_table(found))
+        accused = [f"{name} in {dtype}: {', '.join(box.cases)}" for (name, dtype), box in found.items() if box.cases]
+        print("\n".join(accused or ["none is accused"]))
+        raise typer.Exit(REGRESSION if accused else PASS)
+    with console.status("mutants"):
+        board = scoreboard.scoreboard(catalogue.mutants(installed))
+    console.print(scoreboard.kills_table(board), scoreboard.totals_table(board))
+    print("\n".join(scoreboard.summary(board)))
+    raise typer.Exit(PASS if board.sharp else REGRESSION)
 
 
 def _room(name: str) -> Any:

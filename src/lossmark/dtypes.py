@@ -52,11 +52,11 @@ class DType:
         return np.asarray(np.ldexp(1.0, np.minimum(exponent - 1, self.emax) - self.p + 1))
 
     def round(self, x: F64) -> F64:
-        """The nearest numbers of this format, as float64 (beyond the largest: infinities)."""
-        if self.name == "float64":
+        """The nearest numbers of this format, in the type of ``x`` (beyond the largest: infinities)."""
+        if self.numpy == x.dtype:
             return x
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            return x.astype(self.numpy).astype(np.float64)
+            return x.astype(self.numpy).astype(x.dtype)
 
     def holds(self, x: F64) -> NDArray[np.bool_]:
         """Where ``x`` is a number of this format."""

@@ -23,6 +23,9 @@ from .readings.overflow import Bounded, finish, merge
 from .readings.wide import Wide
 from .spec.loss import Gradients, Param
 
+SQUARES_OVERFLOW = 2.0**500
+"""Magnitudes from which sums of squares may overflow in float64."""
+
 Known = dict[Node, Bounded]
 Rows = NDArray[np.intp]
 
@@ -78,6 +81,7 @@ class Reading:
     dtype: DType
 
     def block(self, leaves: Mapping[str, F64], seeds: Mapping[str, Bounded], start: int) -> Piece:
+        leaves = self._extended(leaves)
         still = self.still(leaves, 0)
         finite = all(np.isfinite(array).all() for array in leaves.values())
         limit = None if finite else self.still(leaves, 0, limit=True)
@@ -98,6 +102,17 @@ class Reading:
             kinks[reduction] = self._kink(still, undecided, zero, one, start)
         self._free(value, slopes)
         return Piece(value, slopes, kinks)
+
+    def _extended(self, leaves: Mapping[str, F64]) -> Mapping[str, F64]:
+        """Float64 inputs whose squares overflow are read with the exponents of long double.
+
+        The narrower formats are read in float64, where a finite result is found although an intermediate overflows
+        in the format. On machines whose long double is a double, only what IEEE arithmetic gives is found.
+        """
+        largest = max(float(np.max(np.abs(array), where=np.isfinite(array), initial=0.0)) for array in leaves.values())
+        if self.dtype.p != 53 or largest < SQUARES_OVERFLOW:
+            return leaves
+        return {name: array.astype(np.longdouble) for name, array in leaves.items()}
 
     def _value(self, still: Still) -> Bounded:
         parts = [still.known[root] for root in self.plan.gradients.formula.evaluations]
@@ -128,8 +143,8 @@ class Reading:
             return None
         first = np.argmax(np.stack([kinked[rows] for kinked in still.kinked]), axis=0)
         each = np.arange(len(rows))
-        at_zero = {name: np.stack([side[name].v.hi[rows] for side in zero])[first, each] for name in zero[0]}
-        at_one = {name: np.stack([side[name].v.hi for side in one])[first, each] for name in zero[0]}
+        at_zero = {name: _double(np.stack([side[name].v.hi[rows] for side in zero])[first, each]) for name in zero[0]}
+        at_one = {name: _double(np.stack([side[name].v.hi for side in one])[first, each]) for name in zero[0]}
         return Kink(rows + start, at_zero, at_one)
 
     def _free(self, value: Acceptance, slopes: dict[str, dict[str, Acceptance]]) -> None:
@@ -201,6 +216,10 @@ class Reading:
 
 
 _ZERO = Bounded(Wide(np.zeros((1, 1))), np.zeros((1, 1)))
+
+
+def _double(x: F64) -> F64:
+    return x.astype(np.float64, copy=False)
 
 
 def _limit(v: Wide, args: Sequence[Bounded]) -> Wide:

@@ -96,7 +96,8 @@ def _within(x: F64, accepted: Acceptance, dtype: DType, label: str) -> Judgement
 
 def _worst(x: F64, accepted: Acceptance, dtype: DType, label: str, error: F64, at: tuple[np.intp, ...]) -> Worst:
     index = tuple(int(i) for i in at)
-    ulp = float(error[at] / accepted.ulp(dtype)[at])
+    with np.errstate(over="ignore"):
+        ulp = float(error[at] / accepted.ulp(dtype)[at])
     return Worst(label, index, float(x[at]), float(accepted.hi[at]), float(accepted.e[at]), ulp)
 
 

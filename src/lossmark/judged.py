@@ -12,7 +12,7 @@ import numpy as np
 from .acceptance import Expected
 from .dtypes import DType
 from .judge import Judgement, combine, judge, loose, slopes
-from .plan import Run
+from .plan import ORDINARY, Run
 from .results import Cell, Verdict
 from .spec.loss import Case
 from .work import Answer, Failure, Returned
@@ -32,6 +32,10 @@ class Judged:
     def scale(self) -> float:
         deviation = self.run.target.deviations.get(self.run.loss.id)
         return 1.0 if deviation is None else deviation.scale
+
+    def cells(self) -> list[Cell]:
+        """The verdicts of the ordinary checks that the run asks for."""
+        return [getattr(self, check)() for check in self.run.checks if check in ORDINARY]
 
     def value(self) -> Cell:
         """The value under each reduction."""

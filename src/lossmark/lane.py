@@ -6,6 +6,7 @@ that wait for the judge stay within a limit of memory.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from .pool import Worker
 from .registry import Reference
 from .work import Answer, Failure, Reply
 
+AT_ONCE = threading.Semaphore((os.cpu_count() or 2) + 2)
+"""Lanes that may compute at the same time: a file may hold dozens of implementations, and their time is limited."""
 HELD_BYTES = 512 << 20
 """Answers of one lane that may wait for the judge."""
 
@@ -85,7 +88,8 @@ class Lane:
         while (item := self._next()) is not None:
             job, future = item
             try:
-                answer = job()
+                with AT_ONCE:
+                    answer = job()
             except BaseException as error:
                 future.set_exception(error)
                 continue

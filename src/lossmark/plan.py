@@ -153,10 +153,14 @@ def _target(item: Mapping[str, Any]) -> Target:
 
 
 def plan(losses: Mapping[str, Loss], choice: Choice) -> list[Run]:
-    """Every run that the choice selects, in an order that keeps equal shapes and dtypes together."""
+    """Every run that the choice selects; raises :class:`LossmarkError` for what it names and nobody knows."""
     _check(losses, choice)
+    return plan_targets(losses, choice, targets(choice))
+
+
+def plan_targets(losses: Mapping[str, Loss], choice: Choice, found: Sequence[Target]) -> list[Run]:
+    """The runs of the given implementations, in an order that keeps equal shapes and dtypes together."""
     chosen = [loss for loss in losses.values() if not choice.losses or loss.id in choice.losses]
-    found = targets(choice)
     versions = {name: framework_version(name) for name in {target.reference.framework for target in found}}
     runs: list[Run] = []
     for loss in chosen:

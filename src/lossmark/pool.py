@@ -31,7 +31,7 @@ class GaveUp(Exception):  # noqa: N818 (an outcome, not an error)
 
 
 class Worker:
-    """The process of one implementation. Not safe for use by several threads at once."""
+    """The process of one implementation, or of one file's. Not safe for use by several threads at once."""
 
     def __init__(self, reference: Reference):
         self.reference = reference
@@ -55,7 +55,7 @@ class Worker:
         )  # fmt: skip
         there.close()
         self._connection = here
-        here.send(Start(self.reference.framework, self.reference))
+        here.send(Start(self.reference.framework, self.reference.source))
         found = self._receive(START_SECONDS)
         self.hello = found if isinstance(found, Hello) else Hello(error=str(found))
         return self.hello

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -37,9 +37,14 @@ class Unsupported(Exception):  # noqa: N818 (an outcome, not an error)
 
 
 class Suite:
-    """Judges runs. ``ahead`` lists the runs that will be asked for, in order, so that workers can start on them."""
+    """Judges runs. ``ahead`` lists the runs that will be asked for, in order, so that workers can start on them.
 
-    def __init__(self, ahead: Iterable[Run] = ()):
+    Each implementation has a worker of its own, so that nothing it does touches another; ``shared`` gives one to all
+    implementations of a file.
+    """
+
+    def __init__(self, ahead: Iterable[Run] = (), *, shared: bool = False):
+        self._shared = shared
         self._lanes: dict[str, Lane] = {}
         self._golden: dict[tuple[str, tuple[int, ...], str], Expected] = {}
         self._truths: OrderedDict[tuple[Any, ...], Expected] = OrderedDict()
@@ -59,10 +64,12 @@ class Suite:
     # -- computing ---------------------------------------------------------------------------------------------------
 
     def _lane(self, run: Run) -> Lane:
+        reference = run.target.reference
+        key = reference.source if self._shared else reference.name
         with self._lock:
-            if run.target.name not in self._lanes:
-                self._lanes[run.target.name] = Lane(run.target.reference)
-            return self._lanes[run.target.name]
+            if key not in self._lanes:
+                self._lanes[key] = Lane(reference)
+            return self._lanes[key]
 
     def answer(self, run: Run) -> Reply | Failure:
         """The worker's answer to the run's main task."""
@@ -120,6 +127,7 @@ class Suite:
         dtype = DTYPES[run.dtype]
         reductions = ("none", "sum", "mean") if run.target.takes(run.loss, "reduction") else (None,)
         return Task(
+            run.target.name,
             run.loss.id,
             self.params(run),
             {name: array.astype(dtype.numpy) for name, array in case.inputs.items()},
@@ -174,19 +182,28 @@ class Suite:
             self.params(run)
         except Unsupported as error:
             return [cell(run, check, "unsupported", str(error)) for check in run.checks]
-        ordinary = [check for check in run.checks if check in ORDINARY]
         usage = [check for check in run.checks if check not in ORDINARY]
-        cells = self._ordinary(run, ordinary) if ordinary else []
-        return cells + [self._usage(run, check) for check in usage]
+        return self._ordinary(run) + [self._usage(run, check) for check in usage]
 
-    def _ordinary(self, run: Run, checks: Sequence[str]) -> list[Cell]:
+    def judged(self, run: Run) -> Judged | Failure | None:
+        """The answer to a run beside what it expects; None if the function does not take what the case needs."""
+        try:
+            self.params(run)
+        except Unsupported:
+            return None
         answer = self.answer(run)
         if isinstance(answer, Failure):
-            return [failed(run, check, answer) for check in checks]
+            return answer
         assert isinstance(answer, Answer)
-        case, dtype = self.case(run), DTYPES[run.dtype]
-        judged = Judged(run, case, dtype, answer, self.truth(run, case))
-        return [getattr(judged, check)() for check in checks]
+        case = self.case(run)
+        return Judged(run, case, DTYPES[run.dtype], answer, self.truth(run, case))
+
+    def _ordinary(self, run: Run) -> list[Cell]:
+        checks = [check for check in run.checks if check in ORDINARY]
+        found = self.judged(run) if checks else None
+        if isinstance(found, Failure):
+            return [failed(run, check, found) for check in checks]
+        return found.cells() if found else []
 
     def _usage(self, run: Run, check: str) -> Cell:
         case = self.case(run)

@@ -37,7 +37,7 @@ class Usage:
         return {name: array.astype(self.dtype.numpy) for name, array in case.inputs.items()}
 
     def _call(self, *calls: Mapping[str, Any], layouts: bool = False) -> list[tuple[str, Outcome]]:
-        return list(self.ask(Probe(self.run.loss.id, calls, self.run.device, layouts)).outcomes)
+        return list(self.ask(Probe(self.run.target.name, self.run.loss.id, calls, self.run.device, layouts)).outcomes)
 
     def _with(self, keywords: Mapping[str, Any], reduction: str | None) -> dict[str, Any]:
         return {**keywords, **({} if reduction is None else {"reduction": reduction})}

@@ -8,8 +8,6 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from .registry import Reference
-
 Array = NDArray[Any]
 
 
@@ -24,10 +22,10 @@ class Hello:
 
 @dataclass(frozen=True)
 class Start:
-    """The first message to a worker."""
+    """The first message to a worker: which file or module to load."""
 
     framework: str
-    implementation: Reference
+    source: str
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,7 @@ class Task:
     ``reductions`` holds the reductions that the function takes; ``(None,)`` where it has no such argument.
     """
 
+    impl: str
     loss: str
     params: Mapping[str, Any]
     inputs: Mapping[str, Array]
@@ -56,6 +55,7 @@ class Probe:
     ``layouts`` asks for the case's inputs in every other memory layout that the framework has.
     """
 
+    impl: str
     loss: str
     calls: tuple[Mapping[str, Any], ...]
     device: str
@@ -110,6 +110,7 @@ class Probed:
 class Timing:
     """Ask for the time of ``calls`` calls of the mean loss with its gradient, in eager mode on the CPU."""
 
+    impl: str
     loss: str
     inputs: Mapping[str, Array]
     wrt: tuple[str, ...]

@@ -12,7 +12,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from .framework import Derivative, FellBack, Framework
 from .implementation import Implementation
-from .registry import Reference, framework, load_all
+from .registry import framework, load_all
 from .work import (
     Answer,
     Array,
@@ -39,11 +39,6 @@ from .work import (
 )
 
 
-def find(reference: Reference) -> Implementation:
-    """The implementation that a reference names."""
-    return next(impl for impl in load_all(reference.source) if impl.name == reference.name)
-
-
 def failure(error: BaseException) -> Failure:
     """An exception as a message of bounded length."""
     kind = "fell back" if isinstance(error, FellBack) else "raised"
@@ -52,10 +47,11 @@ def failure(error: BaseException) -> Failure:
 
 
 class Runner:
-    """Runs tasks of one implementation, keeping compiled programs."""
+    """Runs tasks of the implementations of one file, keeping compiled programs."""
 
-    def __init__(self, impl: Implementation, adapter: Framework):
-        self.impl, self.framework = impl, adapter
+    def __init__(self, implementations: Iterable[Implementation], adapter: Framework):
+        self.implementations = {impl.name: impl for impl in implementations}
+        self.framework = adapter
         self._programs: dict[tuple[Any, ...], Any] = {}
 
     def reply(self, message: Message) -> Reply:
@@ -66,7 +62,8 @@ class Runner:
 
     def timed(self, timing: Timing) -> Timed:
         """The mean time of a call: loss and gradient, synchronised."""
-        function, by_hand = self.impl.losses[timing.loss], self.impl.gradients.get(timing.loss)
+        impl = self.implementations[timing.impl]
+        function, by_hand = impl.losses[timing.loss], impl.gradients.get(timing.loss)
         inputs = {name: self.framework.from_numpy(array) for name, array in timing.inputs.items()}
         weights = self.framework.from_numpy(next(iter(timing.inputs.values()))[:1])
 
@@ -88,7 +85,8 @@ class Runner:
     # -- tasks -------------------------------------------------------------------------------------------------------
 
     def answer(self, task: Task) -> Answer:
-        function = self.impl.losses[task.loss]
+        impl = self.implementations[task.impl]
+        function = impl.losses[task.loss]
         values: dict[str | None, Outcome] = {}
         beside: dict[str | None, Outcome] = {}
         gradients: dict[str | None, Mapping[str, Array] | Failure] = {}
@@ -123,8 +121,8 @@ class Runner:
             self._differentiate(task, call, attempt, gradients, beside)
             if task.mode != "eager":
                 values = dict(beside)
-        elif task.loss in self.impl.gradients:
-            self._by_hand(task, attempt, gradients)
+        elif task.loss in impl.gradients:
+            self._by_hand(impl.gradients[task.loss], task, attempt, gradients)
         return Answer(values, gradients, beside, tuple(sorted(modified)))
 
     def _differentiate(
@@ -154,7 +152,7 @@ class Runner:
     def _run(
         self, task: Task, call: Callable[..., Any], reductions: tuple[str | None, ...], inputs: dict[str, Any]
     ) -> Any:
-        key = (task.loss, task.mode, task.device, task.wrt, reductions, task.slopes)
+        key = (task.impl, task.loss, task.mode, task.device, task.wrt, reductions, task.slopes)
         if task.mode == "eager":
             program = self.framework.program(call, reductions, task.slopes, task.wrt, task.mode)
         else:
@@ -165,11 +163,11 @@ class Runner:
 
     def _by_hand(
         self,
+        function: Callable[..., Any],
         task: Task,
         attempt: Callable[[Callable[[dict[str, Any]], Any]], Any],
         gradients: dict[str | None, Mapping[str, Array] | Failure],
     ) -> None:
-        function = self.impl.gradients[task.loss]
         for reduction in task.slopes:
             extra = {} if reduction is None else {"reduction": reduction}
             found = attempt(functools.partial(_spread, function, {**task.params, **extra}))
@@ -207,7 +205,7 @@ class Runner:
     # -- probes ------------------------------------------------------------------------------------------------------
 
     def probed(self, probe: Probe) -> Probed:
-        function = self.impl.losses[probe.loss]
+        function = self.implementations[probe.impl].losses[probe.loss]
         outcomes: list[tuple[str, Outcome]] = []
         for call in probe.calls:
             if probe.layouts:
@@ -252,7 +250,7 @@ def serve(connection: Connection) -> None:
     try:
         adapter = framework(start.framework)
         setup = adapter.setup()
-        runner = Runner(find(start.implementation), adapter)
+        runner = Runner(load_all(start.source), adapter)
         hello = Hello(adapter.devices(), setup)
     except BaseException as error:
         traceback.print_exc()

@@ -6,7 +6,7 @@ each contribution before they cancel and the bound must see them apart.
 
 Conventions of the design's edge table that are built in here: the slope of ``max`` at a tie is the node ``step``,
 whose value there a reading chooses (any member of the Clarke subdifferential); the gradient of ‖x‖ at x = 0 is 0
-(``unit``); and ‖x‖² is differentiated as 2x (``radial``), never through a division by the norm.
+(``unit``); and ‖x‖² is differentiated as x + x (``radial``, twice), never through a division by the norm.
 
 Source: Griewank & Walther, Evaluating Derivatives, 2nd ed., chapter 3.
 """
@@ -52,9 +52,15 @@ def _div(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
 def _square(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     (x,) = node.args
     if x.op == "norm":
-        yield x.args[0], build("radial", g, x.args[0])
+        yield from _halves(x.args[0], build("radial", g, x.args[0]))
     else:
-        yield x, build("mul", g, build("mul", build.const(2), x))
+        yield from _halves(x, build("mul", g, x))
+
+
+def _halves(operand: Node, half: Node) -> Iterator[Contribution]:
+    """x·x hands its gradient back in two halves, which other contributions may come between."""
+    yield operand, half
+    yield operand, half
 
 
 def _max(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
@@ -109,13 +115,19 @@ def _sum(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
 
 def _sqnorm(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     (x,) = node.args
-    yield x, build("mul", g, build("mul", build.const(2), x))
+    yield from _halves(x, build("mul", g, x))
 
 
 def _norm(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     (x,) = node.args
     yield x, build("mul", g, build("unit", x, node))
 
+
+LINEAR = frozenset({"add", "sub", "neg", "max", "min", "relu", "abs", "where", "sum"})
+"""Operations whose adjoint is passed on without rounding: contributions stay apart until the next that rounds.
+
+An implementation may compute such an operation anew for each of its uses, and so add contributions in any order.
+"""
 
 RULES: Mapping[str, Rule] = {
     "add": _add, "sub": _sub, "neg": _neg, "mul": _mul, "div": _div, "square": _square,
@@ -177,18 +189,23 @@ def _reverse(
     for node in reversed(order):
         if node not in reached or node not in contributions:
             continue
-        adjoint = _meet(build, contributions[node])
         if not node.args or (node.op in until):
-            stops[node] = adjoint
+            stops[node] = _meet(build, contributions[node])
             continue
-        for operand, contribution in RULES[node.op](build, node, adjoint):
-            if operand in reached:
-                contributions.setdefault(operand, []).append(_fit(build, contribution, operand))
+        parts = contributions[node] if node.op in LINEAR else [_meet(build, contributions[node])]
+        for adjoint in parts:
+            for operand, contribution in RULES[node.op](build, node, adjoint):
+                if operand in reached:
+                    contributions.setdefault(operand, []).append(_fit(build, contribution, operand))
     return stops
 
 
 def _meet(build: Builder, contributions: list[Node]) -> Node:
-    return contributions[0] if len(contributions) == 1 else build("fork", *contributions)
+    """The sum of contributions; two equal halves are an exact doubling."""
+    first, *rest = contributions
+    if not rest:
+        return first
+    return build("mul", build.const(2), first) if rest == [first] else build("fork", *contributions)
 
 
 def _fit(build: Builder, contribution: Node, operand: Node) -> Node:

@@ -213,7 +213,7 @@ class Bound:
         return np.where((length.v.hi == 0) & (length.e == 0), 0.0, e)
 
     def radial(self, v: Wide, g: Bounded, x: Bounded) -> F64:
-        e = 2 * (g.size * x.e + x.size * g.e + g.e * x.e)
+        e = g.size * x.e + x.size * g.e + g.e * x.e
         return np.where(
             (v.hi == 0) & (e == 0), 0.0, self._inexact(v, e, 4)
         )  # XLA divides by a broadcast scalar through its reciprocal
@@ -247,8 +247,8 @@ def _any_order(terms: F64, lows: F64 | None, mass: F64, p: int, axis: int) -> ND
     the sum of magnitudes.
     """
     mantissa, exponent = np.frexp(np.where(np.isfinite(terms), terms, 0.0))
-    whole = np.ldexp(mantissa, 53).astype(np.int64)
-    lowest = np.ldexp((whole & -whole).astype(np.float64), exponent - 53)
+    whole = np.ldexp(mantissa, 63).astype(np.int64)
+    lowest = np.ldexp((whole & -whole).astype(np.float64), exponent - 63)
     lowest = np.where(whole == 0, np.inf, lowest)
     grid = lowest.min(axis=axis, keepdims=True)
     fits = mass <= np.ldexp(np.where(np.isfinite(grid), grid, 1.0), p)

@@ -23,7 +23,7 @@ FLOPS: Mapping[str, tuple[int, int]] = {
     "min": (1, 0), "relu": (1, 0), "abs": (0, 0), "sqrt": (1, 0), "where": (0, 0), "softplus": (2, 0),
     "sigmoid": (2, 0),
     "exp": (0, 0), "expm1": (0, 0), "log": (0, 0), "log1p": (0, 0), "step": (1, 0), "sign": (1, 0), "unit": (1, 0),
-    "radial": (2, 0), "spread": (0, 0), "fork": (1, 0), "either": (0, 0), "sum": (0, 1),
+    "radial": (1, 0), "spread": (0, 0), "fork": (1, 0), "either": (0, 0), "sum": (0, 1),
     "dot": (1, 1), "sqnorm": (1, 1),
     "norm": (1, 1),
 }  # fmt: skip

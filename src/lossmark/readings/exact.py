@@ -215,7 +215,7 @@ ELEMENTWISE: Mapping[str, Callable[..., Real]] = {
     "step": lambda c, x, y: step(x, y, c),
     "sign": lambda c, x: add(mul(arb(2), step(x, neg(x), c), c), arb(-1)),
     "unit": lambda c, x, length: unit(x, length),
-    "radial": lambda c, g, x: mul(mul(arb(2), g, c), x, c),
+    "radial": lambda c, g, x: mul(g, x, c),
     "spread": lambda c, x: _identity(x),
     "fork": lambda c, *xs: total(xs),
     "either": lambda c, x, *others: x,

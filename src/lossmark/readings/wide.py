@@ -163,7 +163,8 @@ def _through_arb(name: str) -> Callable[[Wide], Wide]:
         assert x.lo is not None
         before, ctx.prec = ctx.prec, 160
         try:
-            pairs = [one(hi, lo) for hi, lo in zip(x.hi.ravel().tolist(), x.lo.ravel().tolist(), strict=True)]
+            hi, lo = x.hi.astype(np.float64).ravel().tolist(), x.lo.astype(np.float64).ravel().tolist()
+            pairs = [one(*pair) for pair in zip(hi, lo, strict=True)]
         finally:
             ctx.prec = before
         both = np.array(pairs, dtype=np.float64).reshape(*x.hi.shape, 2)
@@ -204,6 +205,6 @@ RULES: Mapping[str, Callable[..., Wide]] = {
     "softplus": _function("softplus", softplus), "sigmoid": _function("sigmoid", sigmoid),
     "sum": total, "dot": lambda x, y: total(mul(x, y)), "sqnorm": lambda x: total(mul(x, x)), "norm": norm,
     "step": step, "sign": lambda x: _whole(2 * step(x, neg(x)).hi - 1, x),
-    "unit": unit, "radial": lambda g, x: mul(mul(_whole(np.full_like(g.hi, 2.0), g), g), x),
+    "unit": unit, "radial": mul,
     "spread": lambda x: x, "fork": fork, "either": lambda x, *others: x, "where": where,
 }  # fmt: skip

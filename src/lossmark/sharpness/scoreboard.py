@@ -1,0 +1,130 @@
+"""The scoreboard: mutant × dtype with what kills it, the survivors, and what other tests would have seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from ..dtypes import DTYPES
+from ..registry import losses
+from .catalogue import Mutant
+from .certified import certified
+from .kills import Found, Kills, observe
+from .rivals import RIVALS
+
+USUAL = "rtol 1e-3, random inputs, values under mean"
+CLASSES = ("exact-dyadic", "generic", "adversarial")
+
+
+@dataclass(frozen=True)
+class Scoreboard:
+    """What became of every mutant; ``proved[name][dtype]`` is the case of a certified kill."""
+
+    mutants: Sequence[Mutant]
+    found: Found
+    proved: Mapping[str, Mapping[str, str]]
+
+    def boxes(self) -> list[tuple[Mutant, str]]:
+        """Every mutant in every dtype where it is not equivalent to the spec."""
+        return [(m, dtype) for m in self.mutants for dtype in DTYPES if dtype not in m.entry.equivalent]
+
+    def kills(self, mutant: Mutant, dtype: str) -> Kills:
+        return self.found.get((mutant.name, dtype), Kills())
+
+    @property
+    def survivors(self) -> list[str]:
+        """Mutants that nothing kills."""
+        return [f"{m.name} in {dtype}" for m, dtype in self.boxes() if not self.kills(m, dtype).cases]
+
+    @property
+    def refuted(self) -> list[str]:
+        """Mutants that are killed where the catalogue says that they cannot be."""
+        return [f"{m.name} in {d}" for m in self.mutants for d in m.entry.equivalent if self.kills(m, d).cases]
+
+    @property
+    def unproved(self) -> list[str]:
+        """Formulas whose kill is observed but not proved."""
+        formulas = [(m, dtype) for m, dtype in self.boxes() if m.entry.formula]
+        return [f"{m.name} in {dtype}" for m, dtype in formulas if dtype not in self.proved[m.name]]
+
+    @property
+    def sharp(self) -> bool:
+        """Whether every mutant is killed where it can be, and every kill of a formula proved."""
+        return not (self.survivors or self.refuted or self.unproved)
+
+    def lost_without(self, case_class: str) -> list[str]:
+        """Kills that only this class of cases makes."""
+        found = [(m, dtype, self.kills(m, dtype)) for m, dtype in self.boxes()]
+        return [f"{m.name} in {dtype}" for m, dtype, kills in found if kills.cases and not kills.without(case_class)]
+
+    def rival(self, name: str) -> dict[str, int]:
+        """Mutants that a way of comparing sees, by dtype."""
+        return {
+            dtype: sum(name in self.kills(m, dtype).rivals for m, d in self.boxes() if d == dtype) for dtype in DTYPES
+        }
+
+    def unseen_by(self, name: str) -> set[str]:
+        """Mutants that a way of comparing sees in no dtype."""
+        return {m.name for m in self.mutants if not any(name in self.kills(m, d).rivals for d in DTYPES)}
+
+
+def scoreboard(mutants: Sequence[Mutant]) -> Scoreboard:
+    """Run and prove everything."""
+    specs = losses()
+    proved = {m.name: certified(specs[m.loss], m.entry.formula) if m.entry.formula else {} for m in mutants}
+    return Scoreboard(mutants, observe([m.target for m in mutants]), proved)
+
+
+def kills_table(board: Scoreboard) -> Table:
+    """Mutant × dtype: the case that kills it, with a star where the kill is proved."""
+    table = Table("mutant", *DTYPES, "what it does wrong", title="kills (* proved from the formulas)")
+    for mutant in board.mutants:
+        table.add_row(mutant.name, *(_box(board, mutant, dtype) for dtype in DTYPES), mutant.entry.why)
+    return table
+
+
+def _box(board: Scoreboard, mutant: Mutant, dtype: str) -> str:
+    kills = board.kills(mutant, dtype)
+    if dtype in mutant.entry.equivalent:
+        return "equivalent" if not kills.cases else "EQUIVALENT, YET KILLED"
+    case = board.proved[mutant.name].get(dtype)
+    if not kills.cases:
+        return "SURVIVES"
+    return f"{(case or kills.first).partition('/')[2]}{'*' if case else ''}"
+
+
+def totals_table(board: Scoreboard) -> Table:
+    """How many mutants each way of comparing sees, by dtype."""
+    table = Table("way of comparing", *DTYPES, title="mutants seen")
+    count = {dtype: sum(d == dtype for _, d in board.boxes()) for dtype in DTYPES}
+    for rival in RIVALS:
+        seen = board.rival(rival.name)
+        table.add_row(rival.name, *(f"{seen[dtype]} of {count[dtype]}" for dtype in DTYPES))
+    return table
+
+
+def summary(board: Scoreboard) -> list[str]:
+    """The findings in sentences."""
+    lines = [f"without the {kind} cases {len(board.lost_without(kind))} kills would be lost" for kind in CLASSES]
+    for what, items in (
+        ("survive", board.survivors),
+        ("are killed but listed as equivalent", board.refuted),
+        ("are formulas whose kill is not proved", board.unproved),
+    ):
+        lines.append(f"{len(items)} {what}" + (f": {', '.join(items)}" if items else ""))
+    lines.append(f"{len(board.unseen_by(USUAL))} of {len(board.mutants)} mutants pass {USUAL}, in every dtype")
+    return lines
+
+
+def accused_table(found: Found) -> Table:
+    """How many right implementations each way of comparing accuses, by dtype."""
+    table = Table("way of comparing", *DTYPES, title="right implementations accused")
+    for rival in RIVALS:
+        accused = {dtype: [kills for (_, d), kills in found.items() if d == dtype] for dtype in DTYPES}
+        table.add_row(
+            rival.name,
+            *(f"{sum(rival.name in kills.rivals for kills in part)} of {len(part)}" for part in accused.values()),
+        )
+    return table

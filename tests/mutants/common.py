@@ -1,0 +1,160 @@
+"""Losses with exchangeable parts, over a namespace ``xp`` of one framework's operations."""
+
+from lossmark import Implementation
+
+
+def reduced(xp, loss, reduction):
+    return loss if reduction == "none" else xp.total(loss) if reduction == "sum" else xp.average(loss)
+
+
+class Maker:
+    """Makes implementations and binds them in a module, which is where the suite looks for them."""
+
+    def __init__(self, xp, framework, namespace):
+        self.xp, self.framework, self.namespace = xp, framework, namespace
+
+    def bind(self, name, loss, function, modes=("eager",)):
+        impl = Implementation(f"{self.framework}/{name}", framework=self.framework, modes=modes)
+        impl.loss(loss)(function)
+        self.namespace[name.replace("-", "_")] = impl
+
+    def _result(self, loss, reduction, like, reduce):
+        return self.xp.cast((reduce or reduced)(self.xp, loss, reduction), like.dtype)
+
+    def _ready(self, *tensors, wide=True):
+        self.xp.check(*tensors)
+        return [self.xp.wide(x) if wide else x for x in tensors]
+
+    def bpr(self, name, link=None, scores=None, reduce=None, wide=True, modes=("eager",)):
+        """``link(xp, x)`` of the score difference, ``scores(xp, u, d_pos, d_neg)`` gives the two scores."""
+
+        def bpr(u, d_pos, d_neg, *, reduction="mean"):
+            pos, neg = (scores or dots)(self.xp, *self._ready(u, d_pos, d_neg, wide=wide))
+            return self._result((link or softplus)(self.xp, neg - pos), reduction, u, reduce)
+
+        self.bind(name, "bpr", bpr, modes)
+
+    def bpr_scores(self, name, link, **options):
+        """As :meth:`bpr`, with ``link(xp, pos, neg)`` of both scores."""
+        self.bpr(name, lambda xp, x: x, lambda xp, u, p, n: (0 * n[:, 0], link(xp, *dots(xp, u, p, n))), **options)
+
+    def hinge(self, name, body, scores=None, reduce=None, wide=True, modes=("eager",)):
+        """``body(xp, pos, neg, margin)``."""
+
+        def pairwise_hinge(u, d_pos, d_neg, *, margin=1.0, reduction="mean"):
+            pos, neg = (scores or dots)(self.xp, *self._ready(u, d_pos, d_neg, wide=wide))
+            return self._result(body(self.xp, pos, neg, margin), reduction, u, reduce)
+
+        self.bind(name, "pairwise_hinge", pairwise_hinge, modes)
+
+    def cosine(self, name, similarity):
+        """The hinge loss with ``similarity(xp, x, y)`` for its cosine."""
+
+        def pairwise_hinge(u, d_pos, d_neg, *, margin=1.0, similarity="dot", reduction="mean"):
+            u_, p, n = self._ready(u, d_pos, d_neg)
+            chosen = cosine if similarity == "cosine" else dot
+            pos, neg = chosen(self.xp, u_, p), chosen(self.xp, u_, n)
+            return self._result(self.xp.relu(margin - pos + neg), reduction, u, None)
+
+        cosine = similarity
+        self.bind(name, "pairwise_hinge", pairwise_hinge)
+
+    def contrastive(self, name, body, reduce=None, wide=True, modes=("eager",), label=None):
+        """``body(xp, d, y, margin)``; ``label(xp, y, d)`` prepares the labels."""
+
+        def contrastive(d, y, *, margin=1.0, reduction="mean"):
+            if label is None:
+                self.xp.check_label(y, d)
+            (x,) = self._ready(d, wide=wide)
+            y = label(self.xp, y, x) if label else self.xp.cast(y, x.dtype)
+            return self._result(body(self.xp, x, y, margin), reduction, d, reduce)
+
+        self.bind(name, "contrastive", contrastive, modes)
+
+    def pair(self, name, distance=None, body=None, reduce=None, wide=True, modes=("eager",)):
+        """``distance(xp, x1, x2)`` and ``body(xp, d, y, margin)``."""
+
+        def contrastive_pair(x1, x2, y, *, margin=1.0, reduction="mean"):
+            self.xp.check_label(y, x1)
+            a, b = self._ready(x1, x2, wide=wide)
+            d = (distance or euclidean)(self.xp, a, b)
+            return self._result((body or both)(self.xp, d, self.xp.cast(y, a.dtype), margin), reduction, x1, reduce)
+
+        self.bind(name, "contrastive_pair", contrastive_pair, modes)
+
+    def triplet(self, name, body, square=None, reduce=None, wide=True, modes=("eager",), label=None):
+        """``body(xp, near, far, between, margin)`` of the squared distances; ``label(xp, label)`` says who is near."""
+
+        def labeled_triplet(anc, pos, neg, label_, margin, reduction):
+            self.xp.check_label(label_, anc)
+            a, p, n = self._ready(anc, pos, neg, wide=wide)
+            q = square or squared
+            ap, an, pn = q(self.xp, p, a), q(self.xp, a, n), q(self.xp, p, n)
+            like = self.xp.cast(label_, a.dtype)
+            same = label(self.xp, like) if label else like == 1
+            near, far = self.xp.where(same, ap, an), self.xp.where(same, an, ap)
+            loss = body(self.xp, near, far, pn, margin) + 0 * self.xp.cast(label_, a.dtype)
+            return self._result(loss, reduction, anc, reduce)
+
+        def call(anc, pos, neg, label, *, margin=1.0, reduction="mean"):
+            return labeled_triplet(anc, pos, neg, label, margin, reduction)
+
+        self.bind(name, "labeled_triplet", call, modes)
+
+
+def dot(xp, x, y):
+    return xp.sum(x * y)
+
+
+def dots(xp, u, p, n):
+    return dot(xp, u, p), dot(xp, u, n)
+
+
+def softplus(xp, x):
+    return xp.softplus(x)
+
+
+def squared(xp, x, y):
+    return xp.sum((x - y) * (x - y))
+
+
+def euclidean(xp, x, y):
+    """‖x - y‖ with gradient 0 at 0."""
+    square = squared(xp, x, y)
+    zero = square == 0
+    return xp.where(zero, 0 * square, xp.sqrt(xp.where(zero, 1 + 0 * square, square)))
+
+
+def both(xp, d, y, margin):
+    return y * d * d + (1 - y) * xp.relu(margin - d) * xp.relu(margin - d)
+
+
+def hinge(xp, pos, neg, margin):
+    return xp.relu(margin - pos + neg)
+
+
+def triplet(xp, near, far, between, margin):
+    return 2 * near - between - far + margin
+
+
+def total_for_mean(xp, loss, reduction):
+    return loss if reduction == "none" else xp.total(loss)
+
+
+def mean_for_sum(xp, loss, reduction):
+    return loss if reduction == "none" else xp.average(loss)
+
+
+def mean_of_nonzero(xp, loss, reduction):
+    if reduction != "mean":
+        return reduced(xp, loss, reduction)
+    kept = xp.total(xp.cast(loss != 0, loss.dtype))
+    return xp.total(loss) / xp.where(kept == 0, 1 + 0 * kept, kept)
+
+
+def biased_mean(xp, loss, reduction):
+    return xp.total(loss) / (loss.shape[0] + 1) if reduction == "mean" else reduced(xp, loss, reduction)
+
+
+def reduced_always(xp, loss, reduction):
+    return xp.average(loss) if reduction == "none" else reduced(xp, loss, reduction)

@@ -1,0 +1,64 @@
+"""Mutants in JAX."""
+
+import types
+
+import jax
+import jax.numpy as jnp
+
+from .common import Maker, both, dots, euclidean, reduced, softplus, squared, triplet
+
+
+def check(*tensors):
+    if len({x.shape for x in tensors}) > 1:
+        raise ValueError("shapes differ")
+
+
+def check_label(y, x):
+    if y.shape != x.shape[:1]:
+        raise ValueError("labels have another shape")
+
+
+xp = types.SimpleNamespace(
+    check=check, check_label=check_label,
+    wide=lambda x: x.astype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32), cast=lambda x, d: x.astype(d),
+    sum=lambda x: x.sum(-1), total=jnp.sum, average=jnp.mean, where=jnp.where, relu=jax.nn.relu, exp=jnp.exp,
+    log=jnp.log, log1p=jnp.log1p,
+    softplus=lambda x: jnp.logaddexp(x, 0.0),
+    sqrt=jnp.sqrt, abs=jnp.abs, sigmoid=jax.nn.sigmoid,
+)  # fmt: skip
+make = Maker(xp, "jax", globals())
+
+
+def _traced(x):
+    return isinstance(x, jax.core.Tracer)
+
+
+@jax.custom_vjp
+def _fused(x):
+    return softplus(xp, x)
+
+
+_fused.defvjp(lambda x: (softplus(xp, x), x), lambda x, g: (jax.nn.sigmoid(x),))
+
+make.bpr("bpr-wrong-under-jit", lambda xp, x: softplus(xp, x) * (1.0625 if _traced(x) else 1), modes=("jit",))
+make.bpr("bpr-cotangent-ignored", lambda xp, x: _fused(x))
+make.bpr("bpr-squared-sigmoid", lambda xp, x: jax.nn.sigmoid(x))
+make.bpr("bpr-positive-stopped", scores=lambda xp, u, p, n: dots(xp, u, jax.lax.stop_gradient(p), n))
+make.hinge("hinge-squared", lambda xp, pos, neg, m: jax.nn.relu(m - pos + neg) ** 2)
+make.hinge("hinge-margin-negated", lambda xp, pos, neg, m: jax.nn.relu(neg - pos - m))
+make.contrastive("contrastive-positives-only", lambda xp, d, y, m: y * d * d)
+make.contrastive("contrastive-unweighted-negatives", lambda xp, d, y, m: y * d * d + jax.nn.relu(m - d) ** 2)
+make.contrastive("contrastive-negatives-unsquared", lambda xp, d, y, m: y * d * d + (1 - y) * jax.nn.relu(m - d))
+make.contrastive("contrastive-negatives-doubled", lambda xp, d, y, m: y * d * d + 2 * (1 - y) * jax.nn.relu(m - d) ** 2)
+make.pair("pair-nan-gradient", lambda xp, x, y: jnp.linalg.norm(x - y, axis=-1))
+make.pair("pair-masked-nan", lambda xp, x, y: jnp.where((x == y).all(-1), 0, jnp.sqrt(squared(xp, x, y))))
+make.pair("pair-distance-as-square", euclidean, lambda xp, d, y, m: y * d + (1 - y) * jax.nn.relu(m - jnp.sqrt(d)) ** 2)
+make.triplet("triplet-clamped", lambda xp, near, far, between, m: jax.nn.relu(triplet(xp, near, far, between, m)))
+make.triplet("triplet-label-ignored", triplet, label=lambda xp, y: y == y)
+make.triplet("triplet-no-margin", lambda xp, near, far, between, m: 2 * near - between - far)
+make.triplet("triplet-roles-swapped", lambda xp, near, far, between, m: 2 * between - near - far + m)
+make.triplet("triplet-mean-over-d", triplet, square=lambda xp, x, y: jnp.mean((x - y) ** 2, -1))
+make.triplet("triplet-none-reduced", triplet, reduce=lambda xp, x, r: reduced(xp, x, "sum" if r == "sum" else "mean"))
+make.contrastive("contrastive-relu-at-eps", lambda xp, d, y, m: y * d * d + (1 - y) * jnp.maximum(m - d, 0.03125) ** 2)
+make.pair("pair-both-squared-later", euclidean, lambda xp, d, y, m: (y * d + (1 - y) * jax.nn.relu(m - d)) ** 2)
+make.contrastive("contrastive-margin-doubled", lambda xp, d, y, m: both(xp, d, y, 2 * m))

@@ -1,0 +1,42 @@
+"""Mutants in NumPy (values only: nothing differentiates them)."""
+
+import types
+
+import ml_dtypes
+import numpy as np
+
+from . import common
+from .common import Maker, both, dots, hinge, softplus, triplet
+
+
+def check(*tensors):
+    if len({x.shape for x in tensors}) > 1:
+        raise ValueError("shapes differ")
+
+
+def check_label(y, x):
+    if y.shape != x.shape[:1]:
+        raise ValueError("labels have another shape")
+
+
+xp = types.SimpleNamespace(
+    check=check, check_label=check_label,
+    wide=lambda x: x.astype(np.float64 if x.dtype == np.float64 else np.float32),
+    cast=lambda x, d: np.asarray(x).astype(d), sum=lambda x: x.sum(-1), total=np.sum, average=np.mean, where=np.where,
+    relu=lambda x: np.maximum(x, 0), exp=np.exp, log=np.log, log1p=np.log1p,
+    softplus=lambda x: np.logaddexp(x, x.dtype.type(0)),
+    sqrt=np.sqrt, abs=np.abs,
+)  # fmt: skip
+make = Maker(xp, "numpy", globals())
+
+make.bpr("bpr-narrow-sum", scores=lambda xp, u, p, n: tuple((u * x).sum(-1, dtype=u.dtype) for x in (p, n)), wide=False)
+make.bpr("bpr-bfloat16-inside", scores=lambda xp, u, p, n: dots(xp, *(
+    x.astype(ml_dtypes.bfloat16).astype(np.float32) for x in (u, p, n))))  # fmt: skip
+make.bpr("bpr-mean-of-nonzero", reduce=common.mean_of_nonzero)
+make.bpr("bpr-truncated-series", lambda xp, x: np.where(np.abs(x) < 0.01, np.log(2) + x / 2, softplus(xp, x)))
+make.hinge("hinge-half-inside", lambda xp, pos, neg, m: np.maximum(0, m / 2 - pos + neg))
+make.hinge("hinge-nan-swallowed", lambda xp, pos, neg, m: np.fmax(m - pos + neg, 0))
+make.hinge("hinge-mean-for-sum", hinge, reduce=common.mean_for_sum)
+make.contrastive("contrastive-cubed", lambda xp, d, y, m: y * d * d * d + (1 - y) * np.maximum(m - d, 0) ** 2)
+make.triplet("triplet-biased-mean", triplet, reduce=common.biased_mean)
+make.pair("pair-largest-coordinate", lambda xp, x, y: np.abs(x - y).max(-1), both)

@@ -1,0 +1,55 @@
+"""Mutants in TensorFlow."""
+
+import types
+
+import tensorflow as tf
+
+from . import common
+from .common import Maker, both, dots, euclidean, softplus, squared, triplet
+
+
+def check(*tensors):
+    if len({tuple(x.shape) for x in tensors}) > 1:
+        raise ValueError("shapes differ")
+
+
+def check_label(y, x):
+    if tuple(y.shape) != tuple(x.shape[:1]):
+        raise ValueError("labels have another shape")
+
+
+xp = types.SimpleNamespace(
+    check=check, check_label=check_label,
+    wide=lambda x: tf.cast(x, tf.float64 if x.dtype == tf.float64 else tf.float32), cast=tf.cast,
+    sum=lambda x: tf.reduce_sum(x, -1), total=tf.reduce_sum, average=tf.reduce_mean, where=tf.where, relu=tf.nn.relu,
+    exp=tf.exp, log=tf.math.log, log1p=tf.math.log1p,
+    softplus=lambda x: -tf.math.log_sigmoid(-x),
+    sqrt=tf.sqrt, abs=tf.abs, sigmoid=tf.sigmoid,
+)  # fmt: skip
+make = Maker(xp, "tensorflow", globals())
+
+make.bpr("bpr-naive-exp", lambda xp, x: tf.math.log(1 + tf.exp(x)))
+make.bpr("bpr-sigmoid-eps", lambda xp, x: -tf.math.log(tf.sigmoid(-x) + 1e-10))
+make.bpr("bpr-cross-entropy", lambda xp, x: tf.nn.sigmoid_cross_entropy_with_logits(tf.ones_like(x), -x))
+make.bpr("bpr-constant-added", lambda xp, x: softplus(xp, x) + 1e-4)
+make.bpr("bpr-wrong-under-graph", lambda xp, x: (
+    softplus(xp, x) if tf.executing_eagerly() else 1.0625 * softplus(xp, x)), modes=("eager", "graph"))  # fmt: skip
+make.bpr("bpr-nan-hidden", lambda xp, x: tf.where(tf.math.is_nan(x), tf.zeros_like(x), softplus(xp, x)))
+make.bpr("bpr-one-side-stopped", scores=lambda xp, u, p, n: dots(xp, u, tf.stop_gradient(p), n))
+make.hinge("hinge-margin-twice", lambda xp, pos, neg, m: tf.nn.relu(2 * m - pos + neg))
+make.hinge("hinge-missing-positive", lambda xp, pos, neg, m: tf.nn.relu(m + neg + 0 * pos))
+make.hinge("hinge-log-cosh", lambda xp, pos, neg, m: tf.math.softplus(m - pos + neg))
+make.contrastive("contrastive-flipped-label", lambda xp, d, y, m: both(xp, d, 1 - y, m))
+make.contrastive("contrastive-half", lambda xp, d, y, m: both(xp, d, y, m) / 2)
+make.contrastive("contrastive-margin-on-square", lambda xp, d, y, m: y * d**2 + (1 - y) * tf.nn.relu(m - d**2))
+make.contrastive("contrastive-unsquared", lambda xp, d, y, m: y * d + (1 - y) * tf.nn.relu(m - d))
+make.contrastive("contrastive-sum-for-mean", both, reduce=common.total_for_mean)
+make.contrastive("contrastive-signed-label", lambda xp, d, y, m: both(xp, d, (1 + y) / 2, m))
+make.pair("pair-eps-in-root", lambda xp, x, y: tf.sqrt(squared(xp, x, y) + 1e-6))
+make.pair("pair-nan-gradient", lambda xp, x, y: tf.norm(x - y, axis=-1))
+make.pair("pair-squared-distance", squared)
+make.pair("pair-city-block", lambda xp, x, y: tf.reduce_sum(tf.abs(x - y), -1))
+make.triplet("triplet-missing-term", lambda xp, near, far, between, m: 2 * near - far + m + 0 * between)
+make.triplet("triplet-factor-one", lambda xp, near, far, between, m: near - between - far + m)
+make.triplet("triplet-label-flipped", triplet, label=lambda xp, y: y != 1)
+make.triplet("triplet-unsquared", triplet, square=euclidean)

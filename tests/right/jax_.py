@@ -1,0 +1,35 @@
+"""Right but different, in JAX."""
+
+import jax
+import jax.numpy as jnp
+
+from ..mutants.common import Maker, softplus, triplet
+from ..mutants.jax_ import xp
+
+make = Maker(xp, "jax", globals())
+
+
+@jax.custom_vjp
+def _fused(x):
+    return softplus(xp, x)
+
+
+_fused.defvjp(lambda x: (softplus(xp, x), x), lambda x, g: (g * jax.nn.sigmoid(x),))
+
+
+def _scanned(u, x):
+    return jax.lax.scan(lambda total, ab: (total + ab[0] * ab[1], None), jnp.zeros_like(u[:, 0]), (u.T, x.T))[0]
+
+
+make.bpr("bpr-einsum", scores=lambda xp, u, p, n: tuple(jnp.einsum("bd,bd->b", u, x) for x in (p, n)))
+make.bpr("bpr-vmap", scores=lambda xp, u, p, n: tuple(jax.vmap(jnp.dot)(u, x) for x in (p, n)))
+make.bpr("bpr-scan", scores=lambda xp, u, p, n: (_scanned(u, p), _scanned(u, n)))
+make.bpr("bpr-fused", lambda xp, x: _fused(x))
+make.bpr("bpr-nn-softplus", lambda xp, x: jax.nn.softplus(x), modes=("eager", "jit"))
+make.bpr("bpr-log-sigmoid", lambda xp, x: -jax.nn.log_sigmoid(-x))
+make.hinge("hinge-maximum", lambda xp, pos, neg, m: jnp.maximum(m - pos + neg, 0), modes=("eager", "jit"))
+make.hinge("hinge-select", lambda xp, pos, neg, m: jnp.where((m - pos + neg) < 0, 0, m - pos + neg))
+make.contrastive(
+    "contrastive-squares", lambda xp, d, y, m: y * jnp.square(d) + (1 - y) * jnp.square(jax.nn.relu(m - d))
+)
+make.triplet("triplet-vmap", triplet, square=lambda xp, x, y: jax.vmap(lambda a: jnp.dot(a, a))(x - y))

@@ -1,0 +1,20 @@
+"""Right but different, in NumPy (values only)."""
+
+import math
+
+import numpy as np
+
+from ..mutants.common import Maker, dots, hinge, triplet
+from ..mutants.numpy_ import xp
+
+make = Maker(xp, "numpy", globals())
+
+make.bpr("bpr-vecdot", scores=lambda xp, u, p, n: tuple(np.vecdot(u, x) for x in (p, n)))
+make.bpr("bpr-log1p", lambda xp, x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
+make.hinge("hinge-double-inside", hinge, scores=lambda xp, u, p, n: dots(xp, *(x.astype(float) for x in (u, p, n))))
+make.hinge("hinge-correctly-rounded-sum", hinge, scores=lambda xp, u, p, n: tuple(_fsum(u * x) for x in (p, n)))
+make.triplet("triplet-einsum", triplet, square=lambda xp, x, y: np.einsum("bd,bd->b", x - y, x - y))
+
+
+def _fsum(products):
+    return np.array([math.fsum(row) if np.isfinite(row).all() else row.sum() for row in products], products.dtype)

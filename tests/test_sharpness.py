@@ -1,0 +1,39 @@
+"""Every mutant is killed or proved equivalent, every right implementation passes."""
+
+import pytest
+
+from lossmark.implementation import FRAMEWORKS
+from lossmark.registry import framework_version
+from lossmark.sharpness import catalogue, kills, scoreboard
+
+AT_LEAST = {"torch": 15, "tensorflow": 15, "jax": 15, "numpy": 10}
+INSTALLED = tuple(name for name in FRAMEWORKS if framework_version(name))
+
+
+def test_the_set_is_large_and_its_catalogue_is_true():
+    found = catalogue.mutants(INSTALLED)
+    count = {name: sum(mutant.name.startswith(name + "/") for mutant in found) for name in INSTALLED}
+    assert all(count[name] >= AT_LEAST[name] for name in INSTALLED)
+    assert len(found) >= 80 or len(INSTALLED) < 4
+    assert len(catalogue.right(INSTALLED)) >= 25 or "torch" not in INSTALLED
+
+
+@pytest.mark.parametrize("framework", [name for name in INSTALLED if name != "torch"])
+def test_every_mutant_is_killed(framework):
+    board = scoreboard.scoreboard(catalogue.mutants((framework,)))
+    assert board.sharp, scoreboard.summary(board)
+
+
+@pytest.mark.skipif("torch" not in INSTALLED, reason="torch is not installed")
+def test_every_mutant_in_torch_is_killed_and_every_class_of_cases_is_needed():
+    board = scoreboard.scoreboard(catalogue.mutants(("torch",)))
+    assert board.sharp, scoreboard.summary(board)
+    assert all(board.lost_without(kind) for kind in scoreboard.CLASSES)
+    assert len(board.unseen_by(scoreboard.USUAL)) >= 25
+
+
+@pytest.mark.parametrize("framework", INSTALLED)
+def test_no_right_implementation_is_accused(framework):
+    found = kills.observe(catalogue.right((framework,)), large=False)
+    assert len({dtype for _, dtype in found}) == 4
+    assert not {name: box.cases for name, box in found.items() if box.cases}
