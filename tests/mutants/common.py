@@ -158,3 +158,9 @@ def biased_mean(xp, loss, reduction):
 
 def reduced_always(xp, loss, reduction):
     return xp.average(loss) if reduction == "none" else reduced(xp, loss, reduction)
+
+
+def sum_from_mean(xp, loss, reduction):
+    if reduction != "sum" or not loss.shape[0]:
+        return reduced(xp, loss, reduction)
+    return xp.average(loss) * loss.shape[0]

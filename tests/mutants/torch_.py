@@ -211,6 +211,7 @@ make.cosine("cosine-unnormalised-query", lambda xp, x, y: (x * y).sum(-1) / y.no
 # -- contrastive -----------------------------------------------------------------------------------------------------
 
 make.contrastive("contrastive-mean-for-sum", both, reduce=common.mean_for_sum)
+make.contrastive("contrastive-sum-from-mean", both, reduce=common.sum_from_mean)
 make.contrastive("contrastive-biased-mean", both, reduce=common.biased_mean)
 make.contrastive("contrastive-label-broadcast", both, label=lambda xp, y, d: y.to(d.dtype))
 make.contrastive("contrastive-soft-label-rounded", lambda xp, d, y, m: both(xp, d, torch.round(y), m))
