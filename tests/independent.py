@@ -6,13 +6,14 @@ decides (infinities, NaN, kinks, overflow) this derivation has no opinion; the t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from mpmath import mp, mpf
 
 mp.prec = 400
 _ONE = mpf(1)
 Vector = Sequence[mpf]
+Link = Callable[[mpf], tuple[mpf, mpf]]
 Result = tuple[mpf, dict[str, list[mpf] | mpf]]
 
 
@@ -33,10 +34,10 @@ def _similarity(x: Vector, y: Vector, kind: str) -> tuple[mpf, list[mpf], list[m
     return c, by_x, by_y
 
 
-def _ranking(u: Vector, d_pos: Vector, d_neg: Vector, kind: str, shift: mpf, loss: object) -> Result:
+def _ranking(u: Vector, d_pos: Vector, d_neg: Vector, kind: str, shift: mpf, loss: Link) -> Result:
     pos, pos_u, pos_d = _similarity(u, d_pos, kind)
     neg, neg_u, neg_d = _similarity(u, d_neg, kind)
-    value, slope = loss(shift + neg - pos)  # type: ignore[operator]
+    value, slope = loss(shift + neg - pos)
     return value, {
         "u": [slope * (a - b) for a, b in zip(neg_u, pos_u, strict=True)],
         "d_pos": [-slope * a for a in pos_d],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,21 +42,22 @@ class Acceptance:
     flags: Flags | None = None
     other: Acceptance | None = None
     free: NDArray[np.bool_] | None = None
-    _kept: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _ulps: dict[DType, F64] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _extents: dict[float, tuple[float, float]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def ulp(self, dtype: DType) -> F64:
         """Units in the last place of ``dtype`` at the exact numbers; kept, because every implementation asks."""
-        if "ulp" not in self._kept:
-            self._kept["ulp"] = dtype.ulp(self.hi)
-        return cast(F64, self._kept["ulp"])
+        if dtype not in self._ulps:
+            self._ulps[dtype] = dtype.ulp(self.hi)
+        return self._ulps[dtype]
 
     def extent(self, tiny: float) -> tuple[float, float]:
         """The sums of bounds and of magnitudes; where the bound is not 0 a magnitude counts as ``tiny`` at least."""
-        if "extent" not in self._kept:
+        if tiny not in self._extents:
             use = np.isfinite(self.hi) if self.free is None else np.isfinite(self.hi) & ~self.free
             whole = np.where(use, np.maximum(np.abs(self.hi), np.where(self.e > 0, tiny, 0.0)), 0.0)
-            self._kept["extent"] = float(np.sum(np.minimum(self.e, whole))), float(np.sum(whole))
-        return cast(tuple[float, float], self._kept["extent"])
+            self._extents[tiny] = float(np.sum(np.minimum(self.e, whole))), float(np.sum(whole))
+        return self._extents[tiny]
 
 
 @dataclass(frozen=True)
@@ -109,13 +109,11 @@ def join(parts: Sequence[Acceptance]) -> Acceptance:
 
 def reshape(x: Acceptance, shape: tuple[int, ...]) -> Acceptance:
     """The same numbers in the shape of the result."""
-
-    def fit(array: NDArray[np.generic] | None) -> NDArray[np.generic] | None:
-        return None if array is None else array.reshape(shape)
-
+    low = None if x.lo is None else x.lo.reshape(shape)
+    flags = None if x.flags is None else x.flags.reshape(shape)
     other = None if x.other is None else reshape(x.other, shape)
-    hi, lo, e, flags, free = (fit(part) for part in (x.hi, x.lo, x.e, x.flags, x.free))
-    return Acceptance(hi, lo, e, flags, other, free)  # type: ignore[arg-type]
+    free = None if x.free is None else x.free.reshape(shape)
+    return Acceptance(x.hi.reshape(shape), low, x.e.reshape(shape), flags, other, free)
 
 
 def part(x: Acceptance, rows: slice) -> Acceptance:

@@ -18,7 +18,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from .formula.tree import Node
-from .readings import exact
+from .readings import exact, rounding
 from .readings.exact import Choice, Value
 from .spec import numbers, yaml
 from .spec.loss import Case, Loss
@@ -69,9 +69,9 @@ def certified(loss: Loss, case: Case) -> Certified:
     Raises :class:`lossmark.errors.CertificationError` for a number that cannot be rounded with certainty.
     """
     finite = all(math.isfinite(x) for array in case.inputs.values() for x in array.ravel().tolist())
-    plain = exact.settle(lambda: _rounded(loss, case, Choice()), case.id)
-    tie = exact.settle(lambda: _rounded(loss, case, Choice(tie=1)), case.id)
-    limit = plain if finite else exact.settle(lambda: _rounded(loss, case, Choice(zero_times_inf=0.0)), case.id)
+    plain = rounding.settle(lambda: _rounded(loss, case, Choice()), case.id)
+    tie = rounding.settle(lambda: _rounded(loss, case, Choice(tie=1)), case.id)
+    limit = plain if finite else rounding.settle(lambda: _rounded(loss, case, Choice(zero_times_inf=0.0)), case.id)
     value = [_either(a, b) for a, b in zip(plain[0], limit[0], strict=True)]
     grad = {name: _merge(plain[2][name], tie[2][name], limit[2][name]) for name in loss.gradient_of}
     return Certified(value, _either(plain[1], limit[1]), grad)
@@ -89,14 +89,14 @@ def _rounded(loss: Loss, case: Case, choice: Choice) -> _Rounded:
     scalars: list[Any] = list(losses)
     mean = exact.div(exact.total(scalars), arb(len(scalars)))
     grad = {name: [_round(row[tree], case, name) for row in known] for name, tree in gradients.trees[0].items()}
-    return [exact.round_to_double(x) for x in scalars], exact.round_to_double(mean), grad
+    return [rounding.round_to_double(x) for x in scalars], rounding.round_to_double(mean), grad
 
 
 def _round(x: Value, case: Case, name: str) -> Any:
     width = case.inputs[name].shape[1:]
     if isinstance(x, list):
-        return [exact.round_to_double(item) for item in x]
-    return [exact.round_to_double(x)] * width[0] if width else exact.round_to_double(x)
+        return [rounding.round_to_double(item) for item in x]
+    return [rounding.round_to_double(x)] * width[0] if width else rounding.round_to_double(x)
 
 
 def _merge(plain: Any, tie: Any, limit: Any) -> Any:

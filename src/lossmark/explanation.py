@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 from flint import arb, ctx
 
@@ -18,7 +19,7 @@ from .registry import losses
 from .spec.loss import Case, Loss
 from .spec.numbers import canonical
 from .suite import Suite
-from .work import Answer, Returned
+from .work import Failure, Returned
 
 DIGITS = 30
 
@@ -95,7 +96,7 @@ def _text(node: Node, names: dict[int, str], depth: int = 0) -> str:
     if depth and id(node) in names:
         return names[id(node)]
     if not node.args:
-        return f"{float(node.payload):g}" if node.op == "const" else str(node.payload)  # type: ignore[arg-type]
+        return f"{float(node.payload):g}" if isinstance(node.payload, Fraction) else str(node.payload)
     args = [_text(arg, names, depth + 1) for arg in node.args]
     infix = {"add": " + ", "sub": " - ", "mul": " * ", "div": " / "}
     if node.op in infix:
@@ -113,10 +114,13 @@ def _frameworks(loss: Loss, case: Case, dtype: DType) -> Iterator[str]:
             if run.reason:
                 yield f"  {run.target.name:11} not run: {run.reason}"
                 continue
-            cell = next(cell for cell in suite.cells(run) if cell.check == "value")
-            answer = suite.answer(run)
+            judged = suite.judged(run)
+            if isinstance(judged, Failure):
+                yield f"  {run.target.name:11} error {judged}"
+                continue
+            cell = judged.value()
             yield f"  {run.target.name:11} {cell.verdict} {cell.detail}"
-            outcome = answer.values.get("none") if isinstance(answer, Answer) else None
+            outcome = judged.answer.values.get("none")
             if isinstance(outcome, Returned) and outcome.array is not None:
                 for index, got in enumerate(outcome.array.astype(float)):
                     v, e = float(exact.hi[index]), float(exact.e[index])

@@ -209,9 +209,8 @@ class Reading:
         hi = float(value)
         lo = float(value - type(value)(hi)) if node.op == "const" else 0.0
         v = Wide(np.full((1, 1), hi), np.full((1, 1), lo) if double else None)
-        exact = bound.holds(v) & (
-            lo == 0
-        )  # no underflow: a constant too small for the format is kept in the accumulator's
+        # no underflow: a constant too small for the format is kept in the accumulator's
+        exact = bound.holds(v) & (lo == 0)
         return Bounded(v, np.where(exact, 0.0, self.dtype.u * abs(hi)))
 
 

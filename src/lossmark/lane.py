@@ -32,8 +32,8 @@ class Lane:
     def __init__(self, reference: Reference):
         self.worker = Worker(reference)
         self._urgent: deque[tuple[Job, Future[Reply | Failure]]] = deque()
-        self._planned: OrderedDict[int, Job] = OrderedDict()
-        self._answers: dict[int, Future[Reply | Failure]] = {}
+        self._planned: OrderedDict[int | None, Job] = OrderedDict()
+        self._answers: dict[int | None, Future[Reply | Failure]] = {}
         self._held = 0
         self._closed = False
         self._wake = threading.Condition()
@@ -50,10 +50,10 @@ class Lane:
         with self._wake:
             if not self._thread.is_alive() and not self._closed:
                 self._thread.start()
-            future = self._answers.pop(key, None) if key is not None else None
+            future = self._answers.pop(key, None)
             if future is None:
                 future = Future()
-                self._urgent.append((self._planned.pop(key, job) if key is not None else job, future))
+                self._urgent.append((self._planned.pop(key, job), future))
                 self._wake.notify()
         answer = future.result()
         with self._wake:

@@ -71,10 +71,6 @@ class Suite:
                 self._lanes[key] = Lane(reference)
             return self._lanes[key]
 
-    def answer(self, run: Run) -> Reply | Failure:
-        """The worker's answer to the run's main task."""
-        return self._lane(run).ask(functools.partial(self._compute, run), id(run))
-
     def _compute(self, run: Run) -> Reply | Failure:
         return self._send(run, self._task(run))
 
@@ -140,27 +136,23 @@ class Suite:
         )
 
     def truth(self, run: Run, case: Case) -> Expected:
-        """What the case expects in the run's dtype. Golden cases are read as one batch with their like."""
+        """What the case expects in the run's dtype. The golden cases of a loss are read at once."""
         dtype = DTYPES[run.dtype]
         if not isinstance(run.case, Case):
             return self._family_truth(run, case, dtype)
         if (case.id, case.shape, dtype.name) not in self._golden:
-            like = [case] if case.golden is None and case.shape == run.case.shape else self._like(run, case)
-            found = expected_of_many(run.loss, like, dtype, [_cotangent(other, dtype) for other in like])
-            for other, truth in zip(like, found, strict=True):
+            many = [case] if case.golden is None and case.shape == run.case.shape else self._siblings(run, case)
+            found = expected_of_many(run.loss, many, dtype, [_cotangent(other, dtype) for other in many])
+            for other, truth in zip(many, found, strict=True):
                 self._golden[other.id, other.shape, dtype.name] = truth
         return self._golden[case.id, case.shape, dtype.name]
 
-    def _like(self, run: Run, case: Case) -> list[Case]:
-        """The golden cases with the parameters and the D of this one, packed as it is."""
+    def _siblings(self, run: Run, case: Case) -> list[Case]:
+        """This case and the other golden cases in its dtype, packed as it is."""
         assert isinstance(run.case, Case)
         packs = case.shape != run.case.shape
-        others = [
-            pack(other, run.mode) if packs else other
-            for other in run.loss.cases
-            if other.error is None and run.dtype in other.dtypes and other.params == run.case.params
-        ]
-        return [case, *(other for other in others if other.id != case.id and other.shape[1:] == case.shape[1:])]
+        others = [other for other in run.loss.golden(run.dtype) if other.id != case.id]
+        return [case, *(pack(other, run.mode) if packs else other for other in others)]
 
     def _family_truth(self, run: Run, case: Case, dtype: DType) -> Expected:
         wanted = ("none", "mean") if run.large and run.target.reference.own and not run.full else REDUCTIONS
@@ -185,13 +177,9 @@ class Suite:
         usage = [check for check in run.checks if check not in ORDINARY]
         return self._ordinary(run) + [self._usage(run, check) for check in usage]
 
-    def judged(self, run: Run) -> Judged | Failure | None:
-        """The answer to a run beside what it expects; None if the function does not take what the case needs."""
-        try:
-            self.params(run)
-        except Unsupported:
-            return None
-        answer = self.answer(run)
+    def judged(self, run: Run) -> Judged | Failure:
+        """The answer to a run beside what it expects; raises :class:`Unsupported`."""
+        answer = self._lane(run).ask(functools.partial(self._compute, run), id(run))
         if isinstance(answer, Failure):
             return answer
         assert isinstance(answer, Answer)
@@ -200,10 +188,12 @@ class Suite:
 
     def _ordinary(self, run: Run) -> list[Cell]:
         checks = [check for check in run.checks if check in ORDINARY]
-        found = self.judged(run) if checks else None
+        if not checks:
+            return []
+        found = self.judged(run)
         if isinstance(found, Failure):
             return [failed(run, check, found) for check in checks]
-        return found.cells() if found else []
+        return found.cells()
 
     def _usage(self, run: Run, check: str) -> Cell:
         case = self.case(run)

@@ -1,8 +1,8 @@
 """The tolerance: what a case expects in one dtype, derived from the formula and nothing else.
 
-Joins the wide reading (values) and the bound reading (errors) over a formula, its associations and its gradients,
-in blocks of rows that stay in the cache. The three reductions of the value and the three cotangents of the gradient
-(1 for ``sum``, 1/B for ``mean``, given weights for ``none``) come out as :class:`Acceptance` arrays.
+Has the joined reading go over batches of examples in blocks of rows that stay in the cache. The three reductions of
+the value and the three cotangents of the gradient (1 for ``sum``, 1/B for ``mean``, given weights for ``none``) come
+out as :class:`Acceptance` arrays.
 """
 
 from __future__ import annotations
@@ -45,7 +45,20 @@ def expected(loss: Loss, case: Case, dtype: DType, cotangent: F64, slopes: Seque
 def expected_of_many(
     loss: Loss, cases: Sequence[Case], dtype: DType, cotangents: Sequence[F64], wanted: Sequence[str] = REDUCTIONS
 ) -> list[Expected]:
-    """:func:`expected` of several cases with the same parameters and the same D, read as one batch."""
+    """:func:`expected` of several cases; those with the same parameters and the same D are read as one batch."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for index, case in enumerate(cases):
+        groups.setdefault((repr(sorted(case.params.items())), case.shape[1:]), []).append(index)
+    found: dict[int, Expected] = {}
+    for indices in groups.values():
+        batch = _batch(loss, [cases[i] for i in indices], dtype, [cotangents[i] for i in indices], wanted)
+        found |= zip(indices, batch, strict=True)
+    return [found[index] for index in range(len(cases))]
+
+
+def _batch(
+    loss: Loss, cases: Sequence[Case], dtype: DType, cotangents: Sequence[F64], wanted: Sequence[str]
+) -> list[Expected]:
     params = loss.params(cases[0].params)
     reading = Reading(plan_of(loss.gradients(cases[0].params)), params, dtype)
     inputs = {name: np.concatenate([case.inputs[name] for case in cases]) for name in cases[0].inputs}

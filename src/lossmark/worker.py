@@ -41,9 +41,8 @@ from .work import (
 
 def failure(error: BaseException) -> Failure:
     """An exception as a message of bounded length."""
-    kind = "fell back" if isinstance(error, FellBack) else "raised"
     text = " ".join(str(error).split())[:500]
-    return Failure("fell back" if kind == "fell back" else "raised", type(error).__name__, text)
+    return Failure("fell back" if isinstance(error, FellBack) else "raised", type(error).__name__, text)
 
 
 class Runner:

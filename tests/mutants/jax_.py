@@ -7,19 +7,7 @@ import jax.numpy as jnp
 
 from .common import Maker, both, dots, euclidean, reduced, softplus, squared, triplet
 
-
-def check(*tensors):
-    if len({x.shape for x in tensors}) > 1:
-        raise ValueError("shapes differ")
-
-
-def check_label(y, x):
-    if y.shape != x.shape[:1]:
-        raise ValueError("labels have another shape")
-
-
 xp = types.SimpleNamespace(
-    check=check, check_label=check_label,
     wide=lambda x: x.astype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32), cast=lambda x, d: x.astype(d),
     sum=lambda x: x.sum(-1), total=jnp.sum, average=jnp.mean, where=jnp.where, relu=jax.nn.relu, exp=jnp.exp,
     log=jnp.log, log1p=jnp.log1p,

@@ -8,19 +8,7 @@ import numpy as np
 from . import common
 from .common import Maker, both, dots, hinge, softplus, triplet
 
-
-def check(*tensors):
-    if len({x.shape for x in tensors}) > 1:
-        raise ValueError("shapes differ")
-
-
-def check_label(y, x):
-    if y.shape != x.shape[:1]:
-        raise ValueError("labels have another shape")
-
-
 xp = types.SimpleNamespace(
-    check=check, check_label=check_label,
     wide=lambda x: x.astype(np.float64 if x.dtype == np.float64 else np.float32),
     cast=lambda x, d: np.asarray(x).astype(d), sum=lambda x: x.sum(-1), total=np.sum, average=np.mean, where=np.where,
     relu=lambda x: np.maximum(x, 0), exp=np.exp, log=np.log, log1p=np.log1p,

@@ -7,19 +7,7 @@ import tensorflow as tf
 from . import common
 from .common import Maker, both, dots, euclidean, softplus, squared, triplet
 
-
-def check(*tensors):
-    if len({tuple(x.shape) for x in tensors}) > 1:
-        raise ValueError("shapes differ")
-
-
-def check_label(y, x):
-    if tuple(y.shape) != tuple(x.shape[:1]):
-        raise ValueError("labels have another shape")
-
-
 xp = types.SimpleNamespace(
-    check=check, check_label=check_label,
     wide=lambda x: tf.cast(x, tf.float64 if x.dtype == tf.float64 else tf.float32), cast=tf.cast,
     sum=lambda x: tf.reduce_sum(x, -1), total=tf.reduce_sum, average=tf.reduce_mean, where=tf.where, relu=tf.nn.relu,
     exp=tf.exp, log=tf.math.log, log1p=tf.math.log1p,

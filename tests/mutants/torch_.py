@@ -5,21 +5,9 @@ import types
 import torch
 
 from . import common
-from .common import Maker, both, dots, euclidean, hinge, softplus, squared, triplet
-
-
-def check(*tensors):
-    if len({x.shape for x in tensors}) > 1:
-        raise ValueError("shapes differ")
-
-
-def check_label(y, x):
-    if y.shape != x.shape[:1]:
-        raise ValueError("labels have another shape")
-
+from .common import Maker, both, check, check_label, dots, euclidean, hinge, softplus, squared, triplet
 
 xp = types.SimpleNamespace(
-    check=check, check_label=check_label,
     wide=lambda x: x.to(torch.float64 if x.dtype == torch.float64 else torch.float32), cast=lambda x, d: x.to(d),
     sum=lambda x: x.sum(-1), total=torch.sum, average=torch.mean, where=torch.where, relu=torch.relu, exp=torch.exp,
     log=torch.log, log1p=torch.log1p,

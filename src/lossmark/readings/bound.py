@@ -214,9 +214,8 @@ class Bound:
 
     def radial(self, v: Wide, g: Bounded, x: Bounded) -> F64:
         e = g.size * x.e + x.size * g.e + g.e * x.e
-        return np.where(
-            (v.hi == 0) & (e == 0), 0.0, self._inexact(v, e, 4)
-        )  # XLA divides by a broadcast scalar through its reciprocal
+        # 4 and not 3 roundings, because XLA divides by a broadcast scalar through its reciprocal
+        return np.where((v.hi == 0) & (e == 0), 0.0, self._inexact(v, e, 4))
 
     def spread(self, v: Wide, x: Bounded) -> F64:
         return x.e

@@ -12,21 +12,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from fractions import Fraction
 
-from flint import arb, ctx, fmpq
+from flint import arb, fmpq
 
-from ..errors import CertificationError
 from ..formula.tree import Node
 
 Real = arb | float
 """A ball, or a float that is nan or ±inf."""
 Row = list[Real]
 Value = Real | Row
-T = TypeVar("T")
-
-PRECISIONS = (128, 512, 2048, 8192)
-"""Working precisions in bits, tried in turn."""
 
 
 class Undecided(ArithmeticError):  # noqa: N818 (an outcome, not an error)
@@ -238,8 +233,8 @@ def evaluate(order: Sequence[Node], leaves: Mapping[str, Value], choice: Choice,
     values: dict[Node, Value] = {}
     for node in order:
         args = [values[arg] for arg in node.args]
-        if node.op == "const":
-            values[node] = arb(fmpq(node.payload.numerator, node.payload.denominator))  # type: ignore[union-attr]
+        if isinstance(node.payload, Fraction):
+            values[node] = arb(fmpq(node.payload.numerator, node.payload.denominator))
         elif not node.args:
             values[node] = leaves[str(node.payload)]
         elif node.op == "where":
@@ -252,58 +247,3 @@ def evaluate(order: Sequence[Node], leaves: Mapping[str, Value], choice: Choice,
         else:
             values[node] = ELEMENTWISE[node.op](choice, *args)
     return values
-
-
-def settle(compute: Callable[[], T], what: str) -> T:
-    """``compute()`` at the first working precision that decides it; raises :class:`CertificationError` if none does."""
-    before = ctx.prec
-    try:
-        for precision in PRECISIONS:
-            ctx.prec = precision
-            try:
-                return compute()
-            except Undecided:
-                continue
-    finally:
-        ctx.prec = before
-    raise CertificationError(f"{what}: not decided with {PRECISIONS[-1]} bits")
-
-
-def round_to_double(x: Real) -> float:
-    """The float64 nearest to ``x``, certified: both ends of the ball round to it. Else raises :class:`Undecided`.
-
-    An exact ball that lies on a midpoint is rounded to even, as the exact number it is; a ball around a midpoint is
-    never decided.
-    """
-    if isinstance(x, float):
-        return x
-    if not x.is_finite():
-        raise Undecided
-    low = _round_exact(x.lower() if not x.is_exact() else x)
-    if not x.is_exact() and _round_exact(x.upper()) != low:
-        raise Undecided
-    return low + 0.0  # no negative zero
-
-
-def _round_exact(x: arb) -> float:
-    mantissa, exponent = (int(part) for part in x.man_exp())
-    if mantissa == 0:
-        return 0.0
-    scale = mantissa.bit_length() + exponent
-    if scale > 1100:
-        return math.copysign(math.inf, 1 if mantissa > 0 else -1)
-    if scale < -1200:
-        return 0.0
-    try:  # int/int and float(int) round half to even, subnormals included
-        return float(mantissa << exponent) if exponent >= 0 else mantissa / (1 << -exponent)
-    except OverflowError:
-        return math.copysign(math.inf, 1 if mantissa > 0 else -1)
-
-
-def two_doubles(x: Real) -> tuple[float, float]:
-    """``x`` as an unevaluated sum of two float64: its midpoint to about 2⁻¹⁰⁶ relative."""
-    if isinstance(x, float):
-        return x, 0.0
-    middle = x.mid()
-    high = _round_exact(middle)
-    return high, (_round_exact((middle - arb(high)).mid()) if math.isfinite(high) else 0.0)

@@ -20,6 +20,7 @@ from flint import arb, ctx
 
 from ..dtypes import F64
 from . import exact
+from .rounding import two_doubles
 
 
 class Wide(NamedTuple):
@@ -157,7 +158,7 @@ def _through_arb(name: str) -> Callable[[Wide], Wide]:
 
     def one(hi: float, lo: float) -> tuple[float, float]:
         x = exact.lift(hi)
-        return exact.two_doubles(rule(exact.Choice(), x if isinstance(x, float) else x + arb(lo)))
+        return two_doubles(rule(exact.Choice(), x if isinstance(x, float) else x + arb(lo)))
 
     def function(x: Wide) -> Wide:
         assert x.lo is not None

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from ..errors import LossmarkError
+from ..errors import LossmarkError, SpecError
 from ..plan import Target, discover
 from ..registry import room
+from ..spec import yaml
 
 MUTANTS, RIGHT = "lossmark.tests.mutants", "lossmark.tests.right"
 
@@ -67,11 +66,10 @@ def _targets(package: str, frameworks: tuple[str, ...]) -> list[Target]:
 
 
 def read(path: Path) -> dict[str, Entry]:
-    """The catalogue by name; raises :class:`LossmarkError`."""
+    """The catalogue by name; raises :class:`SpecError`."""
+    document = yaml.read(path)
     try:
-        return TypeAdapter(dict[str, Entry]).validate_python(YAML(typ="safe").load(path.read_text(encoding="utf-8")))
-    except (OSError, YAMLError) as error:
-        raise LossmarkError(f"{path}: {' '.join(str(error).split())}") from None
+        return TypeAdapter(dict[str, Entry]).validate_python(document.data)
     except ValidationError as error:
         first = error.errors()[0]
-        raise LossmarkError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise SpecError(first["msg"], document.place(first["loc"])) from None

@@ -8,7 +8,7 @@ computed in float32 there and rounded once, to the dtype.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -33,21 +33,10 @@ def certified(loss: Loss, formula: str) -> dict[str, str]:
     other = mutated(loss, formula)
     found: dict[str, str] = {}
     for dtype in DTYPES.values():
-        for group in _alike(loss, dtype):
-            case = _separated(loss, other, group, dtype)
-            if case is not None:
-                found[dtype.name] = case.id
-                break
+        case = _separated(loss, other, loss.golden(dtype.name), dtype)
+        if case is not None:
+            found[dtype.name] = case.id
     return found
-
-
-def _alike(loss: Loss, dtype: DType) -> Iterator[list[Case]]:
-    """Golden cases with the same parameters and the same D, which are read as one batch."""
-    groups: dict[tuple[object, ...], list[Case]] = {}
-    for case in loss.cases:
-        if case.error is None and dtype.name in case.dtypes:
-            groups.setdefault((repr(sorted(case.params.items())), case.shape[1:]), []).append(case)
-    yield from groups.values()
 
 
 def _separated(loss: Loss, other: Loss, cases: Sequence[Case], dtype: DType) -> Case | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from ..plan import ORDINARY, Choice, Run, Target, plan_targets
 from ..registry import losses
 from ..spec.loss import Case
-from ..suite import Suite
+from ..suite import Suite, Unsupported
 from ..work import Failure
 from .rivals import LOSSMARK, RIVALS
 
@@ -58,7 +58,10 @@ def observe(targets: Sequence[Target], *, large: bool = True) -> Found:
 def _hold(suite: Suite, run: Run, found: Found) -> None:
     kills = found.setdefault((run.target.name, run.dtype), Kills())
     kind = run.case.case_class if isinstance(run.case, Case) else "generic"
-    judged = suite.judged(run) if set(run.checks) & set(ORDINARY) else None
+    try:
+        judged = suite.judged(run) if set(run.checks) & set(ORDINARY) else None
+    except Unsupported:
+        return
     if isinstance(judged, Failure):  # a crash or a hang is seen by any test
         kills.cases[run.case.id] = kind
         kills.rivals |= {rival.name for rival in RIVALS}

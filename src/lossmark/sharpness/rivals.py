@@ -37,8 +37,8 @@ def _pairs(judged: Judged, gradients: bool, mean_only: bool) -> Iterator[tuple[N
     truth, answer = judged.truth, judged.answer
     for reduction, outcome in answer.values.items():
         if not mean_only or reduction in (None, "mean"):
-            returned = isinstance(outcome, Returned) and outcome.array is not None
-            yield (outcome.array.astype(np.float64) if returned else None), truth.values[reduction or "mean"]  # type: ignore[union-attr]
+            array = outcome.array if isinstance(outcome, Returned) else None
+            yield None if array is None else array.astype(np.float64), truth.values[reduction or "mean"]
     for reduction, found in answer.gradients.items() if gradients else ():
         for name, accepted in truth.gradients[reduction or "mean"].items():
             if isinstance(found, Failure):

@@ -59,12 +59,6 @@ class Scoreboard:
         found = [(m, dtype, self.kills(m, dtype)) for m, dtype in self.boxes()]
         return [f"{m.name} in {dtype}" for m, dtype, kills in found if kills.cases and not kills.without(case_class)]
 
-    def rival(self, name: str) -> dict[str, int]:
-        """Mutants that a way of comparing sees, by dtype."""
-        return {
-            dtype: sum(name in self.kills(m, dtype).rivals for m, d in self.boxes() if d == dtype) for dtype in DTYPES
-        }
-
     def unseen_by(self, name: str) -> set[str]:
         """Mutants that a way of comparing sees in no dtype."""
         return {m.name for m in self.mutants if not any(name in self.kills(m, d).rivals for d in DTYPES)}
@@ -97,12 +91,7 @@ def _box(board: Scoreboard, mutant: Mutant, dtype: str) -> str:
 
 def totals_table(board: Scoreboard) -> Table:
     """How many mutants each way of comparing sees, by dtype."""
-    table = Table("way of comparing", *DTYPES, title="mutants seen")
-    count = {dtype: sum(d == dtype for _, d in board.boxes()) for dtype in DTYPES}
-    for rival in RIVALS:
-        seen = board.rival(rival.name)
-        table.add_row(rival.name, *(f"{seen[dtype]} of {count[dtype]}" for dtype in DTYPES))
-    return table
+    return _rivals_table("mutants seen", [(dtype, board.kills(mutant, dtype)) for mutant, dtype in board.boxes()])
 
 
 def summary(board: Scoreboard) -> list[str]:
@@ -120,11 +109,12 @@ def summary(board: Scoreboard) -> list[str]:
 
 def accused_table(found: Found) -> Table:
     """How many right implementations each way of comparing accuses, by dtype."""
-    table = Table("way of comparing", *DTYPES, title="right implementations accused")
+    return _rivals_table("right implementations accused", [(dtype, kills) for (_, dtype), kills in found.items()])
+
+
+def _rivals_table(title: str, boxes: Sequence[tuple[str, Kills]]) -> Table:
+    table = Table("way of comparing", *DTYPES, title=title)
+    by_dtype = [[kills.rivals for d, kills in boxes if d == dtype] for dtype in DTYPES]
     for rival in RIVALS:
-        accused = {dtype: [kills for (_, d), kills in found.items() if d == dtype] for dtype in DTYPES}
-        table.add_row(
-            rival.name,
-            *(f"{sum(rival.name in kills.rivals for kills in part)} of {len(part)}" for part in accused.values()),
-        )
+        table.add_row(rival.name, *(f"{sum(rival.name in seen for seen in part)} of {len(part)}" for part in by_dtype))
     return table

@@ -120,6 +120,10 @@ class Loss:
         ]
         return max(plain[:4] or ordinary or self.cases, key=lambda case: case.batch)
 
+    def golden(self, dtype: str) -> list[Case]:
+        """The golden cases of one dtype, but for those that must be refused."""
+        return [case for case in self.cases if case.error is None and dtype in case.dtypes]
+
     def case(self, case_id: str) -> Case | None:
         return next((case for case in self.cases if case.id == case_id), None)
 
