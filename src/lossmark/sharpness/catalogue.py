@@ -46,7 +46,7 @@ class Mutant:
 
 def mutants(frameworks: tuple[str, ...]) -> list[Mutant]:
     """Every mutant of these frameworks; raises :class:`LossmarkError` if catalogue and modules do not agree."""
-    entries = read(room("tests.mutants") / "catalogue.yaml")
+    entries = read(room("tests") / "mutants" / "catalogue.yaml")
     found = _targets(MUTANTS, frameworks)
     listed = {name for name in entries if name.partition("/")[0] in frameworks}
     bound = {target.name for target in found}
