@@ -1,6 +1,5 @@
 """``pytest conformance`` catches wrong implementations, accuses no right one, and accounts for every cell."""
 
-import json
 import os
 import subprocess
 import sys
@@ -92,19 +91,6 @@ def test_xdist_gives_the_same_cells(tmp_path):
         assert conformance(*options, cwd=tmp_path).returncode == 0
     one, two = (Counter((c.case, c.dtype, c.check, c.verdict) for c in read(path).cells) for path in results)
     assert one == two
-
-
-def test_expectations_turn_a_known_failure_and_go_stale(tmp_path):
-    entry = {"impl": "mini", "loss": "contrastive", "check": "*", "reason": "half of the spec's"}
-    expected = tmp_path / "expected.yaml"
-    expected.write_text(json.dumps([entry]) + "\n")
-    options = ("--dtype", "float32", "--case", "contrastive/worked", "--expected", str(expected))
-    done, results = held(WRONG["half"], tmp_path, *options)
-    assert done.returncode == 0, done.stdout
-    assert results.counts["deviates"] >= 2
-    done, _ = held(RIGHT["torch, where instead of weights"], tmp_path, *options)
-    assert done.returncode == 1
-    assert "no longer needed" in done.stdout
 
 
 def test_options_do_not_leak_into_other_projects(tmp_path):

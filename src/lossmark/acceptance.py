@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ from .readings.overflow import NAN as NAN_FLAG
 from .readings.overflow import Bounded, Flags, finish, merge
 from .readings.wide import Wide
 
+SIGN_CHANGED = np.array([0, 2, 1, 3, 4, 6, 5, 7], np.uint8)
+"""The outcomes of -x, by those of x."""
 REDUCTIONS = ("none", "sum", "mean")
 
 
@@ -150,6 +153,27 @@ def join_kinks(parts: Sequence[Kink | None], shapes: Mapping[str, tuple[int, ...
         }
 
     return Kink(rows, joined("at_zero"), joined("at_one"))
+
+
+def rounded_factor(scale: float, dtype: DType) -> float:
+    """The relative error of a product with ``scale``: of the factor and of the product, none for powers of two."""
+    mantissa, _ = math.frexp(scale)
+    return 0.0 if abs(mantissa) == 0.5 else 2 * dtype.u
+
+
+def scaled(x: Acceptance, scale: float, dtype: DType) -> Acceptance:
+    """What ``scale`` times a number accepts, from what the number accepts."""
+    if scale == 1:
+        return x
+    with np.errstate(over="ignore", invalid="ignore"):
+        v = wide.mul(Wide(x.hi, x.lo), Wide(np.full_like(x.hi, scale), None if x.lo is None else np.zeros_like(x.hi)))
+        e = x.e * abs(scale) + rounded_factor(scale, dtype) * np.abs(v.hi)
+        e = np.where(np.isfinite(v.hi), e + Bound(dtype).eta(v, e), 0.0)
+        flags = finish(dtype, "neg", v, e, []).flags
+    if x.flags is not None:
+        flags = merge(flags, x.flags if scale > 0 else SIGN_CHANGED[x.flags])
+    other = None if x.other is None else scaled(x.other, scale, dtype)
+    return Acceptance(v.hi, v.lo, e, flags, other, x.free)
 
 
 def reduce(example: Acceptance, reduction: str, dtype: DType) -> Acceptance:

@@ -28,6 +28,10 @@ def describe(source: str) -> list[dict[str, Any]]:
 
 def _describe(impl: Implementation, source: str) -> dict[str, Any]:
     keywords = {loss.id: (*EVERY_KEYWORD, *loss.model.params) for loss in losses().values()}
+    for loss_id, deviation in impl.deviations.items():
+        complaint = deviation.complaint(losses()[loss_id]) if loss_id in losses() else ""
+        if complaint:
+            raise LossmarkError(f"{source}: the Deviation of {impl.name}: {complaint}")
     return {
         "source": source,
         "name": impl.name,

@@ -12,32 +12,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from .deviation import Deviation
 
 if TYPE_CHECKING:
     from .framework import Framework
 
 F = TypeVar("F", bound=Callable[..., Any])
 FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax")
-
-
-@dataclass(frozen=True)
-class Deviation:
-    """A declared, known difference from the spec: the loss is ``scale`` times the spec's.
-
-    ``why`` says it in words, ``url`` points to where it is documented. The implementation is held to exactly this.
-    """
-
-    why: str
-    scale: float = 1.0
-    url: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.why.strip():
-            raise ValueError("a Deviation needs a why")
-        if not (isinstance(self.scale, (int, float)) and 0 < abs(self.scale) < float("inf")):
-            raise ValueError(f"scale must be a finite number other than 0, got {self.scale!r}")
 
 
 class Implementation:

@@ -66,15 +66,14 @@ def loose(accepted: Sequence[Acceptance], dtype: DType) -> bool:
     return sum(allowance for allowance, _ in parts) > LOOSE * sum(size for _, size in parts)
 
 
-def judge(got: NDArray[np.generic], accepted: Acceptance, dtype: DType, label: str, scale: float = 1.0) -> Judgement:
-    """Hold an array against its acceptance; ``scale`` is a declared deviation's factor."""
+def judge(got: NDArray[np.generic], accepted: Acceptance, dtype: DType, label: str) -> Judgement:
+    """Hold an array against its acceptance."""
     if got.shape != accepted.hi.shape:
         return Judgement(
             False, None, math.inf, note=f"{label} has shape {list(got.shape)}, expected {list(accepted.hi.shape)}"
         )
     if got.size == 0:
         return Judgement(True)
-    accepted = _scaled(accepted, scale, dtype)
     x = got.astype(np.float64)
     quick = _within(x, accepted, dtype, label)
     return quick or _beyond(x, accepted, dtype, label)
@@ -124,17 +123,6 @@ def _beyond(x: F64, accepted: Acceptance, dtype: DType, label: str) -> Judgement
     return Judgement(conforming, float(np.max(ulp)) if judged.any() else None, budget, worst)
 
 
-def _scaled(x: Acceptance, scale: float, dtype: DType) -> Acceptance:
-    if scale == 1.0:
-        return x
-    mantissa, _ = math.frexp(scale)
-    extra = 0.0 if abs(mantissa) == 0.5 else 2 * dtype.u
-    hi = x.hi * scale
-    low = None if x.lo is None else x.lo * scale
-    other = None if x.other is None else _scaled(x.other, scale, dtype)
-    return Acceptance(hi, low, x.e * abs(scale) + extra * np.abs(hi), x.flags, other, x.free)
-
-
 def _error(x: F64, accepted: Acceptance) -> F64:
     difference = x - accepted.hi
     return np.abs(difference if accepted.lo is None else difference - accepted.lo)
@@ -159,13 +147,12 @@ def slopes(
     kink: Kink | None,
     dtype: DType,
     label: str,
-    scale: float = 1.0,
 ) -> Judgement:
     """Hold gradients by input against theirs; at a kink one λ per example must explain all inputs at once."""
     parts = []
     chosen = ""
     if kink is not None and all(got[name].shape == accepted[name].hi.shape for name in accepted):
-        fits, chosen, members = _explain(got, accepted, kink, scale)
+        fits, chosen, members = _explain(got, accepted, kink)
         accepted = {name: _member(accepted[name], kink, members, name) for name in accepted}
         if not fits.all():
             row = int(kink.rows[int(np.argmin(fits))])
@@ -174,7 +161,7 @@ def slopes(
                     False, None, math.inf, note=f"{label}: no single slope in [0, 1] explains example {row} at its kink"
                 )
             )
-    parts += [judge(got[name], accepted[name], dtype, f"{label} by {name}", scale) for name in accepted]
+    parts += [judge(got[name], accepted[name], dtype, f"{label} by {name}") for name in accepted]
     result = combine(parts)
     if chosen and not result.note:
         return Judgement(result.ok, result.error_ulp, result.budget_used, result.worst, chosen)
@@ -182,15 +169,15 @@ def slopes(
 
 
 def _explain(
-    got: Mapping[str, NDArray[np.generic]], accepted: Mapping[str, Acceptance], kink: Kink, scale: float
+    got: Mapping[str, NDArray[np.generic]], accepted: Mapping[str, Acceptance], kink: Kink
 ) -> tuple[NDArray[np.bool_], str, F64]:
     """For each kinked row the interval of λ that fits every element of every input."""
     low, high = np.zeros(len(kink.rows)), np.ones(len(kink.rows))
     with np.errstate(all="ignore"):
         for name, part in accepted.items():
             x = got[name].astype(np.float64)[kink.rows].reshape(len(kink.rows), -1)
-            e = part.e[kink.rows].reshape(x.shape) * abs(scale)
-            zero, one = (side[name].reshape(x.shape) * scale for side in (kink.at_zero, kink.at_one))
+            e = part.e[kink.rows].reshape(x.shape)
+            zero, one = (side[name].reshape(x.shape) for side in (kink.at_zero, kink.at_one))
             span = one - zero
             ends = np.sort(np.stack([(x - e - zero) / span, (x + e - zero) / span]), axis=0)
             free = (span == 0) | ~np.isfinite(span) | np.isinf(e)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .acceptance import Expected
+from .deviation import expired
 from .dtypes import DType
 from .judge import Judgement, combine, judge, loose, slopes
 from .plan import ORDINARY, Run
@@ -27,11 +28,6 @@ class Judged:
     dtype: DType
     answer: Answer
     truth: Expected
-
-    @property
-    def scale(self) -> float:
-        deviation = self.run.target.deviations.get(self.run.loss.id)
-        return 1.0 if deviation is None else deviation.scale
 
     def cells(self) -> list[Cell]:
         """The verdicts of the ordinary checks that the run asks for."""
@@ -62,7 +58,7 @@ class Judged:
             if loose(list(accepted.values()), self.dtype):
                 continue
             zeros = {name: np.zeros(part.hi.shape) for name, part in accepted.items()}
-            parts.append(slopes({**zeros, **found}, accepted, self.truth.kinks[which], self.dtype, which, self.scale))
+            parts.append(slopes({**zeros, **found}, accepted, self.truth.kinks[which], self.dtype, which))
             beside = self.answer.beside.get(reduction)
             if isinstance(beside, Returned) and not loose([self.truth.values[which]], self.dtype):
                 value = self._number(beside, self.truth.values[which], f"value beside the gradient of {which}")
@@ -98,7 +94,7 @@ class Judged:
     def _number(self, outcome: Returned, accepted: Any, label: str) -> Judgement:
         if outcome.array is None:
             return Judgement(False, None, float("inf"), note=f"{label}: got {outcome.dtype}, expected a tensor")
-        return judge(outcome.array, accepted, self.dtype, label, self.scale)
+        return judge(outcome.array, accepted, self.dtype, label)
 
     def _verdict(self, check: str, parts: Sequence[Judgement], error: Failure | None) -> Cell:
         if error is not None and all(part.ok for part in parts):
@@ -106,14 +102,15 @@ class Judged:
         if not parts:
             return cell(self.run, check, "not-run", "the bound exceeds a quarter of the exact value")
         result = combine(parts)
-        verdict: Verdict = (
-            "fail" if not result.ok else "deviates" if self.run.target.deviations.get(self.run.loss.id) else "pass"
-        )
+        verdict: Verdict = "pass" if result.ok else "fail"
         detail = result.note
+        declared = self.run.deviation
         if not result.ok and result.worst is not None and not result.note:
             detail = _explained(result)
-        elif verdict == "deviates":
-            detail = self.run.target.deviations[self.run.loss.id].why
+        elif result.ok and declared is not None and declared.changes:
+            over = expired(declared.until)
+            verdict = "fail" if over else "deviates"
+            detail = f"the declared deviation expired on {declared.until}: {declared.why}" if over else declared.why
         ulp = result.error_ulp  # beyond the largest number where float64 terms cancel to a subnormal
         ulp = ulp if ulp is not None and math.isfinite(ulp) else None
         return cell(self.run, check, verdict, detail, ulp, result.budget_used)

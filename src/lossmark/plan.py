@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .deviation import Deviation
 from .dtypes import DTYPES
 from .errors import LoadError, LossmarkError
-from .implementation import FRAMEWORKS, Deviation
+from .implementation import FRAMEWORKS
 from .registry import Reference, framework, framework_version
 from .spec.loss import Case, Family, Loss
 
@@ -71,6 +72,16 @@ class Run:
     @property
     def id(self) -> str:
         return f"{self.case.id}-{self.target.name}-{self.device}-{self.dtype}-{self.mode}"
+
+    @property
+    def deviation(self) -> Deviation | None:
+        """The difference from the spec that the implementation declares."""
+        return self.target.deviations.get(self.loss.id)
+
+    @property
+    def scale(self) -> float:
+        """The declared factor on the spec's loss."""
+        return 1.0 if self.deviation is None else self.deviation.scale
 
     @property
     def large(self) -> bool:

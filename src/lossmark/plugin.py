@@ -10,16 +10,18 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from . import expectations, results
+from .dtypes import DTYPES
 from .errors import HARNESS_ERROR, LossmarkError
 from .implementation import FRAMEWORKS
 from .plan import Choice, Run, plan, required
-from .registry import framework_version, losses, room
+from .registry import framework, framework_version, implementations, losses, room
 from .results import VERDICTS, Cell, Recorder, Verdict
 from .suite import Suite
 
@@ -92,9 +94,9 @@ class Session:
         self.runs = plan(losses(), self.choice)
         if not self.runs:
             raise LossmarkError("no cells are planned: nothing matches the options")
-        self.entries = expectations.read(
-            Path(option.expected) if option.expected else room("conformance") / "expected.yaml"
-        )
+        expected = Path(option.expected) if option.expected else room("conformance") / "expected.yaml"
+        self.entries = [*expectations.read(expected), *expectations.declared(self.runs)]
+        self.scope = self._scope(named=bool(option.expected))
         self.worker = hasattr(config, "workerinput")
         self.suite: Suite | None = None
         self.seen: set[str] = set()
@@ -106,6 +108,21 @@ class Session:
         self.started = time.perf_counter()
         versions = {name: framework_version(name) for name in FRAMEWORKS}
         self.recorder.header(sum(len(run.checks) for run in self.runs), results.environment(versions))
+
+    def _scope(self, named: bool) -> expectations.Scope:
+        """What the options leave in; a file of expectations ``named`` for this run is about its implementations."""
+        choice, specs = self.choice, losses()
+        cases = [case.id for loss in specs.values() for group in (loss.cases, loss.families) for case in group]
+        modes = [mode for name in FRAMEWORKS for mode in framework(name).modes]
+        scope: dict[str, tuple[Collection[str], Collection[str]]] = {
+            "loss": (choice.losses or specs, specs),
+            "dtype": (choice.dtypes or DTYPES, DTYPES),
+            "mode": (choice.modes or modes, modes),
+            "case": ({run.case.id for run in self.runs} if choice.case else cases, cases),
+        }
+        if choice.impls and not named:
+            scope["impl"] = ({run.target.name for run in self.runs}, implementations())
+        return scope
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -142,8 +159,7 @@ class Session:
             left = "deselected, or the session ended before it"
             cells = [_unjudged(run, check, "not-run", left).record() for check in run.checks]
             self._record([cell for cell in cells if _key(cell) not in self.seen])
-        whole = self.choice == Choice(full=self.choice.full)
-        self.complaints = expectations.stale(self.entries, self.recorded, whole)
+        self.complaints = expectations.stale(self.entries, self.recorded, self.scope)
         self.recorder.footer()
         self.stream.close()
         if self.complaints and session.exitstatus == pytest.ExitCode.OK:
@@ -157,7 +173,7 @@ class Session:
         total = sum(counts.values())
         terminalreporter.section("lossmark")
         for complaint in self.complaints:
-            terminalreporter.write_line(f"expected.yaml: {complaint}", red=True)
+            terminalreporter.write_line(complaint, red=True)
         reasons = Counter(
             (cell["impl"], cell["detail"]) for cell in self.recorded if cell["verdict"] in ("not-run", "unsupported")
         )

@@ -46,7 +46,7 @@ class Suite:
     def __init__(self, ahead: Iterable[Run] = (), *, shared: bool = False):
         self._shared = shared
         self._lanes: dict[str, Lane] = {}
-        self._golden: dict[tuple[str, tuple[int, ...], str], Expected] = {}
+        self._golden: dict[tuple[str, tuple[int, ...], str, str], Expected] = {}
         self._truths: OrderedDict[tuple[Any, ...], Expected] = OrderedDict()
         self._drawn: OrderedDict[tuple[str, str, str], Case] = OrderedDict()
         self._lock = threading.Lock()
@@ -109,7 +109,8 @@ class Suite:
 
     def params(self, run: Run) -> Mapping[str, Any]:
         """The case's parameters that the function takes; raises :class:`Unsupported` if it lacks one that matters."""
-        defaults = run.loss.params({})
+        fixed = {} if run.deviation is None else run.deviation.fixed
+        defaults = {**run.loss.params({}), **fixed}
         taken = {}
         for name, value in run.case.params.items():
             if run.target.takes(run.loss, name):
@@ -140,12 +141,14 @@ class Suite:
         dtype = DTYPES[run.dtype]
         if not isinstance(run.case, Case):
             return self._family_truth(run, case, dtype)
-        if (case.id, case.shape, dtype.name) not in self._golden:
+        changes = "" if run.deviation is None else run.deviation.changes
+        if (case.id, case.shape, dtype.name, changes) not in self._golden:
             many = [case] if case.golden is None and case.shape == run.case.shape else self._siblings(run, case)
-            found = expected_of_many(run.loss, many, dtype, [_cotangent(other, dtype) for other in many])
+            weights = [_cotangent(other, dtype) for other in many]
+            found = expected_of_many(run.loss, [_meant(run, other) for other in many], dtype, weights, scale=run.scale)
             for other, truth in zip(many, found, strict=True):
-                self._golden[other.id, other.shape, dtype.name] = truth
-        return self._golden[case.id, case.shape, dtype.name]
+                self._golden[other.id, other.shape, dtype.name, changes] = truth
+        return self._golden[case.id, case.shape, dtype.name, changes]
 
     def _siblings(self, run: Run, case: Case) -> list[Case]:
         """This case and the other golden cases in its dtype, packed as it is."""
@@ -156,9 +159,9 @@ class Suite:
 
     def _family_truth(self, run: Run, case: Case, dtype: DType) -> Expected:
         wanted = ("none", "mean") if run.large and run.target.reference.own and not run.full else REDUCTIONS
-        key = (case.id, case.shape, dtype.name, wanted)
+        key = (case.id, case.shape, dtype.name, wanted, run.deviation and run.deviation.changes)
         if key not in self._truths:
-            self._truths[key] = expected(run.loss, case, dtype, _cotangent(case, dtype), wanted)
+            self._truths[key] = expected(run.loss, _meant(run, case), dtype, _cotangent(case, dtype), wanted, run.scale)
             while len(self._truths) > TRUTHS:
                 self._truths.popitem(last=False)
         self._truths.move_to_end(key)
@@ -213,6 +216,10 @@ class _Stopped(Exception):  # noqa: N818 (an outcome, not an error)
     def __init__(self, failure: Failure):
         super().__init__(str(failure))
         self.failure = failure
+
+
+def _meant(run: Run, case: Case) -> Case:
+    return case if run.deviation is None else run.deviation.meant(case)
 
 
 def _cotangent(case: Case, dtype: DType) -> F64:

@@ -21,6 +21,8 @@ from .acceptance import (
     part,
     reduce,
     reshape,
+    rounded_factor,
+    scaled,
 )
 from .dtypes import F64, DType
 from .formula.tree import Node, topological
@@ -34,16 +36,23 @@ BLOCK = 1 << 15
 """Numbers per array of a block: 256 KiB, so that a handful of arrays stays in the second-level cache."""
 
 
-def expected(loss: Loss, case: Case, dtype: DType, cotangent: F64, slopes: Sequence[str] = REDUCTIONS) -> Expected:
+def expected(
+    loss: Loss, case: Case, dtype: DType, cotangent: F64, slopes: Sequence[str] = REDUCTIONS, scale: float = 1.0
+) -> Expected:
     """The acceptance of every value of ``case`` in ``dtype``, and of the gradients of the reductions in ``slopes``.
 
-    ``cotangent`` ``[B]`` weighs the gradient of ``none``.
+    ``cotangent`` ``[B]`` weighs the gradient of ``none``; ``scale`` is a declared factor on the loss of each example.
     """
-    return expected_of_many(loss, [case], dtype, [cotangent], slopes)[0]
+    return expected_of_many(loss, [case], dtype, [cotangent], slopes, scale)[0]
 
 
 def expected_of_many(
-    loss: Loss, cases: Sequence[Case], dtype: DType, cotangents: Sequence[F64], wanted: Sequence[str] = REDUCTIONS
+    loss: Loss,
+    cases: Sequence[Case],
+    dtype: DType,
+    cotangents: Sequence[F64],
+    wanted: Sequence[str] = REDUCTIONS,
+    scale: float = 1.0,
 ) -> list[Expected]:
     """:func:`expected` of several cases; those with the same parameters and the same D are read as one batch."""
     groups: dict[tuple[object, ...], list[int]] = {}
@@ -51,21 +60,20 @@ def expected_of_many(
         groups.setdefault((repr(sorted(case.params.items())), case.shape[1:]), []).append(index)
     found: dict[int, Expected] = {}
     for indices in groups.values():
-        batch = _batch(loss, [cases[i] for i in indices], dtype, [cotangents[i] for i in indices], wanted)
+        batch = _batch(loss, [cases[i] for i in indices], dtype, [cotangents[i] for i in indices], wanted, scale)
         found |= zip(indices, batch, strict=True)
     return [found[index] for index in range(len(cases))]
 
 
 def _batch(
-    loss: Loss, cases: Sequence[Case], dtype: DType, cotangents: Sequence[F64], wanted: Sequence[str]
+    loss: Loss, cases: Sequence[Case], dtype: DType, cotangents: Sequence[F64], wanted: Sequence[str], scale: float
 ) -> list[Expected]:
     params = loss.params(cases[0].params)
     reading = Reading(plan_of(loss.gradients(cases[0].params)), params, dtype)
     inputs = {name: np.concatenate([case.inputs[name] for case in cases]) for name in cases[0].inputs}
+    given = list(zip(cases, cotangents, strict=True))
     seeds = {
-        reduction: _stack(
-            [_seed(reduction, weights, case.batch, dtype) for case, weights in zip(cases, cotangents, strict=True)]
-        )
+        reduction: _stack([_seed(reduction, weights, case.batch, dtype, scale) for case, weights in given])
         for reduction in wanted
     }
     shapes = {name: inputs[name].shape for name in loss.gradient_of}
@@ -75,7 +83,7 @@ def _batch(
         here = {name: take(seed, np.arange(rows.start, rows.stop)) for name, seed in seeds.items()}
         with np.errstate(all="ignore"):
             pieces.append(reading.block(leaves, here, rows.start))
-    example = join([piece.value for piece in pieces])
+    example = scaled(join([piece.value for piece in pieces]), scale, dtype)
     slopes = {
         reduction: {
             name: reshape(join([piece.gradients[reduction][name] for piece in pieces]), shape)
@@ -123,8 +131,8 @@ def _stack(seeds: Sequence[Bounded]) -> Bounded:
     return Bounded(v, np.concatenate([seed.e for seed in seeds]))
 
 
-def _seed(reduction: str, cotangent: F64, batch: int, dtype: DType) -> Bounded:
-    """The cotangent of every example's loss, with the error of a computed 1/B."""
+def _seed(reduction: str, cotangent: F64, batch: int, dtype: DType, scale: float) -> Bounded:
+    """The cotangent of every example's loss, with the error of a computed 1/B and of a factor."""
     weights = cotangent if reduction == "none" else np.full(batch, 1.0 if reduction == "sum" else 1.0 / batch)
     v = Wide(weights.reshape(-1, 1))
     if dtype.p == 53:
@@ -132,4 +140,8 @@ def _seed(reduction: str, cotangent: F64, batch: int, dtype: DType) -> Bounded:
         one, count = Wide(np.ones_like(v.hi), zeros), Wide(np.full_like(v.hi, batch), zeros)
         v = wide.div(one, count) if reduction == "mean" else Wide(v.hi, zeros)
     exact = reduction != "mean" or batch & (batch - 1) == 0
-    return Bounded(v, np.zeros_like(v.hi) if exact else dtype.u * np.abs(v.hi))
+    e = np.zeros_like(v.hi) if exact else dtype.u * np.abs(v.hi)
+    if scale == 1:
+        return Bounded(v, e)
+    v = wide.mul(v, Wide(np.full((1, 1), scale), None if v.lo is None else np.zeros((1, 1))))
+    return Bounded(v, e * abs(scale) + rounded_factor(scale, dtype) * np.abs(v.hi))

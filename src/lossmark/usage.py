@@ -45,9 +45,7 @@ class Usage:
     def _judge(self, outcome: Outcome, case: Case, reduction: str | None, label: str) -> Judgement:
         if isinstance(outcome, Failure) or outcome.array is None:
             return Judgement(False, note=f"{label}: {outcome if isinstance(outcome, Failure) else outcome.dtype}")
-        deviation = self.run.target.deviations.get(self.run.loss.id)
-        scale = 1.0 if deviation is None else deviation.scale
-        return judge(outcome.array, self.truth(case).values[reduction or "mean"], self.dtype, label, scale)
+        return judge(outcome.array, self.truth(case).values[reduction or "mean"], self.dtype, label)
 
     # -- refusals ----------------------------------------------------------------------------------------------------
 
