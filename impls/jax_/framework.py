@@ -83,6 +83,16 @@ class Jax(Framework):
 
         jax.block_until_ready(x)
 
+    def settings(self) -> Mapping[str, str]:
+        import jax
+
+        return {name: str(value) for name, value in jax.config.values.items()}
+
+    def namespaces(self) -> Sequence[Any]:
+        import jax
+
+        return jax, jax.numpy, jax.numpy.linalg, jax.nn, jax.lax
+
     def peak_memory(self, device: str) -> int | None:
         import jax
 

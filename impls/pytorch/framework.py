@@ -108,6 +108,33 @@ class PyTorch(Framework):
         if torch.cuda.is_available():
             torch.cuda.synchronize()
 
+    def settings(self) -> Mapping[str, str]:
+        import torch
+
+        return {
+            "default dtype": str(torch.get_default_dtype()),
+            "default device": str(torch.get_default_device()),
+            "gradients enabled": str(torch.is_grad_enabled()),
+            "inference mode": str(torch.is_inference_mode_enabled()),
+            "autocast": str((torch.is_autocast_enabled("cpu"), torch.is_autocast_enabled("cuda"))),
+            "anomaly detection": str(torch.is_anomaly_enabled()),
+            "deterministic algorithms": str(torch.are_deterministic_algorithms_enabled()),
+            "float32_matmul_precision": torch.get_float32_matmul_precision(),
+            "allow_tf32": str((torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)),
+            "threads": str(torch.get_num_threads()),
+            "seed": str(torch.initial_seed()),
+        }
+
+    def random_state(self) -> object:
+        import torch
+
+        return torch.get_rng_state().numpy().tobytes()
+
+    def namespaces(self) -> Sequence[Any]:
+        import torch
+
+        return torch, torch.Tensor, torch.nn.functional, torch.linalg, torch.special, torch.autograd
+
     def strided(self, array: NDArray[Any], device: str = "cpu") -> Mapping[str, Array]:
         import torch
 

@@ -103,6 +103,30 @@ class TensorFlow(Framework):
             return tf.function(function)
         return dynamic
 
+    def settings(self) -> Mapping[str, str]:
+        import tensorflow as tf
+        from tensorflow.python.eager import context
+
+        return {
+            "functions_run_eagerly": str(tf.config.functions_run_eagerly()),
+            "tensor_float_32_execution": str(tf.config.experimental.tensor_float_32_execution_enabled()),
+            "soft_device_placement": str(tf.config.get_soft_device_placement()),
+            "optimizer jit": str(tf.config.optimizer.get_jit()),
+            "executing eagerly": str(tf.executing_eagerly()),
+            "seed": str(context.global_seed()),
+        }
+
+    def random_state(self) -> object:
+        from tensorflow.python.eager import context
+
+        seeded = getattr(context.context(), "_rng", None)
+        return seeded and seeded.getstate()
+
+    def namespaces(self) -> Sequence[Any]:
+        import tensorflow as tf
+
+        return tf, tf.math, tf.nn, tf.linalg, tf.Tensor
+
     def synchronise(self, x: Any) -> None:
         import tensorflow as tf
 

@@ -176,6 +176,13 @@ def scaled(x: Acceptance, scale: float, dtype: DType) -> Acceptance:
     return Acceptance(v.hi, v.lo, e, flags, other, x.free)
 
 
+def added(x: Acceptance, y: Acceptance, dtype: DType) -> Acceptance:
+    """What the sum of two numbers accepts that a reverse pass adds up; outcomes beside a bound are not foreseen."""
+    v = wide.add(Wide(x.hi, x.lo), Wide(y.hi, y.lo))
+    e = Bound(dtype).fork(v, Bounded(Wide(x.hi, x.lo), x.e), Bounded(Wide(y.hi, y.lo), y.e))
+    return Acceptance(v.hi, v.lo, e * WIDENING, merge(x.flags, y.flags))
+
+
 def reduce(example: Acceptance, reduction: str, dtype: DType) -> Acceptance:
     """The acceptance of the reduced value, from that of the examples ``[B, 1]``."""
     if reduction == "none":

@@ -45,7 +45,7 @@ def _describe(impl: Implementation, source: str) -> dict[str, Any]:
 
 def main() -> int:
     out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what the module prints is not ours
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what the module prints is not ours
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             found = describe(sys.argv[1])

@@ -26,6 +26,10 @@ def _labeled(loss: Loss) -> bool:
     return any(item.label for item in loss.inputs)
 
 
+def _several(loss: Loss) -> bool:
+    return len(loss.gradient_of) > 1
+
+
 @dataclass(frozen=True)
 class Edge:
     """A situation: the flags of the cases that cover it, or the check of every case that does."""
@@ -64,8 +68,13 @@ EDGES = (
     Edge("mixed or integer embeddings, unknown reduction", check="arguments"),
     Edge("16-bit sums accumulate in float32", check="value of the families with D = 1024 or B = 1000"),
     Edge("inputs never modified", check="unmodified"),
-    Edge("strided, reversed, read-only memory", check="layout"),
+    Edge("strided, reversed, read-only, unaligned memory", check="layout"),
     Edge("any cotangent", check="gradient (random weights under none)"),
+    Edge("gradients for some inputs only", check="partial", concerns=_several),
+    Edge("one tensor passed as two arguments", check="aliased", concerns=_several),
+    Edge("the same call again", check="deterministic"),
+    Edge("the batch in another order", check="permuted"),
+    Edge("no global state left changed", check="state"),
     Edge("defaults", check="defaults"),
 )
 

@@ -83,6 +83,18 @@ class Framework(ABC):
     def synchronise(self, x: Any) -> None:
         """Return when the computation of ``x`` (tensors, nested) has finished."""
 
+    def settings(self) -> Mapping[str, str]:
+        """The global settings of the framework that change what programs compute."""
+        return {}
+
+    def random_state(self) -> object:
+        """The state of the framework's global random numbers, as something whose text is unequal if it differs."""
+        return None
+
+    def namespaces(self) -> Sequence[Any]:
+        """Modules and classes of the framework whose functions nobody may replace."""
+        return ()
+
     def strided(self, array: NDArray[Any], device: str = "cpu") -> Mapping[str, Array]:
         """The same numbers in other memory layouts, by name; empty where tensors have no visible layout."""
         return {}

@@ -18,8 +18,9 @@ from .registry import Reference, framework, framework_version
 from .spec.loss import Case, Family, Loss
 
 ORDINARY = ("value", "gradient", "result", "unmodified")
-EXTRA = ("labels", "layout", "defaults", "empty", "arguments")
-"""Checks of usage, made once per loss, implementation, device and dtype, on the loss's host case."""
+USAGE = ("labels", "layout", "defaults", "empty", "arguments")
+CONSISTENCY = ("deterministic", "permuted", "partial", "aliased", "state")
+"""Checks of usage and of consistency, made once per loss, implementation, device and dtype, on its host case."""
 
 
 def compiles(framework_name: str, mode: str) -> bool:
@@ -50,8 +51,12 @@ class Target:
         keywords = self.losses.get(loss.id)
         return keywords is None or keyword in keywords
 
+    @property
+    def autodiff(self) -> bool:
+        return framework(self.reference.framework).autodiff
+
     def differentiates(self, loss: Loss) -> bool:
-        return framework(self.reference.framework).autodiff or self.gradients is None or loss.id in self.gradients
+        return self.autodiff or self.gradients is None or loss.id in self.gradients
 
 
 @dataclass(frozen=True)
@@ -226,7 +231,7 @@ def _settings(
             sparing = target.reference.own and not (choice.full or choice.modes or choice.case)
             if sparing and _left_to_full(adapter.name, mode, case, dtype):
                 continue
-            checks = _checks(loss, case, mode)
+            checks = _checks(target, loss, case, mode)
             if checks:
                 yield Run(target, loss, case, device, dtype, mode, checks, reason, choice.full)
 
@@ -242,12 +247,20 @@ def _left_to_full(framework_name: str, mode: str, case: Case | Family, dtype: st
     return mode == "compile" or (other_program and (mode == "graph" or compiles(framework_name, mode)))
 
 
-def _checks(loss: Loss, case: Case | Family, mode: str) -> tuple[str, ...]:
+def _checks(target: Target, loss: Loss, case: Case | Family, mode: str) -> tuple[str, ...]:
     if isinstance(case, Case) and case.error is not None:
         return ("refusal",) if mode == "eager" else ()
-    if mode != "eager" or case.id != loss.host.id:
+    if case.id != loss.host.id:
         return ORDINARY
-    return ORDINARY + tuple(name for name in EXTRA if name != "labels" or any(item.label for item in loss.inputs))
+    if mode != "eager":
+        return (*ORDINARY, "deterministic")
+    several = len(loss.gradient_of) > 1
+    concerned = {
+        "labels": any(item.label for item in loss.inputs),
+        "partial": several and target.autodiff,
+        "aliased": several,
+    }
+    return ORDINARY + tuple(check for check in (*USAGE, *CONSISTENCY) if concerned.get(check, True))
 
 
 def required(names: Sequence[str]) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import IO
@@ -13,15 +16,18 @@ from typing import IO
 import psutil
 
 from .registry import Reference
-from .work import Answer, Failure, Hello, Message, Probed, Reply, Start, Task, Timed
+from .work import Failure, Hello, Message, Reply, Start, Task
 
 CELL_SECONDS = 10.0
 """The time limit of a cell."""
 COMPILE_SECONDS = 90.0
 """Added where a program may have to be compiled first."""
 START_SECONDS = 120.0
-MEMORY_BYTES = 12 << 30
-"""A worker that holds more is stopped."""
+MEMORY_BYTES = min(12 << 30, psutil.virtual_memory().total // 2)
+STDERR_BYTES = 64 << 20
+"""A worker that holds more memory, or writes more to its standard error during one message, is stopped."""
+GUARDED = ["/bin/sh", "-c", '"$@"; exit $?', "sh"]
+"""A shell between the judge and the worker: code that kills its parent does not kill the judge."""
 PATIENCE = 3
 """Crashes and hangs after which an implementation is given up."""
 
@@ -49,7 +55,7 @@ class Worker:
         here, there = Pipe()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "lossmark.worker", str(there.fileno())],
+            [*GUARDED, sys.executable, "-m", "lossmark.worker", str(there.fileno())],
             pass_fds=[there.fileno()], stdin=subprocess.DEVNULL, stderr=self._stderr,
             env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}, start_new_session=True,
         )  # fmt: skip
@@ -80,29 +86,42 @@ class Worker:
             self.strikes += 1
             self.stop()
             return found
-        assert isinstance(found, (Answer, Probed, Timed))
+        assert isinstance(found, Reply)
         return found
 
     def _receive(self, seconds: float) -> object:
         """The next message, or a failure: the process died, took too long, or took too much memory."""
         assert self._connection is not None
         assert self._process is not None
-        waited = 0.0
-        while waited < seconds:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
             try:
-                if self._connection.poll(0.5):
-                    return self._connection.recv()
+                if self._connection.poll(0.25):
+                    return self._trusted(self._connection.recv())
             except Exception as error:  # a closed pipe, or bytes that are no message
                 code = self._wait()
-                return Failure(
-                    "crashed",
-                    "",
-                    f"the process ended ({_ending(code)}){self._last_words()}" if code is not None else f"{error}",
-                )
-            waited += 0.5
+                ended = f"the process ended ({_ending(code)}){self._last_words()}"
+                return Failure("crashed", "", ended if code is not None else f"{error}")
             if self._memory() > MEMORY_BYTES:
                 return Failure("crashed", "", f"stopped: more than {MEMORY_BYTES >> 30} GiB of memory")
+            if self._written() > STDERR_BYTES:
+                return Failure("crashed", "", f"stopped: more than {STDERR_BYTES >> 20} MiB of standard error")
         return Failure("timed out", "", f"no result within {seconds:g} s")
+
+    def _trusted(self, message: object) -> object:
+        """The message, if nobody has killed the shell that stands for the judge; makes room for what is written."""
+        assert self._process is not None
+        assert self._stderr is not None
+        if self._process.poll() is not None:
+            return Failure("crashed", "", f"its parent process was killed ({_ending(self._process.returncode)})")
+        if self._written() > 1 << 20:  # parent and child share the position
+            self._stderr.seek(0)
+            self._stderr.truncate()
+        return message
+
+    def _written(self) -> int:
+        assert self._stderr is not None
+        return os.fstat(self._stderr.fileno()).st_size
 
     def _wait(self) -> int | None:
         assert self._process is not None
@@ -112,11 +131,14 @@ class Worker:
             return None
 
     def _memory(self) -> int:
+        """The resident memory of the worker and of whatever it has started."""
         assert self._process is not None
-        try:
-            return int(psutil.Process(self._process.pid).memory_info().rss)
-        except psutil.Error:
-            return 0
+        total = 0
+        with contextlib.suppress(psutil.Error):
+            for process in psutil.Process(self._process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    total += process.memory_info().rss
+        return total
 
     def _last_words(self) -> str:
         assert self._stderr is not None
@@ -131,7 +153,8 @@ class Worker:
         if self._connection is not None:
             self._connection.close()
         if self._process is not None:
-            self._process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         if self._stderr is not None:
             self._stderr.close()
@@ -139,5 +162,8 @@ class Worker:
         self.hello = None
 
 
-def _ending(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
+def _ending(code: int | None) -> str:
+    """How a process ended; a shell says 128 + n for signal n."""
+    if code is not None and (code < 0 or code > 128):
+        return f"signal {-code if code < 0 else code - 128}"
+    return f"exit code {code}"

@@ -16,17 +16,18 @@ from typing import Any
 import numpy as np
 
 from .acceptance import REDUCTIONS, Expected
+from .consistency import Consistency
 from .dtypes import DTYPES, F64, DType
 from .judged import Judged, cell, failed
 from .lane import Lane
 from .pack import pack
-from .plan import ORDINARY, Run, compiles
+from .plan import CONSISTENCY, ORDINARY, Run, compiles
 from .pool import GaveUp
 from .results import Cell
 from .spec.loss import Case, Family, draw
 from .tolerance import expected, expected_of_many
 from .usage import Usage
-from .work import Answer, Failure, Message, Probe, Probed, Reply, Task
+from .work import Answer, Failure, Message, Reply, Task
 
 TRUTHS = 6
 """How many families' exact values are kept at a time."""
@@ -72,7 +73,7 @@ class Suite:
             return self._lanes[key]
 
     def _compute(self, run: Run) -> Reply | Failure:
-        return self._send(run, self._task(run))
+        return self._send(run, self._task(run, self.case(run)))
 
     def _send(self, run: Run, message: Message) -> Reply | Failure:
         worker = self._lane(run).worker
@@ -85,11 +86,10 @@ class Suite:
         except GaveUp as error:
             return Failure("crashed", "", str(error))
 
-    def _probe(self, run: Run, message: Probe) -> Probed:
+    def _ask(self, run: Run, message: Message) -> Reply:
         found = self._lane(run).ask(functools.partial(self._send, run, message))
         if isinstance(found, Failure):
             raise _Stopped(found)
-        assert isinstance(found, Probed)
         return found
 
     def case(self, run: Run) -> Case:
@@ -119,8 +119,7 @@ class Suite:
                 raise Unsupported(f"the function takes no {name}")
         return taken
 
-    def _task(self, run: Run) -> Task:
-        case = self.case(run)
+    def _task(self, run: Run, case: Case) -> Task:
         dtype = DTYPES[run.dtype]
         reductions = ("none", "sum", "mean") if run.target.takes(run.loss, "reduction") else (None,)
         return Task(
@@ -177,8 +176,7 @@ class Suite:
             self.params(run)
         except Unsupported as error:
             return [cell(run, check, "unsupported", str(error)) for check in run.checks]
-        usage = [check for check in run.checks if check not in ORDINARY]
-        return self._ordinary(run) + [self._usage(run, check) for check in usage]
+        return self._ordinary(run) + [self._extra(run, check) for check in run.checks if check not in ORDINARY]
 
     def judged(self, run: Run) -> Judged | Failure:
         """The answer to a run beside what it expects; raises :class:`Unsupported`."""
@@ -198,12 +196,22 @@ class Suite:
             return [failed(run, check, found) for check in checks]
         return found.cells()
 
-    def _usage(self, run: Run, check: str) -> Cell:
-        case = self.case(run)
-        dtype = DTYPES[run.dtype]
-        usage = Usage(run, case, dtype, lambda probe: self._probe(run, probe), lambda c: self.truth(run, c))
+    def _extra(self, run: Run, check: str) -> Cell:
+        case, dtype = self.case(run), DTYPES[run.dtype]
+
+        def truth(case: Case) -> Expected:
+            return self.truth(run, case)
+
+        def ask(message: Message) -> Reply:
+            return self._ask(run, message)
+
+        checks: Usage | Consistency
+        if check in CONSISTENCY:
+            checks = Consistency(run, case, dtype, ask, truth, functools.partial(self._task, run))
+        else:
+            checks = Usage(run, case, dtype, ask, truth)
         try:
-            verdict = getattr(usage, check)()
+            verdict = getattr(checks, check)()
         except _Stopped as stopped:
             return failed(run, check, stopped.failure)
         if verdict is None:

@@ -17,9 +17,9 @@ from .dtypes import DType
 from .judge import Judgement, combine, judge
 from .plan import Run
 from .spec.loss import Case
-from .work import Failure, Outcome, Probe, Probed, Returned
+from .work import Failure, Message, Outcome, Probe, Probed, Reply, Returned
 
-Ask = Callable[[Probe], Probed]
+Ask = Callable[[Message], Reply]
 Truth = Callable[[Case], Expected]
 Verdict = tuple[bool, str]
 LABEL_DTYPES = ("bool", "uint8", "int8", "int32", "int64", "float16", "float32", "float64")
@@ -37,7 +37,9 @@ class Usage:
         return {name: array.astype(self.dtype.numpy) for name, array in case.inputs.items()}
 
     def _call(self, *calls: Mapping[str, Any], layouts: bool = False) -> list[tuple[str, Outcome]]:
-        return list(self.ask(Probe(self.run.target.name, self.run.loss.id, calls, self.run.device, layouts)).outcomes)
+        found = self.ask(Probe(self.run.target.name, self.run.loss.id, calls, self.run.device, layouts))
+        assert isinstance(found, Probed)
+        return list(found.outcomes)
 
     def _with(self, keywords: Mapping[str, Any], reduction: str | None) -> dict[str, Any]:
         return {**keywords, **({} if reduction is None else {"reduction": reduction})}

@@ -46,6 +46,8 @@ class Task:
     """The reductions whose gradient is asked for."""
     mode: str
     device: str
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Arguments that are given the very tensor of another input: argument → input."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,16 @@ class Probe:
     calls: tuple[Mapping[str, Any], ...]
     device: str
     layouts: bool = False
+
+
+@dataclass(frozen=True)
+class Watch:
+    """One call, asking what it leaves changed in the process: settings, random numbers, warnings, functions."""
+
+    impl: str
+    loss: str
+    keywords: Mapping[str, Any]
+    device: str
 
 
 @dataclass(frozen=True)
@@ -107,6 +119,14 @@ class Probed:
 
 
 @dataclass(frozen=True)
+class Watched:
+    """What calls have changed, and what loading the implementation has."""
+
+    by_calling: Sequence[str]
+    by_loading: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Timing:
     """Ask for the time of ``calls`` calls of the mean loss with its gradient, in eager mode on the CPU."""
 
@@ -124,5 +144,5 @@ class Timed:
     seconds: float
 
 
-Message = Task | Probe | Timing
-Reply = Answer | Probed | Timed
+Message = Task | Probe | Watch | Timing
+Reply = Answer | Probed | Watched | Timed

@@ -6,21 +6,24 @@ process that judges sees plain arrays, a failure, or a closed connection.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
-import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from multiprocessing.connection import Connection
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from .framework import Derivative, FellBack, Framework
+from .framework import Derivative, Framework
 from .implementation import Implementation
+from .outcomes import Outcomes, failure
 from .registry import framework, load_all
+from .surroundings import Surroundings
 from .work import (
     Answer,
     Array,
@@ -31,33 +34,32 @@ from .work import (
     Probe,
     Probed,
     Reply,
-    Returned,
     Start,
     Task,
     Timed,
     Timing,
+    Watch,
+    Watched,
 )
-
-
-def failure(error: BaseException) -> Failure:
-    """An exception as a message of bounded length."""
-    text = " ".join(str(error).split())[:500]
-    return Failure("fell back" if isinstance(error, FellBack) else "raised", type(error).__name__, text)
 
 
 class Runner:
     """Runs tasks of the implementations of one file, keeping compiled programs."""
 
-    def __init__(self, implementations: Iterable[Implementation], adapter: Framework):
+    def __init__(self, implementations: Iterable[Implementation], adapter: Framework, surroundings: Surroundings):
         self.implementations = {impl.name: impl for impl in implementations}
         self.framework = adapter
+        self.surroundings = surroundings
+        self._outcomes = Outcomes(adapter)
         self._programs: dict[tuple[Any, ...], Any] = {}
 
     def reply(self, message: Message) -> Reply:
         """Whatever was asked for."""
         if isinstance(message, Task):
             return self.answer(message)
-        return self.probed(message) if isinstance(message, Probe) else self.timed(message)
+        if isinstance(message, Probe):
+            return self.probed(message)
+        return self.watched(message) if isinstance(message, Watch) else self.timed(message)
 
     def timed(self, timing: Timing) -> Timed:
         """The mean time of a call: loss and gradient, synchronised."""
@@ -72,14 +74,14 @@ class Runner:
         program = (
             self.framework.program(call, (None,), (None,), timing.wrt, "eager") if self.framework.autodiff else None
         )
-        start = time.perf_counter()
+        start = perf_counter()
         for _ in range(timing.calls):
             if program is not None:
                 result: Any = program(inputs, weights, {})
             else:
                 result = function(**inputs), by_hand(**inputs) if by_hand else None
             self.framework.synchronise(result)
-        return Timed((time.perf_counter() - start) / timing.calls)
+        return Timed((perf_counter() - start) / timing.calls)
 
     # -- tasks -------------------------------------------------------------------------------------------------------
 
@@ -93,7 +95,8 @@ class Runner:
 
         def call(inputs: Mapping[str, Any], params: Mapping[str, Any], reduction: str | None) -> Any:
             extra = {} if reduction is None else {"reduction": reduction}
-            return function(**inputs, **params, **extra)
+            shared = {name: inputs[other] for name, other in task.aliases.items()}
+            return function(**inputs, **shared, **params, **extra)
 
         def tensors() -> dict[str, Any]:
             return {name: self.framework.from_numpy(array, task.device) for name, array in task.inputs.items()}
@@ -105,17 +108,15 @@ class Runner:
                     warnings.simplefilter("ignore")
                     result = run(inputs)
                     self.framework.synchronise(result)
-            except BaseException as error:
-                if isinstance(error, KeyboardInterrupt):
-                    raise
+            except BaseException as error:  # SystemExit and KeyboardInterrupt too: nobody else raises them here
                 result = failure(error)
-            modified.update(name for name, x in inputs.items() if self._changed(x, task.inputs[name]))
+            modified.update(name for name, x in inputs.items() if self._outcomes.changed(x, task.inputs[name]))
             return result
 
         if task.mode == "eager":
             for reduction in task.reductions:
                 run = functools.partial(call, params=task.params, reduction=reduction)
-                values[reduction] = self._returned(attempt(run))
+                values[reduction] = self._outcomes.returned(attempt(run))
         if self.framework.autodiff:
             self._differentiate(task, call, attempt, gradients, beside)
             if task.mode != "eager":
@@ -144,9 +145,9 @@ class Runner:
                     gradients[reduction] = found
                 continue
             derivative: Derivative = found[reduction]
-            beside[reduction] = self._returned(derivative.value)
+            beside[reduction] = self._outcomes.returned(derivative.value)
             if derivative.gradient is not None:
-                gradients[reduction] = self._numbers(derivative.gradient)
+                gradients[reduction] = self._outcomes.gradient(derivative.gradient)
 
     def _run(
         self, task: Task, call: Callable[..., Any], reductions: tuple[str | None, ...], inputs: dict[str, Any]
@@ -174,32 +175,7 @@ class Runner:
                 found = Failure(
                     "raised", "TypeError", f"the gradient must be a dict of arrays, got {type(found).__name__}"
                 )
-            gradients[reduction] = found if isinstance(found, Failure) else self._numbers(found)
-
-    def _numbers(self, gradient: Mapping[str, Any]) -> Mapping[str, Array] | Failure:
-        try:
-            return {name: self.framework.to_numpy(x) for name, x in gradient.items() if x is not None}
-        except Exception as error:
-            return failure(error)
-
-    def _changed(self, x: Any, original: Array) -> bool:
-        try:
-            now = self.framework.to_numpy(x)
-        except Exception:
-            return True
-        return now.dtype != original.dtype or now.shape != original.shape or now.tobytes() != original.tobytes()
-
-    def _returned(self, x: Any) -> Outcome:
-        if isinstance(x, Failure):
-            return x
-        try:
-            native, dtype, shape, device = self.framework.describe(x)
-            if native:
-                return Returned(self.framework.to_numpy(x), True, dtype, shape, device)
-            number = isinstance(x, (int, float)) and not isinstance(x, bool)
-            return Returned(np.asarray(x, dtype=np.float64) if number else None, False, type(x).__name__, shape, device)
-        except Exception as error:
-            return failure(error)
+            gradients[reduction] = found if isinstance(found, Failure) else self._outcomes.gradient(found)
 
     # -- probes ------------------------------------------------------------------------------------------------------
 
@@ -213,6 +189,16 @@ class Runner:
                 keywords = {k: self._tensor(v, probe.device) for k, v in call.items()}
                 outcomes.append(("", self._attempt(function, keywords)))
         return Probed(outcomes)
+
+    def watched(self, watch: Watch) -> Watched:
+        function = self.implementations[watch.impl].losses[watch.loss]
+        keywords = {name: self._tensor(value, watch.device) for name, value in watch.keywords.items()}
+
+        def call() -> None:
+            with contextlib.suppress(BaseException):  # what the call returns or raises is for other checks
+                function(**keywords)
+
+        return Watched(self.surroundings.by_calling(call), self.surroundings.by_loading)
 
     def _layouts(self, function: Callable[..., Any], call: Mapping[str, Any], device: str) -> list[tuple[str, Outcome]]:
         variants: dict[str, dict[str, Any]] = {}
@@ -233,10 +219,8 @@ class Runner:
                 result = function(**keywords)
                 self.framework.synchronise(result)
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                raise
             return failure(error)
-        return self._returned(result)
+        return self._outcomes.returned(result)
 
 
 def _spread(function: Callable[..., Any], extra: Mapping[str, Any], inputs: Mapping[str, Any]) -> Any:
@@ -249,7 +233,10 @@ def serve(connection: Connection) -> None:
     try:
         adapter = framework(start.framework)
         setup = adapter.setup()
-        runner = Runner(load_all(start.source), adapter)
+        surroundings = Surroundings(adapter)
+        implementations = load_all(start.source)
+        surroundings.loaded()
+        runner = Runner(implementations, adapter, surroundings)
         hello = Hello(adapter.devices(), setup)
     except BaseException as error:
         traceback.print_exc()

@@ -1,0 +1,128 @@
+"""Checks that calls agree with each other: the same call again, the batch in another order, the gradient by one input
+only, one tensor passed as two arguments, and nothing left changed behind.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from .acceptance import Expected, added
+from .dtypes import DType
+from .judged import Judged
+from .plan import Run
+from .results import Cell
+from .spec.loss import Case
+from .usage import Truth, Verdict
+from .work import Answer, Array, Failure, Message, Reply, Returned, Task, Watch, Watched
+
+
+class Consistency:
+    """The checks of one run; ``ask`` has a message answered, ``task`` is what a case asks of the implementation."""
+
+    def __init__(
+        self,
+        run: Run,
+        case: Case,
+        dtype: DType,
+        ask: Callable[[Message], Reply],
+        truth: Truth,
+        task: Callable[[Case], Task],
+    ):
+        self.run, self.case, self.dtype, self.ask, self.truth, self.task = run, case, dtype, ask, truth, task
+
+    def _answer(self, task: Task) -> Answer:
+        answer = self.ask(task)
+        assert isinstance(answer, Answer)
+        return answer
+
+    def _wrong(self, case: Case, answer: Answer, truth: Expected) -> str:
+        """What is wrong with the values and gradients of an answer; empty if nothing is."""
+        judged = Judged(self.run, case, self.dtype, answer, truth)
+        cells: list[Cell] = [judged.value()] + ([judged.gradient()] if answer.gradients else [])
+        return next((cell.detail for cell in cells if cell.verdict in ("fail", "error")), "")
+
+    def deterministic(self) -> Verdict:
+        """The same call gives the same bits."""
+        task = self.task(self.case)
+        first, again = (dict(_arrays(self._answer(task))) for _ in range(2))
+        for label, array in first.items():
+            if label not in again or again[label].tobytes() != array.tobytes():
+                return False, f"the same call gave another {label} the second time"
+        return True, ""
+
+    def permuted(self) -> Verdict:
+        """The batch in another order has the same losses, in that order; the very same bits are a grade."""
+        arrays = {name: array[::-1].copy() for name, array in self.case.inputs.items()}
+        case = replace(self.case, id=f"{self.case.id} in reverse", inputs=arrays, golden=None)
+        answer = self._answer(self.task(case))
+        wrong = self._wrong(case, answer, self.truth(case))
+        if wrong:
+            return False, f"the batch in reverse: {wrong}"
+        here, there = (x.values.get("none") for x in (self._answer(self.task(self.case)), answer))
+        if not isinstance(here, Returned) or not isinstance(there, Returned) or here.array is None:
+            return True, ""
+        same = there.array is not None and here.array[::-1].tobytes() == there.array.tobytes()
+        return True, "grade: bit for bit in any order" if same else "grade: bits depend on the place in the batch"
+
+    def partial(self) -> Verdict:
+        """The gradient by one input only is that input's part of the whole."""
+        task = self.task(self.case)
+        truth = self.truth(self.case)
+        for name in self.run.loss.gradient_of:
+            one = replace(task, wrt=(name,), reductions=task.reductions[:1], slopes=task.slopes[:1])
+            only = {reduction: {name: parts[name]} for reduction, parts in truth.gradients.items()}
+            wrong = self._wrong(self.case, self._answer(one), replace(truth, gradients=only))
+            if wrong:
+                return False, f"the gradient by {name} only: {wrong}"
+        return True, ""
+
+    def aliased(self) -> Verdict:
+        """One tensor passed as two arguments; its gradient is the sum of theirs."""
+        for kept, dropped in itertools.combinations(self.run.loss.gradient_of, 2):
+            inputs = {**self.case.inputs, dropped: self.case.inputs[kept]}
+            case = replace(self.case, id=f"{self.case.id} with {dropped} = {kept}", inputs=inputs, golden=None)
+            whole = self.task(case)
+            task = replace(
+                whole,
+                inputs={name: array for name, array in whole.inputs.items() if name != dropped},
+                wrt=tuple(name for name in whole.wrt if name != dropped),
+                reductions=whole.reductions[:1],
+                slopes=whole.slopes[:1] if self.run.target.autodiff else (),
+                aliases={dropped: kept},
+            )
+            wrong = self._wrong(case, self._answer(task), self._joined(self.truth(case), kept, dropped))
+            if wrong:
+                return False, f"one tensor for {kept} and {dropped}: {wrong}"
+        return True, ""
+
+    def _joined(self, truth: Expected, kept: str, dropped: str) -> Expected:
+        """The gradients of two inputs that are one."""
+        gradients = {}
+        for reduction, parts in truth.gradients.items():
+            both = added(parts[kept], parts[dropped], self.dtype)
+            gradients[reduction] = {name: part for name, part in parts.items() if name != dropped} | {kept: both}
+        return replace(truth, gradients=gradients)
+
+    def state(self) -> Verdict:
+        """Calls leave settings, random numbers, warnings and functions as they were; loading should."""
+        task = self.task(self.case)
+        reduction = {} if task.reductions[0] is None else {"reduction": task.reductions[0]}
+        keywords = {**task.inputs, **task.params, **reduction}
+        watched = self.ask(Watch(task.impl, task.loss, keywords, task.device))
+        assert isinstance(watched, Watched)
+        if watched.by_calling:
+            return False, f"a call leaves changed: {'; '.join(watched.by_calling)}"
+        return True, f"grade: loading it changes {'; '.join(watched.by_loading)}" if watched.by_loading else ""
+
+
+def _arrays(answer: Answer) -> Iterator[tuple[str, Array]]:
+    """Every array of an answer, by what it is."""
+    for reduction, outcome in answer.values.items():
+        if isinstance(outcome, Returned) and outcome.array is not None:
+            yield f"value under {reduction or 'mean'}", outcome.array
+    for reduction, found in answer.gradients.items():
+        if not isinstance(found, Failure):
+            for name, array in found.items():
+                yield f"gradient of {reduction or 'mean'} by {name}", array
