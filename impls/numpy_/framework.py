@@ -16,6 +16,10 @@ class NumPy(Framework):
     name, module, distributions = "numpy", "numpy", ("numpy",)
     modes = ("eager",)
     autodiff = False
+    layouts = (
+        "every second row", "reversed", "Fortran order", "columns of a wider array", "columns reversed", "read-only",
+        "unaligned", "zero stride",
+    )  # fmt: skip
 
     def setup(self) -> Mapping[str, str]:
         return {"bfloat16": f"ml_dtypes {ml_dtypes.__version__}"}
@@ -45,13 +49,20 @@ class NumPy(Framework):
         wide = np.repeat(array, 2, axis=0)
         read_only = array.copy()
         read_only.flags.writeable = False
-        return {
+        unaligned = np.ndarray(array.shape, array.dtype, bytearray(array.nbytes + 1), offset=1)
+        unaligned[...] = array
+        layouts = {
             "every second row": wide[::2],
             "reversed": np.ascontiguousarray(array[::-1])[::-1],
             "Fortran order": np.asfortranarray(array),
             "columns of a wider array": np.concatenate([array, array], axis=-1)[..., : array.shape[-1]],
+            "columns reversed": np.ascontiguousarray(array[..., ::-1])[..., ::-1],
             "read-only": read_only,
+            "unaligned": unaligned,
         }
+        if (array == array[:1]).all():
+            layouts["zero stride"] = np.broadcast_to(array[:1], array.shape)
+        return layouts
 
 
 FRAMEWORK = NumPy()

@@ -15,6 +15,7 @@ from lossmark.framework import Array, Call, Derivative, Described, FellBack, Fra
 class PyTorch(Framework):
     name, module, distributions = "torch", "torch", ("torch",)
     modes = ("eager", "compile")
+    layouts = ("every second row", "columns of a wider tensor", "transposed", "unaligned", "zero stride")
 
     def setup(self) -> Mapping[str, str]:
         import torch
@@ -145,6 +146,9 @@ class PyTorch(Framework):
         }
         if x.ndim == 2:
             layouts["transposed"] = x.t().contiguous().t()
+        layouts["unaligned"] = torch.cat([x.flatten()[:1], x.flatten()])[1:].view(x.shape)
+        if bool((x == x[:1]).all()):
+            layouts["zero stride"] = x[:1].expand_as(x)
         return layouts
 
     def peak_memory(self, device: str) -> int | None:

@@ -1,5 +1,5 @@
 """Checks that calls agree with each other: the same call again, the batch in another order, the gradient by one input
-only, one tensor passed as two arguments, and nothing left changed behind.
+only, one tensor passed as two arguments, other memory layouts, and nothing left changed behind.
 """
 
 from __future__ import annotations
@@ -8,10 +8,13 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from .acceptance import Expected, added
 from .dtypes import DType
 from .judged import Judged
 from .plan import Run
+from .registry import framework
 from .results import Cell
 from .spec.loss import Case
 from .usage import Truth, Verdict
@@ -104,6 +107,20 @@ class Consistency:
             both = added(parts[kept], parts[dropped], self.dtype)
             gradients[reduction] = {name: part for name, part in parts.items() if name != dropped} | {kept: both}
         return replace(truth, gradients=gradients)
+
+    def layout(self) -> Verdict | None:
+        """Other memory layouts of the same numbers give the same result; None where the framework has no others."""
+        alike = {name: np.repeat(array[:1], len(array), axis=0) for name, array in self.case.inputs.items()}
+        layouts = framework(self.run.target.reference.framework).layouts
+        for case in (self.case, replace(self.case, id=f"{self.case.id} alike", inputs=alike, golden=None)):
+            task = self.task(case)
+            task = replace(task, reductions=task.reductions[:1], slopes=task.slopes[:1])
+            for layout in layouts:
+                answer = self._answer(replace(task, layout=layout))
+                wrong = self._wrong(case, answer, self.truth(case))
+                if wrong or answer.modified:
+                    return False, f"{layout}: {wrong or 'the input is modified'}"
+        return (True, ", ".join(layouts)) if layouts else None
 
     def state(self) -> Verdict:
         """Calls leave settings, random numbers, warnings and functions as they were; loading should."""

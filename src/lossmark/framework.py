@@ -49,6 +49,8 @@ class Framework(ABC):
     """The module whose presence says that the framework is installed."""
     modes: tuple[str, ...]
     autodiff = True
+    layouts: tuple[str, ...] = ()
+    """Names of memory layouts other than the usual one; empty where tensors have no visible layout."""
 
     @abstractmethod
     def setup(self) -> Mapping[str, str]:
@@ -96,7 +98,7 @@ class Framework(ABC):
         return ()
 
     def strided(self, array: NDArray[Any], device: str = "cpu") -> Mapping[str, Array]:
-        """The same numbers in other memory layouts, by name; empty where tensors have no visible layout."""
+        """The same numbers in those of :attr:`layouts` that an array of this shape and these numbers can have."""
         return {}
 
     def peak_memory(self, device: str) -> int | None:

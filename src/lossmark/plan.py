@@ -18,8 +18,8 @@ from .registry import Reference, framework, framework_version
 from .spec.loss import Case, Family, Loss
 
 ORDINARY = ("value", "gradient", "result", "unmodified")
-USAGE = ("labels", "layout", "defaults", "empty", "arguments")
-CONSISTENCY = ("deterministic", "permuted", "partial", "aliased", "state")
+USAGE = ("labels", "defaults", "empty", "arguments")
+CONSISTENCY = ("deterministic", "permuted", "partial", "aliased", "layout", "state")
 """Checks of usage and of consistency, made once per loss, implementation, device and dtype, on its host case."""
 
 

@@ -36,8 +36,8 @@ class Usage:
     def _arrays(self, case: Case) -> dict[str, Any]:
         return {name: array.astype(self.dtype.numpy) for name, array in case.inputs.items()}
 
-    def _call(self, *calls: Mapping[str, Any], layouts: bool = False) -> list[tuple[str, Outcome]]:
-        found = self.ask(Probe(self.run.target.name, self.run.loss.id, calls, self.run.device, layouts))
+    def _call(self, *calls: Mapping[str, Any]) -> list[Outcome]:
+        found = self.ask(Probe(self.run.target.name, self.run.loss.id, calls, self.run.device))
         assert isinstance(found, Probed)
         return list(found.outcomes)
 
@@ -55,7 +55,7 @@ class Usage:
         """The case must be refused."""
         keywords = self._arrays(self.case) | dict(self.case.params)
         calls = [self._with(keywords, reduction) for reduction in self.reductions]
-        outcomes = [outcome for _, outcome in self._call(*calls)]
+        outcomes = self._call(*calls)
         accepted = [(r, x) for r, x in zip(self.reductions, outcomes, strict=True) if isinstance(x, Returned)]
         if self.own:
             return self._strict(outcomes)
@@ -117,7 +117,7 @@ class Usage:
             name: np.ones(keywords[name].shape, np.int32) for name in self.run.loss.gradient_of
         }
         accepted = []
-        for what, (_, outcome) in zip(calls, self._call(*calls.values()), strict=True):
+        for what, outcome in zip(calls, self._call(*calls.values()), strict=True):
             if isinstance(outcome, Returned):
                 accepted.append(what)
             elif self.own and (outcome.type not in ("TypeError", "ValueError") or not outcome.message):
@@ -138,7 +138,7 @@ class Usage:
             for dtype in LABEL_DTYPES
         ]
         notes = []
-        for dtype, (_, outcome) in zip(LABEL_DTYPES, self._call(*calls), strict=True):
+        for dtype, outcome in zip(LABEL_DTYPES, self._call(*calls), strict=True):
             if isinstance(outcome, Failure) and not self.own:
                 notes.append(f"grade: {dtype} labels are refused")
                 continue
@@ -151,19 +151,9 @@ class Usage:
                 notes.append(f"grade: {dtype} labels make the result {outcome.dtype}")
         return True, "; ".join(notes)
 
-    def layout(self) -> Verdict | None:
-        """Other memory layouts of the same numbers give the same result; None where the framework has no others."""
-        reduction = self.reductions[0]
-        outcomes = self._call(self._with(self._arrays(self.case), reduction), layouts=True)
-        for name, outcome in outcomes:
-            found = self._judge(outcome, self.case, reduction, name)
-            if not found.ok:
-                return False, found.note or f"{name}: {found.worst}"
-        return (True, ", ".join(name for name, _ in outcomes)) if outcomes else None
-
     def defaults(self) -> Verdict:
         """Left-out arguments mean what the spec says."""
-        (_, outcome), *_rest = self._call(self._arrays(self.case))
+        (outcome,) = self._call(self._arrays(self.case))
         found = self._judge(outcome, self.case, None, "all arguments left out")
         return found.ok, "" if found.ok else found.note or str(found.worst)
 
@@ -172,7 +162,7 @@ class Usage:
         keywords = {name: array[:0] for name, array in self._arrays(self.case).items()}
         calls = [self._with(keywords, reduction) for reduction in self.reductions]
         notes = []
-        for reduction, (_, outcome) in zip(self.reductions, self._call(*calls), strict=True):
+        for reduction, outcome in zip(self.reductions, self._call(*calls), strict=True):
             wrong = self._wrong_empty(reduction, outcome)
             if wrong and (self.own or isinstance(outcome, Returned)):
                 return False, f"{reduction or 'mean'} of an empty batch: {wrong}"

@@ -48,20 +48,18 @@ class Task:
     device: str
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Arguments that are given the very tensor of another input: argument → input."""
+    layout: str = ""
+    """The memory layout of the inputs that can have it, one of the framework's."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Single calls off the beaten track: each is a set of keywords, the result or the exception comes back.
-
-    ``layouts`` asks for the case's inputs in every other memory layout that the framework has.
-    """
+    """Single calls off the beaten track: each is a set of keywords, the result or the exception comes back."""
 
     impl: str
     loss: str
     calls: tuple[Mapping[str, Any], ...]
     device: str
-    layouts: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,9 +111,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Probed:
-    """The results of a probe's calls, with the name of each layout where it asked for layouts."""
+    """The results of a probe's calls."""
 
-    outcomes: Sequence[tuple[str, Outcome]]
+    outcomes: Sequence[Outcome]
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ class Runner:
             return function(**inputs, **shared, **params, **extra)
 
         def tensors() -> dict[str, Any]:
-            return {name: self.framework.from_numpy(array, task.device) for name, array in task.inputs.items()}
+            return {name: self._input(array, task) for name, array in task.inputs.items()}
 
         def attempt(run: Callable[[dict[str, Any]], Any]) -> Any:
             inputs = tensors()
@@ -177,18 +177,19 @@ class Runner:
                 )
             gradients[reduction] = found if isinstance(found, Failure) else self._outcomes.gradient(found)
 
+    def _input(self, array: Array, task: Task) -> Any:
+        if task.layout:
+            found = self.framework.strided(array, task.device).get(task.layout)
+            if found is not None:
+                return found
+        return self.framework.from_numpy(array, task.device)
+
     # -- probes ------------------------------------------------------------------------------------------------------
 
     def probed(self, probe: Probe) -> Probed:
         function = self.implementations[probe.impl].losses[probe.loss]
-        outcomes: list[tuple[str, Outcome]] = []
-        for call in probe.calls:
-            if probe.layouts:
-                outcomes += self._layouts(function, call, probe.device)
-            else:
-                keywords = {k: self._tensor(v, probe.device) for k, v in call.items()}
-                outcomes.append(("", self._attempt(function, keywords)))
-        return Probed(outcomes)
+        calls = [{k: self._tensor(v, probe.device) for k, v in call.items()} for call in probe.calls]
+        return Probed([self._attempt(function, keywords) for keywords in calls])
 
     def watched(self, watch: Watch) -> Watched:
         function = self.implementations[watch.impl].losses[watch.loss]
@@ -199,15 +200,6 @@ class Runner:
                 function(**keywords)
 
         return Watched(self.surroundings.by_calling(call), self.surroundings.by_loading)
-
-    def _layouts(self, function: Callable[..., Any], call: Mapping[str, Any], device: str) -> list[tuple[str, Outcome]]:
-        variants: dict[str, dict[str, Any]] = {}
-        for name, value in call.items():
-            if isinstance(value, np.ndarray):
-                for layout, tensor in self.framework.strided(value, device).items():
-                    variants.setdefault(layout, {})[name] = tensor
-        base = {k: self._tensor(v, device) for k, v in call.items()}
-        return [(layout, self._attempt(function, {**base, **tensors})) for layout, tensors in variants.items()]
 
     def _tensor(self, value: Any, device: str) -> Any:
         return self.framework.from_numpy(value, device) if isinstance(value, np.ndarray) else value
