@@ -25,6 +25,8 @@ class DType:
     emin: int
     emax: int
     accumulator_p: int
+    gradual: bool = False
+    """Whether underflow must be gradual; else results below the smallest normal number may be flushed to zero."""
 
     @property
     def u(self) -> float:

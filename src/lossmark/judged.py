@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ class Judged:
     dtype: DType
     answer: Answer
     truth: Expected
+    gradual: Expected | None = None
+    """What conforms where underflow is gradual, for cases that are about it: the better grade."""
 
     def cells(self) -> list[Cell]:
         """The verdicts of the ordinary checks that the run asks for."""
@@ -35,6 +37,20 @@ class Judged:
 
     def value(self) -> Cell:
         """The value under each reduction."""
+        return self._graded(self._value(), lambda better: better._value())
+
+    def gradient(self) -> Cell:
+        """The gradient of sum and mean, and of none under a random cotangent; and the value that came with it."""
+        return self._graded(self._gradient(), lambda better: better._gradient())
+
+    def _graded(self, found: Cell, again: Callable[[Judged], Cell]) -> Cell:
+        """The cell with its grade, in a case of subnormal numbers."""
+        if self.gradual is None or found.verdict != "pass":
+            return found
+        better = again(replace(self, truth=self.gradual, gradual=None)).verdict == "pass"
+        return replace(found, detail=f"grade: {'gradual underflow' if better else 'flushed to zero'}")
+
+    def _value(self) -> Cell:
         parts, error = [], None
         for reduction, outcome in self.answer.values.items():
             accepted = self.truth.values[reduction or "mean"]
@@ -44,8 +60,7 @@ class Judged:
                 parts.append(self._number(outcome, accepted, reduction or "mean"))
         return self._verdict("value", parts, error)
 
-    def gradient(self) -> Cell:
-        """The gradient of sum and mean, and of none under a random cotangent; and the value that came with it."""
+    def _gradient(self) -> Cell:
         if not self.run.target.differentiates(self.run.loss):
             return cell(self.run, "gradient", "unsupported", "no gradient is registered")
         parts, error = [], None

@@ -11,6 +11,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ class Suite:
     def __init__(self, ahead: Iterable[Run] = (), *, shared: bool = False):
         self._shared = shared
         self._lanes: dict[str, Lane] = {}
-        self._golden: dict[tuple[str, tuple[int, ...], str, str], Expected] = {}
+        self._golden: dict[tuple[str, tuple[int, ...], DType, str], Expected] = {}
         self._truths: OrderedDict[tuple[Any, ...], Expected] = OrderedDict()
         self._drawn: OrderedDict[tuple[str, str, str], Case] = OrderedDict()
         self._lock = threading.Lock()
@@ -135,19 +136,20 @@ class Suite:
             run.device,
         )
 
-    def truth(self, run: Run, case: Case) -> Expected:
-        """What the case expects in the run's dtype. The golden cases of a loss are read at once."""
-        dtype = DTYPES[run.dtype]
+    def truth(self, run: Run, case: Case, *, gradual: bool = False) -> Expected:
+        """What the case expects in the run's dtype, ``gradual`` underflow required. Golden cases are read at once."""
+        dtype = replace(DTYPES[run.dtype], gradual=gradual)
         if not isinstance(run.case, Case):
             return self._family_truth(run, case, dtype)
         changes = "" if run.deviation is None else run.deviation.changes
-        if (case.id, case.shape, dtype.name, changes) not in self._golden:
-            many = [case] if case.golden is None and case.shape == run.case.shape else self._siblings(run, case)
+        if (case.id, case.shape, dtype, changes) not in self._golden:
+            alone = gradual or (case.golden is None and case.shape == run.case.shape)
+            many = [case] if alone else self._siblings(run, case)
             weights = [_cotangent(other, dtype) for other in many]
             found = expected_of_many(run.loss, [_meant(run, other) for other in many], dtype, weights, scale=run.scale)
             for other, truth in zip(many, found, strict=True):
-                self._golden[other.id, other.shape, dtype.name, changes] = truth
-        return self._golden[case.id, case.shape, dtype.name, changes]
+                self._golden[other.id, other.shape, dtype, changes] = truth
+        return self._golden[case.id, case.shape, dtype, changes]
 
     def _siblings(self, run: Run, case: Case) -> list[Case]:
         """This case and the other golden cases in its dtype, packed as it is."""
@@ -185,7 +187,8 @@ class Suite:
             return answer
         assert isinstance(answer, Answer)
         case = self.case(run)
-        return Judged(run, case, DTYPES[run.dtype], answer, self.truth(run, case))
+        gradual = self.truth(run, case, gradual=True) if "Subnormal" in case.flags else None
+        return Judged(run, case, DTYPES[run.dtype], answer, self.truth(run, case), gradual)
 
     def _ordinary(self, run: Run) -> list[Cell]:
         checks = [check for check in run.checks if check in ORDINARY]

@@ -39,12 +39,17 @@ class Bound:
     # -- one rounding ------------------------------------------------------------------------------------------------
 
     def eta(self, v: Wide, e: F64) -> F64:
-        """The underflow unit: 0 for normal numbers, else all of it, because flushing to zero conforms."""
+        """The underflow unit: 0 for normal numbers, else all of it, because flushing to zero conforms.
+
+        Where underflow must be gradual, half of the smallest subnormal number.
+        """
         size = np.abs(v.hi)
         tiny = self.dtype.smallest_normal
         normal = size - e >= tiny
         if normal.all():
             return _NOTHING
+        if self.dtype.gradual:
+            return np.where(normal, 0.0, 2.0 ** (self.dtype.emin - self.dtype.p))
         return np.where(normal, 0.0, np.minimum(size + e, tiny))
 
     def holds(self, v: Wide) -> NDArray[np.bool_]:
