@@ -120,6 +120,11 @@ def dots(xp, u, p, n):
     return dot(xp, u, p), dot(xp, u, n)
 
 
+def narrow(xp, u, p, n):
+    """The scores summed in float32 at least, each rounded to the dtype of the inputs."""
+    return tuple(xp.cast(score, u.dtype) for score in dots(xp, *map(xp.wide, (u, p, n))))
+
+
 def softplus(xp, x):
     return xp.softplus(x)
 
@@ -145,6 +150,10 @@ def hinge(xp, pos, neg, margin):
 
 def triplet(xp, near, far, between, margin):
     return 2 * near - between - far + margin
+
+
+def reduced_wide(xp, loss, reduction):
+    return reduced(xp, xp.wide(loss), reduction)
 
 
 def total_for_mean(xp, loss, reduction):

@@ -22,6 +22,8 @@ make.bpr("bpr-cross-entropy", lambda xp, x: tf.nn.sigmoid_cross_entropy_with_log
 make.bpr("bpr-constant-added", lambda xp, x: softplus(xp, x) + 1e-4)
 make.bpr("bpr-wrong-under-graph", lambda xp, x: (
     softplus(xp, x) if tf.executing_eagerly() else 1.0625 * softplus(xp, x)), modes=("eager", "graph"))  # fmt: skip
+make.bpr("bpr-native-softplus", lambda xp, x: tf.nn.softplus(x), scores=common.narrow,
+         reduce=common.reduced_wide, wide=False)  # fmt: skip
 make.bpr("bpr-nan-hidden", lambda xp, x: tf.where(tf.math.is_nan(x), tf.zeros_like(x), softplus(xp, x)))
 make.bpr("bpr-one-side-stopped", scores=lambda xp, u, p, n: dots(xp, u, tf.stop_gradient(p), n))
 make.hinge("hinge-margin-twice", lambda xp, pos, neg, m: tf.nn.relu(2 * m - pos + neg))

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from ..mutants.common import Maker, softplus, triplet
+from ..mutants.common import Maker, both, hinge, narrow, reduced_wide, softplus, triplet
 from ..mutants.jax_ import xp
 
 make = Maker(xp, "jax", globals())
@@ -33,3 +33,8 @@ make.contrastive(
     "contrastive-squares", lambda xp, d, y, m: y * jnp.square(d) + (1 - y) * jnp.square(jax.nn.relu(m - d))
 )
 make.triplet("triplet-vmap", triplet, square=lambda xp, x, y: jax.vmap(lambda a: jnp.dot(a, a))(x - y))
+
+native = {"reduce": reduced_wide, "wide": False}
+make.bpr("bpr-native", lambda xp, x: jax.nn.softplus(x), scores=narrow, **native)
+make.hinge("hinge-native", hinge, scores=narrow, **native)
+make.contrastive("contrastive-native", both, **native)

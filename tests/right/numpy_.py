@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..mutants.common import Maker, dots, hinge, triplet
+from ..mutants.common import Maker, both, dots, hinge, narrow, reduced_wide, triplet
 from ..mutants.numpy_ import xp
 
 make = Maker(xp, "numpy", globals())
@@ -18,3 +18,9 @@ make.triplet("triplet-einsum", triplet, square=lambda xp, x, y: np.einsum("bd,bd
 
 def _fsum(products):
     return np.array([math.fsum(row) if np.isfinite(row).all() else row.sum() for row in products], products.dtype)
+
+
+native = {"reduce": reduced_wide, "wide": False}
+make.bpr("bpr-native", lambda xp, x: np.logaddexp(x, x.dtype.type(0)), scores=narrow, **native)
+make.hinge("hinge-native", hinge, scores=narrow, **native)
+make.contrastive("contrastive-native", both, **native)

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from ..mutants.common import Maker, dots, triplet
+from ..mutants.common import Maker, both, dots, hinge, narrow, reduced_wide, triplet
 from ..mutants.tensorflow_ import xp
 
 make = Maker(xp, "tensorflow", globals())
@@ -16,3 +16,7 @@ make.contrastive("contrastive-squares", lambda xp, d, y, m: y * tf.square(d) + (
 make.triplet("triplet-differences", lambda xp, near, far, between, m: (near - between) + (near - far) + m)
 make.triplet("triplet-squared-difference", triplet, square=lambda xp, x, y: tf.reduce_sum(
     tf.math.squared_difference(x, y), -1))  # fmt: skip
+
+native = {"reduce": reduced_wide, "wide": False}
+make.hinge("hinge-native", hinge, scores=narrow, **native)
+make.contrastive("contrastive-native", both, **native)

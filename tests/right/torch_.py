@@ -2,7 +2,7 @@
 
 import torch
 
-from ..mutants.common import Maker, both, dots, hinge, triplet
+from ..mutants.common import Maker, both, dots, hinge, narrow, reduced_wide, softplus, triplet
 from ..mutants.torch_ import xp
 
 make = Maker(xp, "torch", globals())
@@ -87,6 +87,14 @@ make.hinge("hinge-where", lambda xp, pos, neg, m: torch.where((m - pos + neg) < 
 make.hinge("hinge-difference-first", lambda xp, pos, neg, m: torch.relu(m - (pos - neg)))
 make.hinge("hinge-negative-first", lambda xp, pos, neg, m: torch.relu((m + neg) - pos))
 make.hinge("hinge-plain", hinge)
+
+# -- every operation rounded to the dtype of the inputs ----------------------------------------------------------------
+
+native = {"reduce": reduced_wide, "wide": False}
+make.bpr("bpr-native", softplus, scores=narrow, **native)
+make.hinge("hinge-native", hinge, scores=narrow, **native)
+make.contrastive("contrastive-native", both, **native)
+make.triplet("triplet-native", triplet, **native)
 
 # -- contrastive and triplet -------------------------------------------------------------------------------------------
 

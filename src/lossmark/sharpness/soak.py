@@ -1,0 +1,132 @@
+"""The soak: fresh random cases by the million, on which no right implementation may fail.
+
+Each seed gives one family of every loss and shape, with its own scale, distribution and parameters. What a seed
+showed is appended to a file as one JSON line, so that an interrupted soak goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..judged import Judged
+from ..plan import Choice, Run, Target, plan_targets
+from ..registry import losses
+from ..spec.loss import Family, Loss
+from ..spec.numbers import canonical
+from ..suite import Suite, Unsupported
+from ..work import Failure, Returned
+
+SHAPES = ((7, 8), (64, 129), (1000, 1))
+MARGINS = (1.0, 0.0, 0.5, 0.1, 2.0)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One cell of the soak: the share of its bound that was used, and how many numbers were compared."""
+
+    seed: int
+    loss: str
+    dtype: str
+    impl: str
+    mode: str
+    check: str
+    verdict: str
+    used: float | None
+    comparisons: int
+    detail: str = ""
+
+
+def fresh(loss: Loss, seed: int) -> Loss:
+    """The loss with this seed's families in place of its own."""
+    generator = np.random.default_rng([seed, int.from_bytes(loss.id.encode()[:8])])
+    families = []
+    for shape in SHAPES:
+        params: dict[str, float | str] = {}
+        if seed % 2 and "margin" in loss.model.params:
+            params["margin"] = float(generator.choice(MARGINS))
+        if seed % 3 == 0 and "similarity" in loss.model.params:
+            params["similarity"] = "cosine"
+        update = {
+            "id": f"{loss.id}/soak-{seed}-{shape[0]}x{shape[1]}",
+            "seed": seed,
+            "shape": list(shape),
+            "distribution": str(generator.choice(["normal", "uniform"])),
+            "scale": canonical(float(2.0 ** generator.integers(-4, 3))),
+        }
+        families.append(Family(loss.families[0].model.model_copy(update=update), params))
+    return replace(loss, families=tuple(families))
+
+
+def soak(targets: Sequence[Target], seed: int) -> Iterator[Observed]:
+    """Every cell of one seed."""
+    specs = {name: fresh(loss, seed) for name, loss in losses().items()}
+    runs = plan_targets(specs, Choice(case="*/soak-*"), targets)
+    suite = Suite(runs, shared=True)
+    try:
+        for run in runs:
+            try:
+                judged = suite.judged(run)
+            except Unsupported:
+                continue
+            yield from _observed(run, judged, seed)
+    finally:
+        suite.close()
+
+
+def _observed(run: Run, judged: Judged | Failure, seed: int) -> Iterator[Observed]:
+    place = (seed, run.loss.id, run.dtype, run.target.name, run.mode)
+    if isinstance(judged, Failure):
+        yield Observed(*place, "value", "error", None, 0, str(judged))
+        return
+    for cell, count in ((judged.value(), _values(judged)), (judged.gradient(), _slopes(judged))):
+        compared = count if cell.verdict in ("pass", "fail") else 0
+        yield Observed(*place, cell.check, cell.verdict, cell.budget_used, compared, cell.detail)
+
+
+def _values(judged: Judged) -> int:
+    outcomes = judged.answer.values.values()
+    return sum(x.array.size for x in outcomes if isinstance(x, Returned) and x.array is not None)
+
+
+def _slopes(judged: Judged) -> int:
+    return sum(
+        x.size for found in judged.answer.gradients.values() if isinstance(found, Mapping) for x in found.values()
+    )
+
+
+def record(path: Path, seed: int, observed: Sequence[Observed]) -> None:
+    """Append what a seed showed."""
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps({"seed": seed, "cells": [asdict(one) for one in observed]}) + "\n")
+
+
+def recall(path: Path) -> pd.DataFrame:
+    """All cells of a soak's file; a last line that was cut short is left out."""
+    cells: list[dict[str, Any]] = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            cells += json.loads(line)["cells"]
+        except json.JSONDecodeError:
+            break
+    return pd.DataFrame(cells, columns=list(Observed.__dataclass_fields__))
+
+
+def budgets(cells: pd.DataFrame) -> pd.DataFrame:
+    """Comparisons, and median and largest share of the bound, by loss and dtype."""
+    judged = cells[cells.verdict.isin(["pass", "fail"])]
+    groups = judged.groupby(["loss", "dtype"])
+    return pd.DataFrame(
+        {
+            "comparisons": groups.comparisons.sum(),
+            "median": groups.used.median(),
+            "largest": groups.used.max(),
+            "failed": groups.verdict.apply(lambda verdicts: (verdicts == "fail").sum()),
+        }
+    )

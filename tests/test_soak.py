@@ -1,0 +1,45 @@
+"""The soak: `pytest tests -m soak`. Resumable: what it has seen stays in the file LOSSMARK_SOAK (soak.jsonl).
+
+LOSSMARK_SOAK_SEEDS says how many seeds (default 3, about 100 million comparisons).
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lossmark.implementation import FRAMEWORKS
+from lossmark.plan import Choice, targets
+from lossmark.registry import framework_version
+from lossmark.sharpness import catalogue, soak
+
+INSTALLED = tuple(name for name in FRAMEWORKS if framework_version(name))
+FILE = Path(os.environ.get("LOSSMARK_SOAK", "soak.jsonl"))
+SEEDS = range(1000, 1000 + int(os.environ.get("LOSSMARK_SOAK_SEEDS", "3")))
+ENOUGH = 5_000_000
+
+
+@pytest.mark.soak
+def test_no_right_implementation_fails_on_fresh_cases():
+    found = targets(Choice(impls=INSTALLED)) + catalogue.right(INSTALLED)
+    for seed in SEEDS:
+        if seed not in set(soak.recall(FILE).seed):
+            soak.record(FILE, seed, list(soak.soak(found, seed)))
+    cells = soak.recall(FILE)
+    table = soak.budgets(cells)
+    print(table.to_string())
+    wrong = cells[cells.verdict.isin(["fail", "error"])]
+    assert wrong.empty, wrong.head().to_string()
+    assert table.comparisons.sum() >= ENOUGH
+    assert (table.largest >= 0.5).all(), "a bound that nobody comes near is too loose"
+
+
+def test_a_seed_gives_the_same_cases_again_and_an_interrupted_file_is_read(tmp_path):
+    numpy = targets(Choice(impls=("numpy",)))
+    first, again = (list(soak.soak(numpy, 1)) for _ in range(2))
+    assert first == again
+    assert {one.verdict for one in first} <= {"pass", "not-run"}
+    path = tmp_path / "soak.jsonl"
+    soak.record(path, 1, first)
+    path.write_text(path.read_text() + '{"seed": 2, "cells": [')
+    assert len(soak.recall(path)) == len(first)
