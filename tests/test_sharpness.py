@@ -20,7 +20,7 @@ def test_the_set_is_large_and_its_catalogue_is_true():
 
 @pytest.mark.parametrize("framework", [name for name in INSTALLED if name != "torch"])
 def test_every_mutant_is_killed(framework):
-    board = scoreboard.scoreboard(catalogue.mutants((framework,)))
+    board = scoreboard.scoreboard(catalogue.mutants((framework,)), thorough=False)
     assert board.sharp, scoreboard.summary(board)
 
 

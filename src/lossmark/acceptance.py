@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,6 +181,31 @@ def added(x: Acceptance, y: Acceptance, dtype: DType) -> Acceptance:
     v = wide.add(Wide(x.hi, x.lo), Wide(y.hi, y.lo))
     e = Bound(dtype).fork(v, Bounded(Wide(x.hi, x.lo), x.e), Bounded(Wide(y.hi, y.lo), y.e))
     return Acceptance(v.hi, v.lo, e * WIDENING, merge(x.flags, y.flags))
+
+
+def aliased(truth: Expected, kept: str, dropped: str, dtype: DType) -> Expected:
+    """What conforms where two inputs are one tensor: its gradient is the sum of theirs, on either side of a kink."""
+    gradients, kinks = {}, {}
+    for reduction, parts in truth.gradients.items():
+        kink = truth.kinks[reduction]
+        both = added(parts[kept], parts[dropped], dtype)
+        if kink is not None:
+            beyond = added(_beyond(parts[kept], kink, kept), _beyond(parts[dropped], kink, dropped), dtype)
+            both = replace(both, e=np.maximum(both.e, beyond.e))
+            zero, one = ({**side, kept: side[kept] + side[dropped]} for side in (kink.at_zero, kink.at_one))
+            kink = replace(kink, at_zero=zero, at_one=one)
+        kinks[reduction] = kink
+        gradients[reduction] = {name: part for name, part in parts.items() if name != dropped} | {kept: both}
+    return replace(truth, gradients=gradients, kinks=kinks)
+
+
+def _beyond(x: Acceptance, kink: Kink, name: str) -> Acceptance:
+    """The gradient by one input with its kinked rows on the other side."""
+    hi, lo = x.hi.copy(), None if x.lo is None else x.lo.copy()
+    hi[kink.rows] = kink.at_one[name]
+    if lo is not None:
+        lo[kink.rows] = 0.0
+    return replace(x, hi=hi, lo=lo)
 
 
 def reduce(example: Acceptance, reduction: str, dtype: DType) -> Acceptance:

@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from flint import arb
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from .formula.tree import Node
+from .formula.tree import Node, topological
 from .readings import exact, rounding
 from .readings.exact import Choice, Value
 from .spec import numbers, yaml
+from .spec.laws import Law
 from .spec.loss import Case, Loss
 
 Leaf = tuple[float, ...]
@@ -120,11 +122,47 @@ def check(loss: Loss) -> Iterator[Finding]:
         used |= set(case.flags)
         if case.error is None:
             yield from _differences(case, certified(loss, case))
+    for index, law in enumerate(loss.laws):
+        place = str(loss.document.place(("properties", index)))
+        yield from (Finding(place, what) for what in _broken(loss, law))
     for flag in loss.model.flags:
         if flag not in used:
             yield Finding(str(loss.document.place(("flags", flag))), f"unused flag {flag!r}")
     if yaml.dump(yaml.editable(loss.document.text)) != loss.document.text or not _canonical(loss.document.data):
         yield Finding(loss.document.file, "not in canonical form, run: lossmark certify")
+
+
+def _broken(loss: Loss, law: Law) -> Iterator[str]:
+    """The first golden case that a law does not hold for, in ball arithmetic; or that it speaks of none."""
+    spoken = False
+    for case in loss.cases:
+        finite = all(bool((abs(array) < 2.0**20).all()) for array in case.inputs.values())
+        if case.error is not None or not finite:
+            continue
+        width = case.shape[1:]
+        changed = law.changed(case, loss.params(case.params), np.resize([0.5, -1.25, 2.0], width))
+        if changed is None:
+            continue
+        spoken = True
+        tree = loss.gradients(case.params).formula.loss
+        leaves = {name: exact.lift(x) for name, x in loss.params(case.params).items() if not isinstance(x, str)}
+        for row, (before, after) in enumerate(
+            zip(rows(loss, case, Choice()), rows(loss, changed, Choice()), strict=True)
+        ):
+            order = topological([law.relation])
+            claimed = exact.evaluate(order, {**leaves, "loss": before[tree]}, Choice(), 1)[law.relation]
+            if not _holds(after[tree], claimed, law.at_least):
+                yield f"does not hold for {case.id}, example {row}: the loss becomes {after[tree]}, not {claimed}"
+                return
+    if not spoken:
+        yield "speaks of no golden case"
+
+
+def _holds(found: Value, claimed: Value, at_least: bool) -> bool:
+    assert not isinstance(found, list)
+    assert not isinstance(claimed, list)
+    x, y = arb(found), arb(claimed)
+    return bool(x.overlaps(y)) or (at_least and bool(x > y))
 
 
 def _differences(case: Case, truth: Certified) -> Iterator[Finding]:

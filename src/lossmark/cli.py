@@ -153,6 +153,24 @@ def run(context: typer.Context) -> None:
 
 
 @app.command()
+def promote(
+    counterexample: Annotated[Path, typer.Argument(help="a file that the check `properties` has written")],
+    case_id: Annotated[str, typer.Option("--id", help="id of the new case, e.g. bpr/equal-scores-of-odd-d")],
+    why: Annotated[str, typer.Option(help="one sentence: what a wrong implementation does here")],
+    specs: Annotated[Path | None, typer.Option(help="folder of spec files (default: lossmark's own)")] = None,
+) -> None:
+    """Make a counterexample a case of its spec, with certified values."""
+    from . import counterexample as kept
+
+    known = registry.losses(specs)
+    name = str(kept.read(counterexample)["loss"])
+    if name not in known:
+        raise LossmarkError(f"{counterexample}: unknown loss {name!r}, known are {', '.join(known)}")
+    kept.promote(counterexample, known[name], case_id, why)
+    print(f"{known[name].document.file}: {case_id} added and certified")
+
+
+@app.command()
 def mutants(
     framework: Annotated[list[str] | None, typer.Option(help="only those of this framework (repeatable)")] = None,
     right: Annotated[bool, typer.Option("--right", help="instead, who would accuse right implementations")] = False,

@@ -10,10 +10,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from .acceptance import Expected, added
+from .acceptance import Expected, aliased
 from .dtypes import DType
 from .judged import Judged
 from .plan import Run
+from .properties import search
 from .registry import framework
 from .results import Cell
 from .spec.loss import Case
@@ -95,18 +96,10 @@ class Consistency:
                 slopes=whole.slopes[:1] if self.run.target.autodiff else (),
                 aliases={dropped: kept},
             )
-            wrong = self._wrong(case, self._answer(task), self._joined(self.truth(case), kept, dropped))
+            wrong = self._wrong(case, self._answer(task), aliased(self.truth(case), kept, dropped, self.dtype))
             if wrong:
                 return False, f"one tensor for {kept} and {dropped}: {wrong}"
         return True, ""
-
-    def _joined(self, truth: Expected, kept: str, dropped: str) -> Expected:
-        """The gradients of two inputs that are one."""
-        gradients = {}
-        for reduction, parts in truth.gradients.items():
-            both = added(parts[kept], parts[dropped], self.dtype)
-            gradients[reduction] = {name: part for name, part in parts.items() if name != dropped} | {kept: both}
-        return replace(truth, gradients=gradients)
 
     def layout(self) -> Verdict | None:
         """Other memory layouts of the same numbers give the same result; None where the framework has no others."""
@@ -121,6 +114,19 @@ class Consistency:
                 if wrong or answer.modified:
                     return False, f"{layout}: {wrong or 'the input is modified'}"
         return (True, ", ".join(layouts)) if layouts else None
+
+    def properties(self) -> Verdict:
+        """Random batches, and what the laws of the spec make of them, conform; a failure is made simple and kept."""
+
+        def wrong(case: Case) -> str:
+            task = self.task(case)
+            task = replace(task, reductions=task.reductions[:1], slopes=task.slopes[:1])
+            return self._wrong(case, self._answer(task), self.truth(case))
+
+        found = search(self.run, self.case, self.dtype, wrong)
+        if found is None:
+            return True, ""
+        return False, f"{found.detail} | lossmark promote {found.write()} makes it a case of the spec"
 
     def state(self) -> Verdict:
         """Calls leave settings, random numbers, warnings and functions as they were; loading should."""

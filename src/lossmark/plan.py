@@ -19,7 +19,7 @@ from .spec.loss import Case, Family, Loss
 
 ORDINARY = ("value", "gradient", "result", "unmodified")
 USAGE = ("labels", "defaults", "empty", "arguments")
-CONSISTENCY = ("deterministic", "permuted", "partial", "aliased", "layout", "state")
+CONSISTENCY = ("deterministic", "permuted", "partial", "aliased", "layout", "state", "properties")
 """Checks of usage and of consistency, made once per loss, implementation, device and dtype, on its host case."""
 
 

@@ -108,12 +108,12 @@ class Suite:
                     self._drawn.popitem(last=False)
             return self._drawn[key]
 
-    def params(self, run: Run) -> Mapping[str, Any]:
-        """The case's parameters that the function takes; raises :class:`Unsupported` if it lacks one that matters."""
+    def params(self, run: Run, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The given parameters that the function takes; raises :class:`Unsupported` if it lacks one that matters."""
         fixed = {} if run.deviation is None else run.deviation.fixed
         defaults = {**run.loss.params({}), **fixed}
         taken = {}
-        for name, value in run.case.params.items():
+        for name, value in given.items():
             if run.target.takes(run.loss, name):
                 taken[name] = value
             elif value != defaults[name]:
@@ -126,7 +126,7 @@ class Suite:
         return Task(
             run.target.name,
             run.loss.id,
-            self.params(run),
+            self.params(run, case.params),
             {name: array.astype(dtype.numpy) for name, array in case.inputs.items()},
             run.loss.gradient_of,
             _cotangent(case, dtype).astype(dtype.numpy),
@@ -175,7 +175,7 @@ class Suite:
         if run.reason:
             return [cell(run, check, "not-run", run.reason) for check in run.checks]
         try:
-            self.params(run)
+            self.params(run, run.case.params)
         except Unsupported as error:
             return [cell(run, check, "unsupported", str(error)) for check in run.checks]
         return self._ordinary(run) + [self._extra(run, check) for check in run.checks if check not in ORDINARY]

@@ -17,6 +17,7 @@ def _fused(x):
 _fused.defvjp(lambda x: (softplus(xp, x), x), lambda x, g: (g * jax.nn.sigmoid(x),))
 
 
+@jax.jit  # a scan compiles anew at every call
 def _scanned(u, x):
     return jax.lax.scan(lambda total, ab: (total + ab[0] * ab[1], None), jnp.zeros_like(u[:, 0]), (u.T, x.T))[0]
 

@@ -19,6 +19,7 @@ from ..formula.derivative import gradients
 from ..formula.grammar import SIMILARITIES, Parser
 from ..formula.tree import Builder, Formula, Input, Node, topological
 from . import numbers
+from .laws import laws
 from .loss import Case, Family, Gradients, Loss, Param, Params, param_value
 from .model import Association, CaseModel, FamilyModel, SpecModel
 from .yaml import Document, Path_, read
@@ -48,7 +49,7 @@ def assemble(document: Document) -> Loss:
         Family(family, _params(model, document, family.params, ("families", index, "params"), valid=True))
         for index, family in enumerate(model.families)
     )
-    return Loss(model, document, cases, families, formulas)
+    return Loss(model, document, cases, families, laws(model, document), formulas)
 
 
 def _error(document: Document, path: Path_, message: str) -> SpecError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from ..formula.tree import Formula, Input, Node, topological
 from . import numbers
 from .model import Between, CaseModel, FamilyModel, OneOf, SpecModel
 from .yaml import Document
+
+if TYPE_CHECKING:
+    from .laws import Law
 
 Param = float | str
 Params = Mapping[str, Param]
@@ -89,6 +92,7 @@ class Loss:
     document: Document
     cases: tuple[Case, ...]
     families: tuple[Family, ...]
+    laws: tuple[Law, ...]
     _formulas: Mapping[str | None, Gradients]
 
     @property

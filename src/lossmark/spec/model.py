@@ -130,6 +130,17 @@ class FamilyModel(Strict):
     full: bool = False
 
 
+class PropertyModel(Strict):
+    """A law: what becomes of the loss when inputs or parameters are replaced by expressions over them and any ``t``."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z-]*$")]
+    why: Annotated[str, Field(min_length=1)]
+    when: dict[Slug, str] = {}
+    given: Annotated[dict[Slug, str], Field(min_length=1)]
+    becomes: str = "loss"
+    at_least: str | None = None
+
+
 class SpecModel(Strict):
     """A loss: what it computes, and the cases that an implementation is held against."""
 
@@ -144,5 +155,6 @@ class SpecModel(Strict):
     formula: FormulaModel
     gradient_of: Annotated[list[Slug], Field(min_length=1)]
     flags: dict[str, str] = {}
+    properties: list[PropertyModel] = []
     families: list[FamilyModel] = []
     cases: list[CaseModel]
