@@ -28,6 +28,8 @@ STDERR_BYTES = 64 << 20
 """A worker that holds more memory, or writes more to its standard error during one message, is stopped."""
 GUARDED = ["/bin/sh", "-c", '"$@"; exit $?', "sh"]
 """A shell between the judge and the worker: code that kills its parent does not kill the judge."""
+BELOW_THE_JUDGE = 5
+"""The niceness of workers: several compute ahead, and one process judges what they all give."""
 PATIENCE = 3
 """Crashes and hangs after which an implementation is given up."""
 
@@ -59,6 +61,8 @@ class Worker:
             pass_fds=[there.fileno()], stdin=subprocess.DEVNULL, stderr=self._stderr,
             env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}, start_new_session=True,
         )  # fmt: skip
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PGRP, self._process.pid, BELOW_THE_JUDGE)
         there.close()
         self._connection = here
         here.send(Start(self.reference.framework, self.reference.source))
