@@ -78,6 +78,23 @@ class Jax(Framework):
 
         return run
 
+    def curvature(
+        self,
+        call: Call,
+        reduction: str | None,
+        inputs: Mapping[str, Array],
+        directions: Mapping[str, Array],
+        params: Params,
+    ) -> Mapping[str, Array]:
+        import jax
+        import jax.numpy as jnp
+
+        def along(free: Mapping[str, Array]) -> Array:
+            slopes = jax.grad(lambda free: call({**inputs, **free}, params, reduction))(free)
+            return sum(jnp.sum(slopes[name] * directions[name]) for name in directions)
+
+        return jax.grad(along)({name: inputs[name] for name in directions})
+
     def synchronise(self, x: Any) -> None:
         import jax
 

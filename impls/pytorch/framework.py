@@ -83,6 +83,23 @@ class PyTorch(Framework):
 
         return program
 
+    def curvature(
+        self,
+        call: Call,
+        reduction: str | None,
+        inputs: Mapping[str, Array],
+        directions: Mapping[str, Array],
+        params: Params,
+    ) -> Mapping[str, Array]:
+        import torch
+
+        leaves = {name: inputs[name].detach().requires_grad_() for name in directions}
+        value = call({**inputs, **leaves}, params, reduction)
+        slopes = torch.autograd.grad(value, list(leaves.values()), create_graph=True, allow_unused=True)
+        parts = [(slope * directions[n]).sum() for n, slope in zip(leaves, slopes, strict=True) if slope is not None]
+        sum(parts).backward()  # autograd.grad would not reach the error of a function that is once differentiable
+        return {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
+
     def _compile(self, function: Any) -> Any:
         """One graph for all shapes (``dynamic``), or an error: ``fullgraph`` refuses to run any part eagerly."""
         import torch

@@ -88,6 +88,28 @@ class TensorFlow(Framework):
 
         return run
 
+    def curvature(
+        self,
+        call: Call,
+        reduction: str | None,
+        inputs: Mapping[str, Array],
+        directions: Mapping[str, Array],
+        params: Params,
+    ) -> Mapping[str, Array]:
+        import tensorflow as tf
+
+        watched = {name: inputs[name] for name in directions}
+        with tf.GradientTape(watch_accessed_variables=False) as outer:
+            outer.watch(watched)
+            with tf.GradientTape(watch_accessed_variables=False) as inner:
+                inner.watch(watched)
+                value = call(inputs, params, reduction)
+            slopes = inner.gradient(value, watched)
+            parts = [tf.reduce_sum(slope * directions[n]) for n, slope in slopes.items() if slope is not None]
+            along = tf.add_n(parts)
+        found = outer.gradient(along, watched)
+        return {name: tf.convert_to_tensor(g) for name, g in found.items() if g is not None}
+
     def _graph(self, function: Any, inputs: Mapping[str, Array], cotangent: Array) -> Any:
         """One graph for all shapes; a function that needs to know the shape is traced for each."""
         import tensorflow as tf

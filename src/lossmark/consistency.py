@@ -10,16 +10,27 @@ from dataclasses import replace
 
 import numpy as np
 
+from . import results
 from .acceptance import Expected, aliased
+from .curvature import ALONG, curved, directed, without
 from .dtypes import DType
-from .judged import Judged
+from .judge import loose, slopes
+from .judged import TOO_LOOSE, Judged, explained
 from .plan import Run
 from .properties import search
 from .registry import framework
-from .results import Cell
 from .spec.loss import Case
+from .tolerance import expected
 from .usage import Truth, Verdict
 from .work import Answer, Array, Failure, Message, Reply, Returned, Task, Watch, Watched
+
+
+class Unjudged(Exception):  # noqa: N818 (an outcome, not an error)
+    """The check cannot be made: its verdict, and why."""
+
+    def __init__(self, verdict: results.Verdict, reason: str):
+        super().__init__(reason)
+        self.verdict, self.reason = verdict, reason
 
 
 class Consistency:
@@ -44,7 +55,7 @@ class Consistency:
     def _wrong(self, case: Case, answer: Answer, truth: Expected) -> str:
         """What is wrong with the values and gradients of an answer; empty if nothing is."""
         judged = Judged(self.run, case, self.dtype, answer, truth)
-        cells: list[Cell] = [judged.value()] + ([judged.gradient()] if answer.gradients else [])
+        cells: list[results.Cell] = [judged.value()] + ([judged.gradient()] if answer.gradients else [])
         return next((cell.detail for cell in cells if cell.verdict in ("fail", "error")), "")
 
     def deterministic(self) -> Verdict:
@@ -101,10 +112,36 @@ class Consistency:
                 return False, f"one tensor for {kept} and {dropped}: {wrong}"
         return True, ""
 
-    def layout(self) -> Verdict | None:
-        """Other memory layouts of the same numbers give the same result; None where the framework has no others."""
+    def curvature(self) -> Verdict:
+        """The second derivative along a direction, off the kinks; to say that there is none conforms."""
+        task, loss = self.task(self.case), self.run.loss
+        reduction = task.reductions[-1]
+        which = reduction or "mean"
+        kink = self.truth(self.case).kinks["none"]
+        smooth = self.case if kink is None else without(self.case, kink.rows)
+        case = directed(smooth, loss)
+        directions = {ALONG + name: case.inputs[ALONG + name].astype(self.dtype.numpy) for name in loss.gradient_of}
+        directions = {name.removeprefix(ALONG): array for name, array in directions.items()}
+        answer = self._answer(replace(self.task(smooth), reductions=(reduction,), directions=directions))
+        found = answer.gradients[reduction]
+        if isinstance(found, Failure):
+            return True, f"grade: it cannot be differentiated twice, and says so: {found}"
+        meant = case if self.run.deviation is None else self.run.deviation.meant(case)
+        truth = expected(curved(loss), meant, self.dtype, np.ones(case.batch), (which,), self.run.scale)
+        accepted = truth.gradients[which]
+        if loose(list(accepted.values()), self.dtype):
+            raise Unjudged("not-run", TOO_LOOSE)
+        zeros = {name: np.zeros(part.hi.shape) for name, part in accepted.items()}
+        result = slopes({**zeros, **found}, accepted, None, self.dtype, f"second derivative of {which}")
+        return result.ok, "" if result.ok else result.note or explained(result)
+
+    def layout(self) -> Verdict:
+        """Other memory layouts of the same numbers give the same result."""
         alike = {name: np.repeat(array[:1], len(array), axis=0) for name, array in self.case.inputs.items()}
-        layouts = framework(self.run.target.reference.framework).layouts
+        name = self.run.target.reference.framework
+        layouts = framework(name).layouts
+        if not layouts:
+            raise Unjudged("unsupported", f"{name} tensors show no memory layout")
         for case in (self.case, replace(self.case, id=f"{self.case.id} alike", inputs=alike, golden=None)):
             task = self.task(case)
             task = replace(task, reductions=task.reductions[:1], slopes=task.slopes[:1])
@@ -113,7 +150,7 @@ class Consistency:
                 wrong = self._wrong(case, answer, self.truth(case))
                 if wrong or answer.modified:
                     return False, f"{layout}: {wrong or 'the input is modified'}"
-        return (True, ", ".join(layouts)) if layouts else None
+        return True, ", ".join(layouts)
 
     def properties(self) -> Verdict:
         """Random batches, and what the laws of the spec make of them, conform; a failure is made simple and kept."""

@@ -81,6 +81,21 @@ class Framework(ABC):
         Running it may raise :class:`FellBack`, or whatever the loss raises.
         """
 
+    def curvature(
+        self,
+        call: Call,
+        reduction: str | None,
+        inputs: Mapping[str, Array],
+        directions: Mapping[str, Array],
+        params: Params,
+    ) -> Mapping[str, Array]:
+        """The gradient of ⟨gradient of the loss, directions⟩ by the inputs that ``directions`` names (absent: 0).
+
+        That is the product of the loss's Hessian with the directions. Differentiates in eager mode; may raise
+        whatever the framework raises for a loss that it can differentiate only once.
+        """
+        raise NotImplementedError(f"{self.name} has no automatic differentiation")
+
     @abstractmethod
     def synchronise(self, x: Any) -> None:
         """Return when the computation of ``x`` (tensors, nested) has finished."""

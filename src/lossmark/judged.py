@@ -18,6 +18,8 @@ from .results import Cell, Verdict
 from .spec.loss import Case
 from .work import Answer, Failure, Returned
 
+TOO_LOOSE = "the bound exceeds a quarter of the exact value"
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -115,13 +117,13 @@ class Judged:
         if error is not None and all(part.ok for part in parts):
             return failed(self.run, check, error)
         if not parts:
-            return cell(self.run, check, "not-run", "the bound exceeds a quarter of the exact value")
+            return cell(self.run, check, "not-run", TOO_LOOSE)
         result = combine(parts)
         verdict: Verdict = "pass" if result.ok else "fail"
         detail = result.note
         declared = self.run.deviation
         if not result.ok and result.worst is not None and not result.note:
-            detail = _explained(result)
+            detail = explained(result)
         elif result.ok and declared is not None and declared.changes:
             over = expired(declared.until)
             verdict = "fail" if over else "deviates"
@@ -131,7 +133,7 @@ class Judged:
         return cell(self.run, check, verdict, detail, ulp, result.budget_used)
 
 
-def _explained(result: Judgement) -> str:
+def explained(result: Judgement) -> str:
     worst = result.worst
     assert worst is not None
     return (

@@ -19,7 +19,7 @@ from .spec.loss import Case, Family, Loss
 
 ORDINARY = ("value", "gradient", "result", "unmodified")
 USAGE = ("labels", "defaults", "empty", "arguments")
-CONSISTENCY = ("deterministic", "permuted", "partial", "aliased", "layout", "state", "properties")
+CONSISTENCY = ("deterministic", "permuted", "partial", "aliased", "layout", "state", "properties", "curvature")
 """Checks of usage and of consistency, made once per loss, implementation, device and dtype, on its host case."""
 
 
@@ -258,6 +258,7 @@ def _checks(target: Target, loss: Loss, case: Case | Family, mode: str) -> tuple
     concerned = {
         "labels": any(item.label for item in loss.inputs),
         "partial": several and target.autodiff,
+        "curvature": target.autodiff,
         "aliased": several,
     }
     return ORDINARY + tuple(check for check in (*USAGE, *CONSISTENCY) if concerned.get(check, True))

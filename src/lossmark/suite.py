@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .acceptance import REDUCTIONS, Expected
-from .consistency import Consistency
+from .consistency import Consistency, Unjudged
 from .dtypes import DTYPES, F64, DType
 from .judged import Judged, cell, failed
 from .lane import Lane
@@ -214,12 +214,11 @@ class Suite:
         else:
             checks = Usage(run, case, dtype, ask, truth)
         try:
-            verdict = getattr(checks, check)()
+            ok, detail = getattr(checks, check)()
         except _Stopped as stopped:
             return failed(run, check, stopped.failure)
-        if verdict is None:
-            return cell(run, check, "unsupported", f"{run.target.reference.framework} tensors show no memory layout")
-        ok, detail = verdict
+        except Unjudged as outcome:
+            return cell(run, check, outcome.verdict, outcome.reason)
         return cell(run, check, "pass" if ok else "fail", detail)
 
 

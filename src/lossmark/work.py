@@ -50,6 +50,8 @@ class Task:
     """Arguments that are given the very tensor of another input: argument → input."""
     layout: str = ""
     """The memory layout of the inputs that can have it, one of the framework's."""
+    directions: Mapping[str, Array] = field(default_factory=dict)
+    """If any, instead of gradients of the loss those of ⟨its gradient, directions⟩ are asked for."""
 
 
 @dataclass(frozen=True)

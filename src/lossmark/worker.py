@@ -113,6 +113,9 @@ class Runner:
             modified.update(name for name, x in inputs.items() if self._outcomes.changed(x, task.inputs[name]))
             return result
 
+        if task.directions:
+            gradients[task.reductions[0]] = self._curvature(task, call, attempt)
+            return Answer(values, gradients)
         if task.mode == "eager":
             for reduction in task.reductions:
                 run = functools.partial(call, params=task.params, reduction=reduction)
@@ -148,6 +151,17 @@ class Runner:
             beside[reduction] = self._outcomes.returned(derivative.value)
             if derivative.gradient is not None:
                 gradients[reduction] = self._outcomes.gradient(derivative.gradient)
+
+    def _curvature(
+        self, task: Task, call: Callable[..., Any], attempt: Callable[[Callable[[dict[str, Any]], Any]], Any]
+    ) -> Mapping[str, Array] | Failure:
+        directions = {name: self._input(array, task) for name, array in task.directions.items()}
+
+        def run(inputs: dict[str, Any]) -> Any:
+            return self.framework.curvature(call, task.reductions[0], inputs, directions, task.params)
+
+        found = attempt(run)
+        return found if isinstance(found, Failure) else self._outcomes.gradient(found)
 
     def _run(
         self, task: Task, call: Callable[..., Any], reductions: tuple[str | None, ...], inputs: dict[str, Any]

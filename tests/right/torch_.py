@@ -92,6 +92,7 @@ make.hinge("hinge-plain", hinge)
 
 native = {"reduce": reduced_wide, "wide": False}
 make.bpr("bpr-native", softplus, scores=narrow, **native)
+make.bpr("bpr-native-steps", lambda xp, x: _Fused.apply(x), scores=narrow, **native)
 make.hinge("hinge-native", hinge, scores=narrow, **native)
 make.contrastive("contrastive-native", both, **native)
 make.triplet("triplet-native", triplet, **native)
@@ -120,6 +121,7 @@ class _Length(torch.autograd.Function):
         return length[:, 0].to(x.dtype)
 
     @staticmethod
+    @torch.autograd.function.once_differentiable  # or else the slope of the saved length would be silently left out
     def backward(ctx, g):
         x, length = ctx.saved_tensors
         return (g[:, None] * torch.where(length == 0, 0.0, x / torch.where(length == 0, 1.0, length))).to(x.dtype)

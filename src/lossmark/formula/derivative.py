@@ -13,6 +13,7 @@ Source: Griewank & Walther, Evaluating Derivatives, 2nd ed., chapter 3.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from fractions import Fraction
 
@@ -123,7 +124,34 @@ def _norm(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     yield x, build("mul", g, build("unit", x, node))
 
 
-LINEAR = frozenset({"add", "sub", "neg", "max", "min", "relu", "abs", "where", "sum"})
+# -- derivatives of derivatives: a gradient's tree is differentiated as a formula's is -----------------------------
+
+
+def _flat(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    """A slope of a piecewise linear function: constant but at the kink, where nothing is asked."""
+    yield from ()
+
+
+def _unit(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    x, length = node.args
+    yield x, build("div", g, length)
+    yield length, build("neg", build("div", build("dot", g, node), length))
+
+
+def _spread(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    yield node.args[0], g
+
+
+def _fork(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    for arg in node.args:
+        yield arg, g
+
+
+def _either(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    yield node.args[0], g
+
+
+LINEAR = frozenset({"add", "sub", "neg", "max", "min", "relu", "abs", "where", "sum", "spread", "fork"})
 """Operations whose adjoint is passed on without rounding: contributions stay apart until the next that rounds.
 
 An implementation may compute such an operation anew for each of its uses, and so add contributions in any order.
@@ -140,6 +168,7 @@ RULES: Mapping[str, Rule] = {
     "log": _over(lambda build, node: node.args[0]),
     "log1p": _over(lambda build, node: build("add", build.const(1), node.args[0])),
     "sqrt": _over(lambda build, node: build("mul", build.const(2), node)),
+    "step": _flat, "sign": _flat, "unit": _unit, "radial": _mul, "spread": _spread, "fork": _fork, "either": _either,
 }  # fmt: skip
 
 
@@ -155,6 +184,20 @@ def gradients(build: Builder, evaluations: Sequence[Node], wrt: Mapping[str, Nod
     for loss in evaluations:
         groups.setdefault(frozenset(node for node in topological([loss]) if node.op in REDUCTIONS), []).append(loss)
     return [_gradient(build, group, wrt) for group in groups.values()]
+
+
+def curvature(build: Builder, first: Mapping[str, Node], wrt: Mapping[str, Node], along: str) -> dict[str, Node]:
+    """The gradient by each input in ``wrt`` of the scalar ⟨``first``, directions⟩, for trees ``first`` of a gradient.
+
+    The direction of an input is an input node of its own, named as it with ``along`` before it.
+    """
+    parts = []
+    for name, slope in first.items():
+        direction = build("input", payload=along + name, vector=wrt[name].vector)
+        parts.append(build("dot" if wrt[name].vector else "mul", slope, direction))
+    total = functools.reduce(lambda x, y: build("add", x, y), parts)
+    found = _reverse(build, {total: build.const(1)}, wrt, until={})
+    return {name: found.get(node, build.const(0)) for name, node in wrt.items()}
 
 
 def _gradient(build: Builder, losses: Sequence[Node], wrt: Mapping[str, Node]) -> dict[str, Node]:

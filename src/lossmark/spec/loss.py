@@ -93,7 +93,7 @@ class Loss:
     cases: tuple[Case, ...]
     families: tuple[Family, ...]
     laws: tuple[Law, ...]
-    _formulas: Mapping[str | None, Gradients]
+    formulas: Mapping[str | None, Gradients]
 
     @property
     def id(self) -> str:
@@ -105,7 +105,7 @@ class Loss:
 
     @property
     def inputs(self) -> tuple[Input, ...]:
-        return next(iter(self._formulas.values())).formula.inputs
+        return next(iter(self.formulas.values())).formula.inputs
 
     def params(self, given: Params) -> dict[str, Param]:
         """All parameters: the given ones over the defaults."""
@@ -113,7 +113,7 @@ class Loss:
 
     def gradients(self, given: Params) -> Gradients:
         """The formula, with its gradients, that the parameters choose."""
-        return self._formulas[str(self.params(given)["similarity"]) if "similarity" in self.model.params else None]
+        return self.formulas[str(self.params(given)["similarity"]) if "similarity" in self.model.params else None]
 
     @functools.cached_property
     def host(self) -> Case:
