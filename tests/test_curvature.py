@@ -1,0 +1,100 @@
+"""Second derivatives agree with differences of independent gradients; a term that is silently left out is caught."""
+
+import numpy as np
+import pytest
+from mpmath import mpf
+
+from lossmark.curvature import ALONG, curved, directed, without
+from lossmark.dtypes import FLOAT64
+from lossmark.registry import framework_version, losses
+from lossmark.tolerance import expected
+from tests.independent import LOSSES
+from tests.miniatures import TORCH
+from tests.test_conformance import held
+
+STEP = mpf(2) ** -120
+"""Of a central difference; its error is about the square of it, the arithmetic has 400 bits."""
+FUSED = (
+    TORCH
+    + """
+class Softplus(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(torch.sigmoid(x))
+        return torch.logaddexp(x, torch.zeros_like(x))
+    @staticmethod
+    {decorator}
+    def backward(ctx, g):
+        {guard}
+        return g * ctx.saved_tensors[0]
+@impl.loss
+def bpr(u, d_pos, d_neg, *, reduction="mean"):
+    if not (u.shape == d_pos.shape == d_neg.shape): raise ValueError("shapes")
+    w = torch.float64 if u.dtype == torch.float64 else torch.float32
+    u_, p, n = u.to(w), d_pos.to(w), d_neg.to(w)
+    return reduced(Softplus.apply((u_ * n).sum(-1) - (u_ * p).sum(-1)), reduction).to(u.dtype)
+"""
+)
+
+
+def _smooth(loss):
+    """Golden cases that are twice differentiable: no kink, no zero distance, nothing beyond ordinary numbers."""
+    for case in loss.golden("float64"):
+        ordinary = all(np.isfinite(x).all() and (abs(x) < 100).all() for x in case.inputs.values())
+        if ordinary and case.case_class in ("generic", "exact-dyadic"):
+            kink = expected(loss, case, FLOAT64, np.ones(case.batch), ("sum",)).kinks["sum"]
+            smooth = case if kink is None else without(case, kink.rows)
+            if smooth.batch:
+                yield smooth
+
+
+def _moved(case, row, loss, steps):
+    moved = {}
+    for name in loss.model.inputs:
+        x = np.vectorize(mpf, otypes=[object])(case.inputs[name][row])
+        if name in loss.gradient_of:
+            x = x + steps * np.vectorize(mpf, otypes=[object])(case.inputs[ALONG + name][row])
+        moved[name] = list(x) if np.ndim(x) else mpf(x.item() if isinstance(x, np.ndarray) else x)
+    return moved
+
+
+@pytest.mark.parametrize("loss", losses().values(), ids=losses())
+def test_second_derivatives_agree_with_differences_of_independent_gradients(loss):
+    compared = 0
+    for smooth in _smooth(loss):
+        case = directed(smooth, loss)
+        params = {name: x if isinstance(x, str) else mpf(x) for name, x in loss.params(case.params).items()}
+        found = expected(curved(loss), case, FLOAT64, np.ones(case.batch), ("sum",)).gradients["sum"]
+        for row in range(case.batch):
+            there, back = (LOSSES[loss.id](**_moved(case, row, loss, s), **params)[1] for s in (STEP, -STEP))
+            for name, accepted in found.items():
+                if accepted.free is not None and accepted.free[row].any():
+                    continue
+                pairs = zip(np.atleast_1d(accepted.hi[row]), np.atleast_1d(accepted.lo[row]), strict=True)
+                before, after = (x if isinstance(x, list) else [x] for x in (back[name], there[name]))
+                for (hi, lo), x, y in zip(pairs, before, after, strict=True):
+                    exact = (y - x) / (2 * STEP)
+                    assert abs(mpf(float(hi)) + mpf(float(lo)) - exact) <= mpf(2) ** -85 * (1 + abs(exact))
+                    compared += 1
+    assert compared > 100 or (compared > 20 and len(loss.gradient_of) == 1)
+
+
+@pytest.mark.skipif(framework_version("torch") is None, reason="written for torch")
+@pytest.mark.parametrize(
+    ("decorator", "guard", "verdict", "words"),
+    [
+        ("", "", "fail", "second derivative of mean by u"),
+        # torch raises only where the incoming gradient has a gradient itself: here it is the constant 1/B
+        ("@torch.autograd.function.once_differentiable", "", "fail", "second derivative of mean by u"),
+        ("", "if torch.is_grad_enabled(): raise RuntimeError('once only')", "pass", "grade:"),
+    ],
+    ids=["silent", "once_differentiable", "raises"],
+)
+def test_a_backward_pass_that_is_silently_once_differentiable_is_caught(decorator, guard, verdict, words, tmp_path):
+    source = FUSED.format(decorator=decorator, guard=guard)
+    _, results = held(source, tmp_path, "--case", "bpr/small-integers", "--dtype", "float64")
+    (cell,) = [cell for cell in results.cells if cell.check == "curvature"]
+    assert cell.verdict == verdict, cell
+    assert words in cell.detail
+    others = [c for c in results.cells if c.check in ("value", "gradient")]
+    assert {c.verdict for c in others} == {"pass"}
