@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from lossmark.spec.numbers import parse
 
 MARKS = {"pass": "✓", "deviates": "≈", "fail": "✗", "error": "!", "unsupported": "–", "not-run": "○"}
 SHOWN_FAILURES = 200
+SCOREBOARD = Path(__file__).parent / "results" / "sharpness.json"
 
 
 def build(sources: Sequence[Path], output: Path, timings: Any = None) -> Path:
@@ -40,11 +42,17 @@ def build(sources: Sequence[Path], output: Path, timings: Any = None) -> Path:
         losses=[_loss(loss, cells) for loss in losses().values() if any(cell.loss == loss.id for cell in cells)],
         marks=MARKS,
         timings=timings,
+        sharpness=_sharpness(),
     )
     output.mkdir(parents=True, exist_ok=True)
     path = output / "index.html"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def _sharpness() -> Any:
+    """The scoreboard of mutants as it was last kept (``lossmark mutants --results``); None if it was not."""
+    return json.loads(SCOREBOARD.read_text(encoding="utf-8")) if SCOREBOARD.is_file() else None
 
 
 def _banner(runs: Sequence[Results], cells: Sequence[Cell]) -> dict[str, str]:

@@ -1,7 +1,11 @@
 """Every mutant is killed or proved equivalent, every right implementation passes."""
 
+import math
+
+import numpy as np
 import pytest
 
+from lossmark.dtypes import DTYPES
 from lossmark.implementation import FRAMEWORKS
 from lossmark.registry import framework_version
 from lossmark.sharpness import catalogue, kills, scoreboard
@@ -37,3 +41,15 @@ def test_no_right_implementation_is_accused(framework):
     found = kills.observe(catalogue.right((framework,)), large=False)
     assert len({dtype for _, dtype in found}) == 4
     assert not {name: box.cases for name, box in found.items() if box.cases}
+
+
+@pytest.mark.skipif("torch" not in INSTALLED, reason="these mutants are in torch")
+@pytest.mark.parametrize(("name", "threshold"), [("torch/bpr-linear-at-20", 20.0), ("torch/bpr-linear-at-10", 10.0)])
+def test_a_softplus_that_goes_linear_is_equivalent_where_it_is_said_to_be(name, threshold):
+    """softplus(x) - x and 1 - sigmoid(x) fall with x, their bounds 4 ulp and (4 + |x|) ulp do not."""
+    (entry,) = (mutant.entry for mutant in catalogue.mutants(("torch",)) if mutant.name == name)
+    for dtype in DTYPES.values():
+        value, slope = math.log1p(math.exp(-threshold)), 1 / (1 + math.exp(threshold))
+        ulp_of = lambda x, dtype=dtype: float(dtype.ulp(np.array(x)))
+        within = value <= 4 * ulp_of(threshold) and slope <= (4 + min(threshold, dtype.p)) * ulp_of(1 - slope)
+        assert within == (dtype.name in entry.equivalent), dtype.name

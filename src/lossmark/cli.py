@@ -174,6 +174,7 @@ def promote(
 def mutants(
     framework: Annotated[list[str] | None, typer.Option(help="only those of this framework (repeatable)")] = None,
     right: Annotated[bool, typer.Option("--right", help="instead, who would accuse right implementations")] = False,
+    results: Annotated[Path | None, typer.Option(help="write the scoreboard as JSON, for the report")] = None,
 ) -> None:
     """The sharpness of the suite: wrong implementations that must be killed, and what other tests see of them."""
     from .sharpness import catalogue, kills, scoreboard
@@ -189,6 +190,12 @@ def mutants(
         raise typer.Exit(REGRESSION if accused else PASS)
     with console.status("mutants"):
         board = scoreboard.scoreboard(catalogue.mutants(installed))
+    if results is not None:
+        from .results import environment
+
+        versions = {name: registry.framework_version(name) for name in installed}
+        document = {"environment": environment(versions), **scoreboard.record(board)}
+        results.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     console.print(scoreboard.kills_table(board), scoreboard.totals_table(board))
     print("\n".join(scoreboard.summary(board)))
     raise typer.Exit(PASS if board.sharp else REGRESSION)

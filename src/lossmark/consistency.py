@@ -24,6 +24,9 @@ from .tolerance import expected
 from .usage import Truth, Verdict
 from .work import Answer, Array, Failure, Message, Reply, Returned, Task, Watch, Watched
 
+FACTOR = -2.0
+"""A multiple of the loss whose gradient is asked for; a power of two rounds nothing."""
+
 
 class Unjudged(Exception):  # noqa: N818 (an outcome, not an error)
     """The check cannot be made: its verdict, and why."""
@@ -57,6 +60,9 @@ class Consistency:
         judged = Judged(self.run, case, self.dtype, answer, truth)
         cells: list[results.Cell] = [judged.value()] + ([judged.gradient()] if answer.gradients else [])
         return next((cell.detail for cell in cells if cell.verdict in ("fail", "error")), "")
+
+    def _meant(self, case: Case) -> Case:
+        return case if self.run.deviation is None else self.run.deviation.meant(case)
 
     def deterministic(self) -> Verdict:
         """The same call gives the same bits."""
@@ -112,6 +118,14 @@ class Consistency:
                 return False, f"one tensor for {kept} and {dropped}: {wrong}"
         return True, ""
 
+    def cotangent(self) -> Verdict:
+        """The gradient of a multiple of the loss is that multiple, under every reduction."""
+        task = self.task(self.case)
+        weights = task.cotangent.astype(np.float64)
+        truth = expected(self.run.loss, self._meant(self.case), self.dtype, weights, scale=FACTOR * self.run.scale)
+        wrong = self._wrong(self.case, self._answer(replace(task, factor=FACTOR)), truth)
+        return not wrong, f"the loss times {FACTOR:g}: {wrong}" if wrong else ""
+
     def curvature(self) -> Verdict:
         """The second derivative along a direction, off the kinks; to say that there is none conforms."""
         task, loss = self.task(self.case), self.run.loss
@@ -126,8 +140,7 @@ class Consistency:
         found = answer.gradients[reduction]
         if isinstance(found, Failure):
             return True, f"grade: it cannot be differentiated twice, and says so: {found}"
-        meant = case if self.run.deviation is None else self.run.deviation.meant(case)
-        truth = expected(curved(loss), meant, self.dtype, np.ones(case.batch), (which,), self.run.scale)
+        truth = expected(curved(loss), self._meant(case), self.dtype, np.ones(case.batch), (which,), self.run.scale)
         accepted = truth.gradients[which]
         if loose(list(accepted.values()), self.dtype):
             raise Unjudged("not-run", TOO_LOOSE)

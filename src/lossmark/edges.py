@@ -69,12 +69,14 @@ EDGES = (
     Edge("16-bit sums accumulate in float32", check="value of the families with D = 1024 or B = 1000"),
     Edge("inputs never modified", check="unmodified"),
     Edge("strided, reversed, read-only, unaligned memory", check="layout"),
-    Edge("any cotangent", check="gradient (random weights under none)"),
+    Edge("any cotangent", check="gradient (random weights under none), cotangent (a multiple of mean and sum)"),
+    Edge("second derivatives off the kinks", check="curvature"),
     Edge("gradients for some inputs only", check="partial", concerns=_several),
     Edge("one tensor passed as two arguments", check="aliased", concerns=_several),
     Edge("the same call again", check="deterministic"),
     Edge("the batch in another order", check="permuted"),
     Edge("no global state left changed", check="state"),
+    Edge("random batches and the laws of the loss", check="properties"),
     Edge("defaults", check="defaults"),
 )
 

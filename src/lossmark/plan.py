@@ -19,7 +19,9 @@ from .spec.loss import Case, Family, Loss
 
 ORDINARY = ("value", "gradient", "result", "unmodified")
 USAGE = ("labels", "defaults", "empty", "arguments")
-CONSISTENCY = ("deterministic", "permuted", "partial", "aliased", "layout", "state", "properties", "curvature")
+CONSISTENCY = (
+    "deterministic", "permuted", "partial", "aliased", "layout", "state", "properties", "cotangent", "curvature",
+)  # fmt: skip
 """Checks of usage and of consistency, made once per loss, implementation, device and dtype, on its host case."""
 
 
@@ -258,6 +260,7 @@ def _checks(target: Target, loss: Loss, case: Case | Family, mode: str) -> tuple
     concerned = {
         "labels": any(item.label for item in loss.inputs),
         "partial": several and target.autodiff,
+        "cotangent": target.autodiff,
         "curvature": target.autodiff,
         "aliased": several,
     }

@@ -12,6 +12,7 @@ import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -141,6 +142,7 @@ def _cell(record: Mapping[str, Any]) -> Cell:
 def environment(frameworks: Mapping[str, str | None]) -> dict[str, Any]:
     """What the results depend on: machine, versions, and the numeric set-up that every worker makes."""
     return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _cpu(),

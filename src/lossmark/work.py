@@ -50,6 +50,8 @@ class Task:
     """Arguments that are given the very tensor of another input: argument → input."""
     layout: str = ""
     """The memory layout of the inputs that can have it, one of the framework's."""
+    factor: float = 1.0
+    """What the loss is multiplied by before it is differentiated: a power of two, so that this rounds nothing."""
     directions: Mapping[str, Array] = field(default_factory=dict)
     """If any, instead of gradients of the loss those of ⟨its gradient, directions⟩ are asked for."""
 

@@ -96,7 +96,8 @@ class Runner:
         def call(inputs: Mapping[str, Any], params: Mapping[str, Any], reduction: str | None) -> Any:
             extra = {} if reduction is None else {"reduction": reduction}
             shared = {name: inputs[other] for name, other in task.aliases.items()}
-            return function(**inputs, **shared, **params, **extra)
+            loss = function(**inputs, **shared, **params, **extra)
+            return loss if task.factor == 1 else task.factor * loss
 
         def tensors() -> dict[str, Any]:
             return {name: self._input(array, task) for name, array in task.inputs.items()}

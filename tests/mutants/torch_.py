@@ -5,7 +5,7 @@ import types
 import torch
 
 from . import common
-from .common import Maker, both, check, check_label, dots, euclidean, hinge, softplus, squared, triplet
+from .common import Maker, both, check, check_label, dots, euclidean, hinge, reduced, softplus, squared, triplet
 
 xp = types.SimpleNamespace(
     wide=lambda x: x.to(torch.float64 if x.dtype == torch.float64 else torch.float32), cast=lambda x, d: x.to(d),
@@ -51,6 +51,21 @@ class _OnceInSilence(torch.autograd.Function):
 
 
 make.bpr("bpr-once-in-silence", lambda xp, x: _OnceInSilence.apply(x))
+
+
+class _FactorIgnored(torch.autograd.Function):
+    """A mean whose gradients are computed in the forward pass and handed on whatever comes in."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, g):
+        return torch.ones_like(g)
+
+
+make.bpr("bpr-factor-ignored", reduce=lambda xp, x, r: x if r == "none" else _FactorIgnored.apply(reduced(xp, x, r)))
 
 # -- bpr: scores, sums, dtypes ---------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich.table import Table
 
@@ -71,6 +72,40 @@ def scoreboard(mutants: Sequence[Mutant], *, thorough: bool = True) -> Scoreboar
     return Scoreboard(mutants, observe([m.target for m in mutants], thorough=thorough), proved)
 
 
+def record(board: Scoreboard) -> dict[str, Any]:
+    """The scoreboard as JSON has it: ``mutants`` with a box per dtype, ``seen`` by each way of comparing, ``lines``."""
+    return {
+        "mutants": [
+            {
+                "name": mutant.name,
+                "loss": mutant.loss,
+                "why": mutant.entry.why,
+                "boxes": {dtype: _state(board, mutant, dtype) for dtype in DTYPES},
+            }
+            for mutant in board.mutants
+        ],
+        "seen": {
+            rival.name: {
+                dtype: sum(rival.name in board.kills(m, d).rivals for m, d in board.boxes() if d == dtype)
+                for dtype in DTYPES
+            }
+            for rival in RIVALS
+        },
+        "told_apart": {dtype: sum(d == dtype for _, d in board.boxes()) for dtype in DTYPES},
+        "lines": summary(board),
+    }
+
+
+def _state(board: Scoreboard, mutant: Mutant, dtype: str) -> dict[str, str]:
+    kills = board.kills(mutant, dtype)
+    proof = board.proved[mutant.name].get(dtype)
+    if dtype in mutant.entry.equivalent:
+        return {"state": "refuted" if kills.cases else "equivalent", "why": mutant.entry.equivalent[dtype]}
+    if not kills.cases:
+        return {"state": "survives", "why": "nothing kills it"}
+    return {"state": "proved", "why": proof} if proof else {"state": "killed", "why": kills.first}
+
+
 def kills_table(board: Scoreboard) -> Table:
     """Mutant × dtype: the case that kills it, with a star where the kill is proved."""
     table = Table("mutant", *DTYPES, "what it does wrong", title="kills (* proved from the formulas)")
@@ -80,13 +115,10 @@ def kills_table(board: Scoreboard) -> Table:
 
 
 def _box(board: Scoreboard, mutant: Mutant, dtype: str) -> str:
-    kills = board.kills(mutant, dtype)
-    if dtype in mutant.entry.equivalent:
-        return "equivalent" if not kills.cases else "EQUIVALENT, YET KILLED"
-    case = board.proved[mutant.name].get(dtype)
-    if not kills.cases:
-        return "SURVIVES"
-    return f"{(case or kills.first).partition('/')[2]}{'*' if case else ''}"
+    found = _state(board, mutant, dtype)
+    if found["state"] in ("killed", "proved"):
+        return found["why"].partition("/")[2] + "*" * (found["state"] == "proved")
+    return {"equivalent": "equivalent", "refuted": "EQUIVALENT, YET KILLED", "survives": "SURVIVES"}[found["state"]]
 
 
 def totals_table(board: Scoreboard) -> Table:

@@ -47,7 +47,7 @@ def fresh(loss: Loss, seed: int) -> Loss:
     """The loss with this seed's families in place of its own."""
     generator = np.random.default_rng([seed, int.from_bytes(loss.id.encode()[:8])])
     families = []
-    for shape in SHAPES:
+    for index, shape in enumerate(SHAPES):
         params: dict[str, float | str] = {}
         if seed % 2 and "margin" in loss.model.params:
             params["margin"] = float(generator.choice(MARGINS))
@@ -58,7 +58,7 @@ def fresh(loss: Loss, seed: int) -> Loss:
             "seed": seed,
             "shape": list(shape),
             "distribution": str(generator.choice(["normal", "uniform"])),
-            "scale": canonical(float(2.0 ** generator.integers(-4, 3))),
+            "scale": canonical(2.0 ** (2 - (seed + index) % 7)),
         }
         families.append(Family(loss.families[0].model.model_copy(update=update), params))
     return replace(loss, families=tuple(families))
