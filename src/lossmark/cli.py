@@ -195,6 +195,7 @@ def mutants(
 
         versions = {name: registry.framework_version(name) for name in installed}
         document = {"environment": environment(versions), **scoreboard.record(board)}
+        results.parent.mkdir(parents=True, exist_ok=True)
         results.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     console.print(scoreboard.kills_table(board), scoreboard.totals_table(board))
     print("\n".join(scoreboard.summary(board)))
