@@ -16,7 +16,7 @@ from lossmark.plan import Choice, Target, targets
 from lossmark.pool import Worker
 from lossmark.registry import framework_version, losses
 from lossmark.spec.loss import Loss
-from lossmark.work import Timed, Timing
+from lossmark.work import Stage, Timed, Timing
 
 BATCH, WIDTH, ROUNDS, CALLS = 4096, 64, 7, 3
 
@@ -55,9 +55,11 @@ def _times(loss: Loss, found: list[Target], workers: Mapping[str, Worker]) -> di
         for item in loss.inputs
     }
     rounds: dict[str, list[float]] = {target.name: [] for target in found}
+    for target in found:
+        workers[target.name].run(Stage(target.name, loss.id, (inputs,), loss.gradient_of))
     for index in range(ROUNDS + 1):
         for target in found:
-            answer = workers[target.name].run(Timing(target.name, loss.id, inputs, loss.gradient_of, CALLS))
+            answer = workers[target.name].run(Timing(CALLS, 1))
             if isinstance(answer, Timed) and index:  # the first round warms up
                 rounds[target.name].append(answer.seconds)
     return {name: statistics.median(times) for name, times in rounds.items() if times}

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import IO
@@ -41,8 +42,9 @@ class GaveUp(Exception):  # noqa: N818 (an outcome, not an error)
 class Worker:
     """The process of one implementation, or of one file's. Not safe for use by several threads at once."""
 
-    def __init__(self, reference: Reference):
+    def __init__(self, reference: Reference, environment: Mapping[str, str] | None = None):
         self.reference = reference
+        self._environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})}
         self.strikes = 0
         self.hello: Hello | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -59,7 +61,7 @@ class Worker:
         self._process = subprocess.Popen(
             [*GUARDED, sys.executable, "-m", "lossmark.worker", str(there.fileno())],
             pass_fds=[there.fileno()], stdin=subprocess.DEVNULL, stderr=self._stderr,
-            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}, start_new_session=True,
+            env=os.environ | self._environment, start_new_session=True,
         )  # fmt: skip
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PGRP, self._process.pid, BELOW_THE_JUDGE)

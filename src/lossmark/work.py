@@ -129,22 +129,42 @@ class Watched:
 
 
 @dataclass(frozen=True)
-class Timing:
-    """Ask for the time of ``calls`` calls of the mean loss with its gradient, in eager mode on the CPU."""
+class Stage:
+    """Make ready to time the mean of a loss, with its gradient by ``wrt`` if ``backward``, over batches in turn."""
 
     impl: str
     loss: str
-    inputs: Mapping[str, Array]
+    batches: tuple[Mapping[str, Array], ...]
     wrt: tuple[str, ...]
+    backward: bool = True
+    mode: str = "eager"
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Staged:
+    """The stage is ready."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Time blocks of calls of the stage; ``show`` asks for the gradient of the last call, which may be large."""
+
     calls: int
+    blocks: int
+    show: bool = False
 
 
 @dataclass(frozen=True)
 class Timed:
-    """Seconds of one call, on average."""
+    """Seconds of one call in the fastest block; the last call, by its number, with what it gave and changed."""
 
     seconds: float
+    turn: int
+    value: Outcome
+    gradient: Mapping[str, Array] | Failure
+    modified: tuple[str, ...] = ()
 
 
-Message = Task | Probe | Watch | Timing
-Reply = Answer | Probed | Watched | Timed
+Message = Task | Probe | Watch | Stage | Timing
+Reply = Answer | Probed | Watched | Staged | Timed

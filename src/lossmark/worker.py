@@ -14,7 +14,6 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from multiprocessing.connection import Connection
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from .framework import Derivative, Framework
 from .implementation import Implementation
 from .outcomes import Outcomes, failure
 from .registry import framework, load_all
+from .stopwatch import Stopwatch
 from .surroundings import Surroundings
 from .work import (
     Answer,
@@ -34,6 +34,8 @@ from .work import (
     Probe,
     Probed,
     Reply,
+    Stage,
+    Staged,
     Start,
     Task,
     Timed,
@@ -52,6 +54,7 @@ class Runner:
         self.surroundings = surroundings
         self._outcomes = Outcomes(adapter)
         self._programs: dict[tuple[Any, ...], Any] = {}
+        self._stopwatch: Stopwatch | None = None
 
     def reply(self, message: Message) -> Reply:
         """Whatever was asked for."""
@@ -59,29 +62,19 @@ class Runner:
             return self.answer(message)
         if isinstance(message, Probe):
             return self.probed(message)
-        return self.watched(message) if isinstance(message, Watch) else self.timed(message)
+        if isinstance(message, Watch):
+            return self.watched(message)
+        return self.staged(message) if isinstance(message, Stage) else self.timed(message)
+
+    def staged(self, stage: Stage) -> Staged:
+        """Make ready to time what the stage says."""
+        self._stopwatch = Stopwatch(self.framework, self.implementations[stage.impl], stage)
+        return Staged()
 
     def timed(self, timing: Timing) -> Timed:
-        """The mean time of a call: loss and gradient, synchronised."""
-        impl = self.implementations[timing.impl]
-        function, by_hand = impl.losses[timing.loss], impl.gradients.get(timing.loss)
-        inputs = {name: self.framework.from_numpy(array) for name, array in timing.inputs.items()}
-        weights = self.framework.from_numpy(next(iter(timing.inputs.values()))[:1])
-
-        def call(tensors: Mapping[str, Any], params: Mapping[str, Any], reduction: str | None) -> Any:
-            return function(**tensors)
-
-        program = (
-            self.framework.program(call, (None,), (None,), timing.wrt, "eager") if self.framework.autodiff else None
-        )
-        start = perf_counter()
-        for _ in range(timing.calls):
-            if program is not None:
-                result: Any = program(inputs, weights, {})
-            else:
-                result = function(**inputs), by_hand(**inputs) if by_hand else None
-            self.framework.synchronise(result)
-        return Timed((perf_counter() - start) / timing.calls)
+        """The time of the stage's calls."""
+        assert self._stopwatch is not None
+        return self._stopwatch.time(timing)
 
     # -- tasks -------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,78 @@
+"""Times calls of code under test, in its own process, so that the figure cannot be had without the work.
+
+The clock is taken before anybody's code is loaded. Every call gets tensors that nobody has seen, so that a result
+kept from an earlier call is a wrong result, and every call is waited for. What the last call gave goes back with the
+time, to be held against the formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from .framework import Framework
+from .implementation import Implementation
+from .outcomes import Outcomes, failure
+from .work import Array, Failure, Stage, Timed, Timing
+
+
+def batch_of(stage: Stage, turn: int) -> Mapping[str, Array]:
+    """The inputs of a call: the next of the stage's batches, its first input rolled by one row more in each round."""
+    rounds, index = divmod(turn, len(stage.batches))
+    batch = stage.batches[index]
+    first = stage.wrt[0]
+    return {**batch, first: np.roll(batch[first], rounds, axis=0)}
+
+
+class Stopwatch:
+    """Times the loss of one stage."""
+
+    def __init__(self, adapter: Framework, impl: Implementation, stage: Stage):
+        self._framework, self._stage = adapter, stage
+        self._outcomes = Outcomes(adapter)
+        self._function, self._by_hand = impl.losses[stage.loss], impl.gradients.get(stage.loss)
+        self._weights = adapter.from_numpy(np.ones(1, np.float32), stage.device)
+        self._turn = 0
+        self._program = None
+        if adapter.autodiff:
+            slopes = (None,) if stage.backward else ()
+            self._program = adapter.program(self._call, (None,), slopes, stage.wrt, stage.mode)
+
+    def _call(self, tensors: Mapping[str, Any], params: Mapping[str, Any], reduction: str | None) -> Any:
+        return self._function(**tensors)
+
+    def _run(self, tensors: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any] | None]:
+        """The mean loss, and its gradient if the stage asks for it."""
+        if self._program is not None:
+            found = self._program(tensors, self._weights, {})[None]
+            return found.value, found.gradient
+        value = self._function(**tensors)
+        return value, self._by_hand(**tensors) if self._stage.backward and self._by_hand else None
+
+    def time(self, timing: Timing) -> Timed:
+        """The least mean time of a call over some blocks, and what the last call gave; or the exception it raised."""
+        try:
+            return self._time(timing)
+        except BaseException as error:
+            return Timed(float("inf"), self._turn, failure(error), failure(error))
+
+    def _time(self, timing: Timing, clock: Callable[[], float] = perf_counter) -> Timed:
+        """``clock`` is bound before anybody's code is loaded, so that nobody can put another in its place."""
+        least = float("inf")
+        for _ in range(timing.blocks):
+            batches = [batch_of(self._stage, self._turn + i) for i in range(timing.calls)]
+            tensors = [{k: self._framework.from_numpy(x, self._stage.device) for k, x in b.items()} for b in batches]
+            self._framework.synchronise(tensors)
+            start = clock()
+            for given in tensors:
+                result = self._run(given)
+                self._framework.synchronise(result)
+            least = min(least, clock() - start)
+            self._turn += timing.calls
+        value, gradient = result
+        changed = tuple(name for name, x in tensors[-1].items() if self._outcomes.changed(x, batches[-1][name]))
+        found: Mapping[str, Array] | Failure = self._outcomes.gradient(gradient or {}) if timing.show else {}
+        return Timed(least / timing.calls, self._turn - 1, self._outcomes.returned(value), found, changed)
