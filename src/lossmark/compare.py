@@ -7,6 +7,7 @@ conforms gets a time: the last call of each is held against the formula, at the 
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +35,8 @@ BLOCK_SECONDS = 0.005
 BLOCKS = 3
 BLOCK_BYTES = 256 << 20
 BATCHES = 4
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+"""Both times of a pair are taken on one of these, drawn anew for each pair: neighbours may be busier on one of them."""
 SECONDS = 40.0
 """What all comparisons of one command may take together, start of the frameworks apart."""
 CHECKED_EVERY = 5
@@ -126,8 +129,9 @@ def _ratio(workers: Sequence[Worker], calls: Sequence[int], order: random.Random
     times: list[tuple[float, float]] = []
     while True:
         pair = [0.0, 0.0]
+        core = order.choice(CORES)
         for which in order.sample((0, 1), 2):
-            pair[which] = _timed(workers[which], Timing(calls[which], BLOCKS)).seconds
+            pair[which] = _timed(workers[which], Timing(calls[which], BLOCKS, core=core)).seconds
         times.append((pair[0], pair[1]))
         late = time.monotonic() > until
         if late or (len(times) >= LEAST_PAIRS and len(times) % CHECKED_EVERY == 0):

@@ -1,6 +1,7 @@
 """The statistic of a comparison: pairs of times taken one right after the other, and the ratio that they support.
 
-Each pair is two blocks in random order; a time is the least of a few blocks, because neighbours only ever add to it.
+Each pair is two blocks in random order, on one processor that is drawn anew for each pair; a time is the least of a few
+blocks, because neighbours only ever add to it.
 The median of the log-ratios has a bootstrap interval (percentile, as in Efron & Tibshirani, An Introduction to the
 Bootstrap, ch. 13): of the ways tried it is the one that a noisy machine leaves at its level.
 """

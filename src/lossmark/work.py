@@ -148,11 +148,15 @@ class Staged:
 
 @dataclass(frozen=True)
 class Timing:
-    """Time blocks of calls of the stage; ``show`` asks for the gradient of the last call, which may be large."""
+    """Time blocks of calls of the stage; ``show`` asks for the gradient of the last call, which may be large.
+
+    ``core`` is the processor that the calling thread is bound to, where the system can do that.
+    """
 
     calls: int
     blocks: int
     show: bool = False
+    core: int | None = None
 
 
 @dataclass(frozen=True)
