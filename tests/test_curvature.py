@@ -1,4 +1,6 @@
-"""Second derivatives agree with differences of independent gradients; a term that is silently left out is caught."""
+"""Second derivatives agree with differences of independent gradients; a term that is silently left out is told."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,8 +8,11 @@ from mpmath import mpf
 
 from lossmark.curvature import ALONG, curved, directed, without
 from lossmark.dtypes import FLOAT64
+from lossmark.plan import Choice, plan
 from lossmark.registry import framework_version, losses
+from lossmark.suite import Suite
 from lossmark.tolerance import expected
+from lossmark.work import Answer
 from tests.independent import LOSSES
 from tests.miniatures import TORCH
 from tests.test_conformance import held
@@ -81,20 +86,31 @@ def test_second_derivatives_agree_with_differences_of_independent_gradients(loss
 
 @pytest.mark.skipif(framework_version("torch") is None, reason="written for torch")
 @pytest.mark.parametrize(
-    ("decorator", "guard", "verdict", "words"),
+    ("decorator", "guard", "grade", "words"),
     [
-        ("", "", "fail", "second derivative of mean by u"),
+        ("", "", "grade: wrong without a word", "second derivative of mean by u"),
         # torch raises only where the incoming gradient has a gradient itself: here it is the constant 1/B
-        ("@torch.autograd.function.once_differentiable", "", "fail", "second derivative of mean by u"),
-        ("", "if torch.is_grad_enabled(): raise RuntimeError('once only')", "pass", "grade:"),
+        ("@torch.autograd.function.once_differentiable", "", "grade: wrong without a word", "of mean by u"),
+        ("", "if torch.is_grad_enabled(): raise RuntimeError('once only')", "grade: it cannot", "once only"),
     ],
     ids=["silent", "once_differentiable", "raises"],
 )
-def test_a_backward_pass_that_is_silently_once_differentiable_is_caught(decorator, guard, verdict, words, tmp_path):
+def test_a_guest_is_told_that_it_is_once_differentiable(decorator, guard, grade, words, tmp_path):
     source = FUSED.format(decorator=decorator, guard=guard)
     _, results = held(source, tmp_path, "--case", "bpr/small-integers", "--dtype", "float64")
     (cell,) = [cell for cell in results.cells if cell.check == "curvature"]
-    assert cell.verdict == verdict, cell
+    assert cell.detail.startswith(grade), cell
     assert words in cell.detail
-    others = [c for c in results.cells if c.check in ("value", "gradient")]
-    assert {c.verdict for c in others} == {"pass"}
+    assert {c.verdict for c in results.cells} <= {"pass", "unsupported"}
+
+
+def test_lossmark_itself_may_not_be_wrong_in_silence(monkeypatch):
+    """The same answer of a function of lossmark's own is a failure."""
+    run = next(r for r in plan(losses(), Choice(impls=("numpy",), losses=("bpr",))) if "state" in r.checks)
+    wrong = Answer({}, {"mean": {name: np.ones_like(run.case.inputs[name]) for name in run.loss.gradient_of}})
+    suite = Suite()
+    try:
+        monkeypatch.setattr(suite, "_ask", lambda run, message: wrong)
+        assert suite.cells(replace(run, checks=("curvature",)))[0].verdict == "fail"
+    finally:
+        suite.close()

@@ -127,7 +127,10 @@ class Consistency:
         return not wrong, f"the loss times {FACTOR:g}: {wrong}" if wrong else ""
 
     def curvature(self) -> Verdict:
-        """The second derivative along a direction, off the kinks; to say that there is none conforms."""
+        """The second derivative along a direction, off the kinks; to say that there is none conforms.
+
+        lossmark's own implementations must have it or say so; of a guest it is a grade, because few ever ask for it.
+        """
         task, loss = self.task(self.case), self.run.loss
         reduction = task.reductions[-1]
         which = reduction or "mean"
@@ -145,7 +148,11 @@ class Consistency:
             raise Unjudged("not-run", TOO_LOOSE)
         zeros = {name: np.zeros(part.hi.shape) for name, part in accepted.items()}
         result = slopes({**zeros, **found}, accepted, None, self.dtype, f"second derivative of {which}")
-        return result.ok, "" if result.ok else result.note or explained(result)
+        if result.ok:
+            return True, ""
+        detail = result.note or explained(result)
+        own = self.run.target.reference.own
+        return not own, detail if own else f"grade: wrong without a word when differentiated twice: {detail}"
 
     def layout(self) -> Verdict:
         """Other memory layouts of the same numbers give the same result."""

@@ -37,22 +37,6 @@ make.bpr("bpr-infinity-hidden", lambda xp, x: torch.nan_to_num(softplus(xp, x), 
 make.bpr_scores("bpr-missing-negative", lambda xp, pos, neg: softplus(xp, -pos) + 0 * neg)
 
 
-class _OnceInSilence(torch.autograd.Function):
-    """A fused softplus that keeps its slope, which a second derivative then takes for a constant."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(torch.sigmoid(x))
-        return torch.logaddexp(x, torch.zeros_like(x))
-
-    @staticmethod
-    def backward(ctx, g):
-        return g * ctx.saved_tensors[0]
-
-
-make.bpr("bpr-once-in-silence", lambda xp, x: _OnceInSilence.apply(x))
-
-
 class _FactorIgnored(torch.autograd.Function):
     """A mean whose gradients are computed in the forward pass and handed on whatever comes in."""
 
