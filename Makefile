@@ -21,7 +21,7 @@ lint: setup
 	$(BIN)/lossmark certify --check
 
 test: lint
-	$(BIN)/pytest tests -q -n 2
+	$(BIN)/pytest tests -q -n 2 --dist worksteal
 	$(BIN)/pytest conformance -q --results conformance.jsonl
 	@echo "results: conformance.jsonl; make report builds the page reports/out/index.html"
 
