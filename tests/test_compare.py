@@ -61,6 +61,14 @@ def test_a_cheat_gets_no_time(cheat, tmp_path):
     assert found["reason"].startswith("mini: ")
 
 
+def test_half_of_the_work_is_not_compared_with_all_of_it(tmp_path):
+    path = tmp_path / "forward.py"
+    path.write_text(GUEST.format(before="", first="", then="").partition("@impl.gradient")[0])
+    done = lossmark("compare", "numpy", path, "--loss", "bpr", "--format", "json", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "no gradient is registered" in json.loads(done.stdout)[0]["reason"]
+
+
 def test_a_patched_clock_changes_nothing(tmp_path):
     code, found = compared({"before": PATCHED, "then": "time.sleep(0.003)"}, tmp_path)
     assert (code, found["verdict"]) == (1, "slower"), found

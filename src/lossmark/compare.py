@@ -108,7 +108,9 @@ def _compared(
     place = (loss.id, shape, "fwd+bwd" if backward else "fwd")
     stages, calls = [], []
     for target, worker in zip(pair, workers, strict=True):
-        stage = Stage(target.name, loss.id, batches, loss.gradient_of, backward and target.differentiates(loss))
+        if backward and not target.differentiates(loss):
+            return Compared(*place, None, f"{target.name}: no gradient is registered, compare with --pass fwd")
+        stage = Stage(target.name, loss.id, batches, loss.gradient_of, backward)
         started = worker.run(stage)
         reason = str(started) if isinstance(started, Failure) else ""
         reason = reason or _refused(worker, stage, loss, target, Timing(BATCHES, 2, show=True))
