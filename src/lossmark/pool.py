@@ -17,7 +17,7 @@ from typing import IO
 import psutil
 
 from .registry import Reference
-from .work import Failure, Hello, Message, Reply, Start, Task
+from .work import Failure, Hello, Message, Reply, Start, Task, Timing
 
 CELL_SECONDS = 10.0
 """The time limit of a cell."""
@@ -80,7 +80,9 @@ class Worker:
         if hello.error:
             self.strikes += 1
             return Failure("crashed", "", f"the worker did not start: {hello.error}")
-        compiled = isinstance(message, Task) and (message.mode != "eager" or self.reference.framework == "jax")
+        compiled = isinstance(message, Timing) or (
+            isinstance(message, Task) and (message.mode != "eager" or self.reference.framework == "jax")
+        )
         try:
             assert self._connection is not None
             self._connection.send(message)

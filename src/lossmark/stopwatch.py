@@ -17,7 +17,7 @@ import numpy as np
 from .framework import Framework
 from .implementation import Implementation
 from .outcomes import Outcomes, failure
-from .work import Array, Failure, Stage, Timed, Timing
+from .work import Array, Failure, Returned, Stage, Timed, Timing
 
 
 def batch_of(stage: Stage, turn: int) -> Mapping[str, Array]:
@@ -64,8 +64,11 @@ class Stopwatch:
         """``clock`` is bound before anybody's code is loaded, so that nobody can put another in its place."""
         if timing.core is not None and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, {timing.core})
+        self._turn = self._turn if timing.turn is None else timing.turn
         least = float("inf")
+        values: dict[int, Any] = {}
         for _ in range(timing.blocks):
+            given_back = []
             batches = [batch_of(self._stage, self._turn + i) for i in range(timing.calls)]
             tensors = [{k: self._framework.from_numpy(x, self._stage.device) for k, x in b.items()} for b in batches]
             self._framework.synchronise(tensors)
@@ -73,9 +76,17 @@ class Stopwatch:
             for given in tensors:
                 result = self._run(given)
                 self._framework.synchronise(result)
+                given_back.append(result[0])
             least = min(least, clock() - start)
+            values |= enumerate(given_back, self._turn)
             self._turn += timing.calls
         value, gradient = result
         changed = tuple(name for name, x in tensors[-1].items() if self._outcomes.changed(x, batches[-1][name]))
         found: Mapping[str, Array] | Failure = self._outcomes.gradient(gradient or {}) if timing.show else {}
-        return Timed(least / timing.calls, self._turn - 1, self._outcomes.returned(value), found, changed)
+        return Timed(
+            least / timing.calls, self._turn - 1, self._outcomes.returned(value), found, changed, self._arrays(values)
+        )
+
+    def _arrays(self, values: Mapping[int, Any]) -> dict[int, Array]:
+        returned = {turn: self._outcomes.returned(value) for turn, value in values.items()}
+        return {turn: x.array for turn, x in returned.items() if isinstance(x, Returned) and x.array is not None}

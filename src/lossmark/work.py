@@ -150,13 +150,15 @@ class Staged:
 class Timing:
     """Time blocks of calls of the stage; ``show`` asks for the gradient of the last call, which may be large.
 
-    ``core`` is the processor that the calling thread is bound to, where the system can do that.
+    ``core`` is the processor that the calling thread is bound to, where the system can do that; ``turn`` the number of
+    the first call, which says what its inputs are (None: the next).
     """
 
     calls: int
     blocks: int
     show: bool = False
     core: int | None = None
+    turn: int | None = None
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,8 @@ class Timed:
     value: Outcome
     gradient: Mapping[str, Array] | Failure
     modified: tuple[str, ...] = ()
+    values: Mapping[int, Array] = field(default_factory=dict)
+    """What every call gave that gave a tensor, by its number."""
 
 
 Message = Task | Probe | Watch | Stage | Timing

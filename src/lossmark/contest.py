@@ -1,0 +1,184 @@
+"""Implementations that are timed against each other: each in a process of its own, on the same inputs, each checked.
+
+Only what conforms gets a time. The first and the last call of every contestant are held against the formula, at the
+very size, dtype and mode that is timed, and so is every value that equals an earlier one to the bit: kept results show.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from .acceptance import Expected
+from .deviation import Deviation
+from .dtypes import DTYPES
+from .errors import LossmarkError
+from .judge import Judgement, combine, judge, slopes
+from .judged import explained
+from .plan import Target
+from .pool import Worker
+from .spec.loss import Case, Loss
+from .stopwatch import batch_of
+from .tolerance import expected
+from .work import Array, Failure, Returned, Stage, Timed, Timing
+
+WARM = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "17179869184", "MALLOC_TOP_PAD_": "67108864"}
+"""glibc's allocator keeps what it is given back, instead of asking the system for fresh pages at every large result."""
+BLOCK_SECONDS = 0.005
+BLOCK_BYTES = 256 << 20
+"""A block of calls lasts long enough for the clock, within a limit of memory for the inputs of its calls."""
+BLOCKS = 3
+BATCHES = 4
+CHECKED = 1 << 20
+"""The call that is checked at the end, the same for all, so that what is expected of it is computed once."""
+REPEATED = 32
+REPEATED_SECONDS = 2.0
+"""How many repeated values are checked, and for how long."""
+
+
+class Exercise:
+    """One loss at one size and dtype: the inputs that every contestant is given, and what is expected of each call."""
+
+    def __init__(self, loss: Loss, size: tuple[int, int], dtype: str = "float32", backward: bool = True):
+        self.loss, self.size, self.dtype, self.backward = loss, size, dtype, backward
+        self.batches = tuple(self._drawn(np.random.default_rng([seed, *size])) for seed in range(BATCHES))
+        self._kept: dict[tuple[int, Deviation | None], Expected] = {}
+
+    @property
+    def shape(self) -> str:
+        """``BxD``, or ``B`` where no input has dimensions."""
+        return "x".join(map(str, self.size if any(item.vector for item in self.loss.inputs) else self.size[:1]))
+
+    @property
+    def passes(self) -> str:
+        return "fwd+bwd" if self.backward else "fwd"
+
+    @property
+    def bytes(self) -> int:
+        """What the inputs of one call hold."""
+        return sum(array.nbytes for array in self.batches[0].values())
+
+    def stage(self, impl: str, mode: str, device: str) -> Stage:
+        return Stage(impl, self.loss.id, self.batches, self.loss.gradient_of, self.backward, mode, device)
+
+    def _drawn(self, generator: np.random.Generator) -> Mapping[str, Array]:
+        """Normal embeddings whose scores have variance 1, distances around the margin, labels 0 and 1."""
+        batch, width = self.size
+        dtype = DTYPES[self.dtype].numpy
+        arrays: dict[str, Array] = {}
+        for item in self.loss.inputs:
+            if item.label:
+                arrays[item.name] = generator.integers(0, 2, batch).astype(dtype)
+            elif item.vector:
+                arrays[item.name] = (generator.standard_normal(self.size, np.float32) / width**0.5).astype(dtype)
+            else:
+                arrays[item.name] = generator.uniform(0, 2, batch).astype(dtype)
+        return arrays
+
+    def judged(self, found: Timed, stage: Stage, deviation: Deviation | None) -> Judgement:
+        """The last call that was timed."""
+        assert isinstance(found.value, Returned)
+        if found.value.array is None:
+            return Judgement(False, note=f"got {found.value.dtype}, expected a tensor")
+        truth = self._expected(stage, found.turn, deviation, self.backward)
+        dtype = DTYPES[self.dtype]
+        parts = [judge(found.value.array, truth.values["mean"], dtype, "mean")]
+        if self.backward:
+            if isinstance(found.gradient, Failure):
+                return Judgement(False, note=str(found.gradient))
+            accepted = truth.gradients["mean"]
+            zeros = {name: np.zeros(part.hi.shape) for name, part in accepted.items()}
+            parts.append(slopes({**zeros, **found.gradient}, accepted, truth.kinks["mean"], dtype, "gradient of mean"))
+        return combine(parts)
+
+    def value_judged(self, value: Array, turn: int, stage: Stage, deviation: Deviation | None) -> Judgement:
+        """The value of any one call."""
+        truth = self._expected(stage, turn, deviation, False)
+        return judge(value, truth.values["mean"], DTYPES[self.dtype], "mean")
+
+    def _expected(self, stage: Stage, turn: int, deviation: Deviation | None, backward: bool) -> Expected:
+        key = (turn, deviation)
+        if key in self._kept:
+            return self._kept[key]
+        inputs = {name: array.astype(np.float64) for name, array in batch_of(stage, turn).items()}
+        case = Case(f"{self.loss.id}/timed", self.loss.id, {}, inputs)
+        meant, scale = (deviation.meant(case), deviation.scale) if deviation else (case, 1.0)
+        wanted = ("mean",) if backward else ()
+        truth = expected(self.loss, meant, DTYPES[self.dtype], np.ones(case.batch), wanted, scale)
+        if turn in (0, CHECKED):
+            self._kept[key] = truth
+        return truth
+
+
+class Contestant:
+    """One implementation in one mode. :meth:`start`, then :meth:`time` as often as wanted, then :meth:`finish`."""
+
+    def __init__(self, target: Target, worker: Worker, exercise: Exercise, mode: str = "eager", device: str = "cpu"):
+        self.target, self.worker, self.exercise, self.mode = target, worker, exercise, mode
+        self._stage = exercise.stage(target.name, mode, device)
+        self._deviation = target.deviations.get(exercise.loss.id)
+        self._seen: dict[bytes, int] = {}
+        self._repeated: dict[int, Array] = {}
+        self.calls = 1
+
+    def start(self) -> str:
+        """Prepare and check; returns why there is no time, or an empty text."""
+        loss, backward = self.exercise.loss, self.exercise.backward
+        if backward and not self.target.differentiates(loss):
+            return "no gradient is registered, compare with --pass fwd"
+        started = self.worker.run(self._stage)
+        reason = str(started) if isinstance(started, Failure) else self._refused(Timing(1, 1, show=True, turn=0))
+        if not reason:
+            most = max(1, BLOCK_BYTES // self.exercise.bytes)
+            seconds = max(self.time(), 1e-6)
+            self.calls = max(1, min(most, 1000, round(BLOCK_SECONDS / seconds)))
+        return reason
+
+    def time(self, core: int | None = None, blocks: int = BLOCKS) -> float:
+        """Seconds of a call, the least of some blocks; raises :class:`LossmarkError` where a call fails."""
+        found = self.worker.run(Timing(self.calls, blocks, core=core))
+        if isinstance(found, Failure) or (isinstance(found, Timed) and isinstance(found.value, Failure)):
+            raise LossmarkError(f"{self.target.name}: {found if isinstance(found, Failure) else found.value}")
+        assert isinstance(found, Timed)
+        for turn, value in found.values.items():
+            if self._seen.setdefault(value.tobytes(), turn) != turn:
+                self._repeated[turn] = value
+        return found.seconds
+
+    def finish(self) -> str:
+        """Why the times do not count after all, or an empty text."""
+        start = CHECKED + 1 - self.calls
+        return self._refused(Timing(self.calls, 1, show=True, turn=start)) or self._kept_results()
+
+    def _refused(self, timing: Timing) -> str:
+        found = self.worker.run(timing)
+        if isinstance(found, Failure):
+            return str(found)
+        assert isinstance(found, Timed)
+        if isinstance(found.value, Failure):
+            return str(found.value)
+        if found.modified:
+            return f"a call changes its input {', '.join(found.modified)}"
+        return _reason(self.exercise.judged(found, self._stage, self._deviation))
+
+    def _kept_results(self) -> str:
+        until = time.monotonic() + REPEATED_SECONDS
+        for turn in random.Random(0).sample(sorted(self._repeated), min(REPEATED, len(self._repeated))):
+            value = self._repeated[turn]
+            reason = _reason(self.exercise.value_judged(value, turn, self._stage, self._deviation))
+            if reason or time.monotonic() > until:
+                return reason
+        return ""
+
+
+def _reason(result: Judgement) -> str:
+    return "" if result.ok else f"does not conform: {result.note or explained(result)}"
+
+
+def in_turn(contestants: Sequence[Contestant], order: random.Random, core: int | None) -> dict[int, float]:
+    """One time of each, in random order, on one processor if ``core`` says which."""
+    turns = order.sample(range(len(contestants)), len(contestants))
+    return {index: contestants[index].time(core) for index in turns}
