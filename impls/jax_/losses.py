@@ -8,37 +8,14 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 
 from lossmark import Implementation, __version__
-from lossmark.arguments import SIMILARITIES, check_choice, check_label, check_margin, check_reduction, check_tensors
+from lossmark.arguments import check_margin, check_reduction, check_tensors
+
+from .common import check_ranking, checked_label, reduce, wide
 
 impl = Implementation("jax", framework="jax", version=__version__, modes=("eager", "jit"))
-
-
-def _wide(*tensors: Array) -> tuple[Array, ...]:
-    """In the dtype that sums accumulate in: float64 for float64, else float32."""
-    wide = jnp.float64 if tensors[0].dtype == jnp.float64 else jnp.float32
-    return tuple(x.astype(wide) for x in tensors)
-
-
-def _reduce(loss: Array, reduction: str, dtype: jnp.dtype) -> Array:
-    if reduction == "none":
-        return loss.astype(dtype)
-    return (jnp.sum(loss) if reduction == "sum" else jnp.mean(loss)).astype(dtype)
-
-
-def _label(name: str, y: Array, batch: int | None, like: Array, *, soft: bool) -> Array:
-    check_label(name, y, batch)
-    y = jnp.asarray(y, like.dtype)
-    if not isinstance(y, jax.core.Tracer) and y.device.platform == "cpu":  # elsewhere the check would force a sync
-        host = np.asarray(y)
-        bad = (host < 0) | (host > 1) if soft else (host != 0) & (host != 1) & (host == host)
-        if bad.any():
-            allowed = "[0, 1]" if soft else "0 or 1"
-            raise ValueError(f"{name} has the value {host[bad][0]}, expected {allowed}")
-    return y
 
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
@@ -81,33 +58,27 @@ def _power_of_two(x: Array) -> Array:
     return jnp.where((power > 0) & jnp.isfinite(power), power, 1)
 
 
-def _check_ranking(u: Array, d_pos: Array, d_neg: Array, similarity: str, reduction: str) -> None:
-    batch, _ = check_tensors({"u": u, "d_pos": d_pos, "d_neg": d_neg}, rank=2)
-    check_choice("similarity", similarity, SIMILARITIES)
-    check_reduction(reduction, batch)
-
-
 @impl.loss
 def pairwise_hinge(
     u: Array, d_pos: Array, d_neg: Array, *, margin: float = 1.0, similarity: str = "dot", reduction: str = "mean"
 ) -> Array:
     """max(0, margin - ⟨u,d⁺⟩ + ⟨u,d⁻⟩); embeddings [B, D] → [B] under none, [] under sum and mean."""
-    _check_ranking(u, d_pos, d_neg, similarity, reduction)
+    check_ranking(u, d_pos, d_neg, similarity, reduction)
     check_margin(margin)
     dtype = u.dtype
-    u, d_pos, d_neg = _wide(u, d_pos, d_neg)
+    u, d_pos, d_neg = wide(u, d_pos, d_neg)
     loss = jax.nn.relu(margin - _similarity(u, d_pos, similarity) + _similarity(u, d_neg, similarity))
-    return _reduce(loss, reduction, dtype)
+    return reduce(loss, reduction, dtype)
 
 
 @impl.loss
 def bpr(u: Array, d_pos: Array, d_neg: Array, *, similarity: str = "dot", reduction: str = "mean") -> Array:
     """log(1 + exp(⟨u,d⁻⟩ - ⟨u,d⁺⟩)); embeddings [B, D] → [B] under none, [] under sum and mean."""
-    _check_ranking(u, d_pos, d_neg, similarity, reduction)
+    check_ranking(u, d_pos, d_neg, similarity, reduction)
     dtype = u.dtype
-    u, d_pos, d_neg = _wide(u, d_pos, d_neg)
+    u, d_pos, d_neg = wide(u, d_pos, d_neg)
     loss = jax.nn.softplus(_similarity(u, d_neg, similarity) - _similarity(u, d_pos, similarity))
-    return _reduce(loss, reduction, dtype)
+    return reduce(loss, reduction, dtype)
 
 
 # -- contrastive -----------------------------------------------------------------------------------------------------
@@ -124,8 +95,8 @@ def contrastive(d: Array, y: Array, *, margin: float = 1.0, reduction: str = "me
     check_margin(margin)
     check_reduction(reduction, batch)
     dtype = d.dtype
-    (d,) = _wide(d)
-    return _reduce(_contrastive(d, _label("y", y, batch, d, soft=True), margin), reduction, dtype)
+    (d,) = wide(d)
+    return reduce(_contrastive(d, checked_label("y", y, batch, d.dtype, soft=True), margin), reduction, dtype)
 
 
 @impl.loss
@@ -135,9 +106,9 @@ def contrastive_pair(x1: Array, x2: Array, y: Array, *, margin: float = 1.0, red
     check_margin(margin)
     check_reduction(reduction, batch)
     dtype = x1.dtype
-    x1, x2 = _wide(x1, x2)
-    y = _label("y", y, batch, x1, soft=True)
-    return _reduce(_contrastive(_norm(x1 - x2), y, margin), reduction, dtype)
+    x1, x2 = wide(x1, x2)
+    y = checked_label("y", y, batch, x1.dtype, soft=True)
+    return reduce(_contrastive(_norm(x1 - x2), y, margin), reduction, dtype)
 
 
 # -- labeled triplet ---------------------------------------------------------------------------------------------------
@@ -152,10 +123,10 @@ def labeled_triplet(
     check_margin(margin)
     check_reduction(reduction, batch)
     dtype = anc.dtype
-    anc, pos, neg = _wide(anc, pos, neg)
-    label = _label("label", label, batch, anc, soft=False)
+    anc, pos, neg = wide(anc, pos, neg)
+    label = checked_label("label", label, batch, anc.dtype, soft=False)
     same = (label == 1)[:, None]
     near, far = jnp.where(same, pos, neg), jnp.where(same, neg, pos)
     squared = lambda x: jnp.sum(x**2, axis=1)
     loss = 2 * squared(near - anc) - squared(near - far) - squared(anc - far) + margin
-    return _reduce(jnp.where(jnp.isnan(label), label, loss), reduction, dtype)
+    return reduce(jnp.where(jnp.isnan(label), label, loss), reduction, dtype)

@@ -12,37 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmark import Implementation, __version__
-from lossmark.arguments import SIMILARITIES, check_choice, check_label, check_margin, check_reduction, check_tensors
+from lossmark.arguments import check_margin, check_reduction, check_tensors
+
+from .common import check_ranking, checked_label, reduce, weight, wide
 
 Array = NDArray[Any]
 impl = Implementation("numpy", framework="numpy", version=__version__)
-
-
-def _wide(*tensors: Array) -> tuple[Array, ...]:
-    """In the dtype that sums accumulate in: float64 for float64, else float32."""
-    wide = np.float64 if tensors[0].dtype == np.float64 else np.float32
-    return tuple(x.astype(wide) for x in tensors)
-
-
-def _reduce(loss: Array, reduction: str, dtype: np.dtype[Any]) -> Array:
-    if reduction == "none":
-        return loss.astype(dtype)
-    return np.asarray(loss.sum() if reduction == "sum" else loss.mean()).astype(dtype)
-
-
-def _weight(batch: int, reduction: str, wide: np.dtype[Any]) -> Any:
-    """The cotangent of each example's loss."""
-    return wide.type(1.0 / batch if reduction == "mean" else 1.0)
-
-
-def _label(name: str, y: Array, batch: int | None, like: Array, *, soft: bool) -> Array:
-    check_label(name, y, batch)
-    y = y.astype(like.dtype)
-    bad = (y < 0) | (y > 1) if soft else (y != 0) & (y != 1) & (y == y)
-    if bad.any():
-        allowed = "[0, 1]" if soft else "0 or 1"
-        raise ValueError(f"{name} has the value {y[bad].flat[0]}, expected {allowed}")
-    return y
 
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
@@ -51,41 +26,46 @@ def _label(name: str, y: Array, batch: int | None, like: Array, *, soft: bool) -
 def _similarity(x: Array, y: Array, similarity: str) -> Array:
     """dot: Σ xᵢyᵢ; cosine: x·y / max(‖x‖‖y‖, 1e-8)."""
     dot = np.sum(x * y, axis=1)
-    return dot if similarity == "dot" else dot / np.maximum(_norm(x) * _norm(y), x.dtype.type(1e-8))
+    return dot if similarity == "dot" else dot / np.maximum(norm(x) * norm(y), x.dtype.type(1e-8))
 
 
 def _similarity_gradient(x: Array, y: Array, similarity: str) -> tuple[Array, Array]:
     """∂sim/∂x and ∂sim/∂y, each [B, D]."""
     if similarity == "dot":
         return y, x
-    length_x, length_y = _norm(x), _norm(y)
+    length_x, length_y = norm(x), norm(y)
     guard = x.dtype.type(1e-8)
     norms = np.maximum(length_x * length_y, guard)
     # the guard is constant where it rules, so the norms have a slope only above it
     pull = np.where(length_x * length_y > guard, np.sum(x * y, axis=1) / norms / norms, 0)
     return (
-        y / norms[:, None] - (pull * length_y)[:, None] * _unit(x, length_x),
-        x / norms[:, None] - (pull * length_x)[:, None] * _unit(y, length_y),
+        y / norms[:, None] - (pull * length_y)[:, None] * unit(x, length_x),
+        x / norms[:, None] - (pull * length_x)[:, None] * unit(y, length_y),
     )
 
 
-def _norm(x: Array) -> Array:
+def softplus(x: Array) -> Array:
+    """log(1 + exp(x)), which never overflows."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)), the derivative of :func:`softplus`."""
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, small) / (1 + small)
+
+
+def norm(x: Array) -> Array:
     """‖x‖₂, scaled by the largest component so that no square overflows or underflows."""
     largest = np.max(np.abs(x), axis=1, initial=0)
     scale = np.where((largest > 0) & np.isfinite(largest), np.exp2(np.frexp(largest)[1] - 1), 1).astype(x.dtype)
     return scale * np.sqrt(np.sum((x / scale[:, None]) ** 2, axis=1))
 
 
-def _unit(x: Array, length: Array) -> Array:
+def unit(x: Array, length: Array) -> Array:
     """x/‖x‖, and 0 where ‖x‖ = 0."""
     safe = np.where(length == 0, 1, length)
     return np.where(length[:, None] == 0, 0, x / safe[:, None]).astype(x.dtype)
-
-
-def _check_ranking(u: Array, d_pos: Array, d_neg: Array, similarity: str, reduction: str) -> None:
-    batch, _ = check_tensors({"u": u, "d_pos": d_pos, "d_neg": d_neg}, rank=2)
-    check_choice("similarity", similarity, SIMILARITIES)
-    check_reduction(reduction, batch)
 
 
 def _ranking_gradient(u: Array, d_pos: Array, d_neg: Array, slope: Array, similarity: str) -> dict[str, Array]:
@@ -103,12 +83,12 @@ def pairwise_hinge(
     u: Array, d_pos: Array, d_neg: Array, *, margin: float = 1.0, similarity: str = "dot", reduction: str = "mean"
 ) -> Array:
     """max(0, margin - ⟨u,d⁺⟩ + ⟨u,d⁻⟩); embeddings [B, D] → [B] under none, [] under sum and mean."""
-    _check_ranking(u, d_pos, d_neg, similarity, reduction)
+    check_ranking(u, d_pos, d_neg, similarity, reduction)
     check_margin(margin)
     dtype = u.dtype
-    u, d_pos, d_neg = _wide(u, d_pos, d_neg)
+    u, d_pos, d_neg = wide(u, d_pos, d_neg)
     z = u.dtype.type(margin) - _similarity(u, d_pos, similarity) + _similarity(u, d_neg, similarity)
-    return _reduce(np.maximum(z, 0), reduction, dtype)
+    return reduce(np.maximum(z, 0), reduction, dtype)
 
 
 @impl.gradient("pairwise_hinge")
@@ -116,11 +96,11 @@ def pairwise_hinge_gradient(
     u: Array, d_pos: Array, d_neg: Array, *, margin: float = 1.0, similarity: str = "dot", reduction: str = "mean"
 ) -> dict[str, Array]:
     """The gradient of :func:`pairwise_hinge`; at the kink the member 0 of the subdifferential."""
-    _check_ranking(u, d_pos, d_neg, similarity, reduction)
+    check_ranking(u, d_pos, d_neg, similarity, reduction)
     dtype, batch = u.dtype, len(u)
-    u, d_pos, d_neg = _wide(u, d_pos, d_neg)
+    u, d_pos, d_neg = wide(u, d_pos, d_neg)
     z = u.dtype.type(margin) - _similarity(u, d_pos, similarity) + _similarity(u, d_neg, similarity)
-    slope = np.where(z > 0, _weight(batch, reduction, u.dtype), 0).astype(u.dtype)
+    slope = np.where(z > 0, weight(batch, reduction, u.dtype), 0).astype(u.dtype)
     rows = _ranking_gradient(u, d_pos, d_neg, slope, similarity)
     return {name: row.astype(dtype) for name, row in rows.items()}
 
@@ -128,11 +108,11 @@ def pairwise_hinge_gradient(
 @impl.loss
 def bpr(u: Array, d_pos: Array, d_neg: Array, *, similarity: str = "dot", reduction: str = "mean") -> Array:
     """log(1 + exp(⟨u,d⁻⟩ - ⟨u,d⁺⟩)); embeddings [B, D] → [B] under none, [] under sum and mean."""
-    _check_ranking(u, d_pos, d_neg, similarity, reduction)
+    check_ranking(u, d_pos, d_neg, similarity, reduction)
     dtype = u.dtype
-    u, d_pos, d_neg = _wide(u, d_pos, d_neg)
+    u, d_pos, d_neg = wide(u, d_pos, d_neg)
     x = _similarity(u, d_neg, similarity) - _similarity(u, d_pos, similarity)
-    return _reduce(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), reduction, dtype)
+    return reduce(softplus(x), reduction, dtype)
 
 
 @impl.gradient("bpr")
@@ -140,12 +120,11 @@ def bpr_gradient(
     u: Array, d_pos: Array, d_neg: Array, *, similarity: str = "dot", reduction: str = "mean"
 ) -> dict[str, Array]:
     """The gradient of :func:`bpr`: ∂/∂x log(1 + exp(x)) = 1 / (1 + exp(-x))."""
-    _check_ranking(u, d_pos, d_neg, similarity, reduction)
+    check_ranking(u, d_pos, d_neg, similarity, reduction)
     dtype, batch = u.dtype, len(u)
-    u, d_pos, d_neg = _wide(u, d_pos, d_neg)
+    u, d_pos, d_neg = wide(u, d_pos, d_neg)
     x = _similarity(u, d_neg, similarity) - _similarity(u, d_pos, similarity)
-    small = np.exp(-np.abs(x))
-    slope = np.where(x >= 0, 1, small) / (1 + small) * _weight(batch, reduction, u.dtype)
+    slope = sigmoid(x) * weight(batch, reduction, u.dtype)
     rows = _ranking_gradient(u, d_pos, d_neg, slope.astype(u.dtype), similarity)
     return {name: row.astype(dtype) for name, row in rows.items()}
 
@@ -164,17 +143,17 @@ def contrastive(d: Array, y: Array, *, margin: float = 1.0, reduction: str = "me
     check_margin(margin)
     check_reduction(reduction, batch)
     dtype = d.dtype
-    (d,) = _wide(d)
-    return _reduce(_contrastive(d, _label("y", y, batch, d, soft=True), margin), reduction, dtype)
+    (d,) = wide(d)
+    return reduce(_contrastive(d, checked_label("y", y, batch, d.dtype, soft=True), margin), reduction, dtype)
 
 
 @impl.gradient("contrastive")
 def contrastive_gradient(d: Array, y: Array, *, margin: float = 1.0, reduction: str = "mean") -> dict[str, Array]:
     """The gradient of :func:`contrastive` by d: 2·y·d - 2·(1-y)·max(margin - d, 0)."""
     dtype, batch = d.dtype, len(d)
-    (d,) = _wide(d)
-    y = _label("y", y, batch, d, soft=True)
-    g = _weight(batch, reduction, d.dtype)
+    (d,) = wide(d)
+    y = checked_label("y", y, batch, d.dtype, soft=True)
+    g = weight(batch, reduction, d.dtype)
     return {"d": (g * 2 * y * d - g * 2 * (1 - y) * np.maximum(d.dtype.type(margin) - d, 0)).astype(dtype)}
 
 
@@ -185,9 +164,9 @@ def contrastive_pair(x1: Array, x2: Array, y: Array, *, margin: float = 1.0, red
     check_margin(margin)
     check_reduction(reduction, batch)
     dtype = x1.dtype
-    x1, x2 = _wide(x1, x2)
-    y = _label("y", y, batch, x1, soft=True)
-    return _reduce(_contrastive(_norm(x1 - x2), y, margin), reduction, dtype)
+    x1, x2 = wide(x1, x2)
+    y = checked_label("y", y, batch, x1.dtype, soft=True)
+    return reduce(_contrastive(norm(x1 - x2), y, margin), reduction, dtype)
 
 
 @impl.gradient("contrastive_pair")
@@ -196,13 +175,13 @@ def contrastive_pair_gradient(
 ) -> dict[str, Array]:
     """The gradient of :func:`contrastive_pair`: 0 where x1 = x2."""
     dtype, batch = x1.dtype, len(x1)
-    x1, x2 = _wide(x1, x2)
-    y = _label("y", y, batch, x1, soft=True)
-    g = _weight(batch, reduction, x1.dtype)
+    x1, x2 = wide(x1, x2)
+    y = checked_label("y", y, batch, x1.dtype, soft=True)
+    g = weight(batch, reduction, x1.dtype)
     difference = x1 - x2
-    d = _norm(difference)
+    d = norm(difference)
     pull = (g * 2 * y)[:, None] * difference
-    push = (g * 2 * (1 - y) * np.maximum(x1.dtype.type(margin) - d, 0))[:, None] * _unit(difference, d)
+    push = (g * 2 * (1 - y) * np.maximum(x1.dtype.type(margin) - d, 0))[:, None] * unit(difference, d)
     return {"x1": (pull - push).astype(dtype), "x2": (push - pull).astype(dtype)}
 
 
@@ -224,12 +203,12 @@ def labeled_triplet(
     check_margin(margin)
     check_reduction(reduction, batch)
     dtype = anc.dtype
-    anc, pos, neg = _wide(anc, pos, neg)
-    label = _label("label", label, batch, anc, soft=False)
+    anc, pos, neg = wide(anc, pos, neg)
+    label = checked_label("label", label, batch, anc.dtype, soft=False)
     a, near, far = _triplet_roles(anc, pos, neg, label)
     squared = lambda x: np.sum(x**2, axis=1)
     loss = 2 * squared(near - a) - squared(near - far) - squared(a - far) + anc.dtype.type(margin)
-    return _reduce(np.where(np.isnan(label), np.nan, loss), reduction, dtype)
+    return reduce(np.where(np.isnan(label), np.nan, loss), reduction, dtype)
 
 
 @impl.gradient("labeled_triplet")
@@ -238,10 +217,10 @@ def labeled_triplet_gradient(
 ) -> dict[str, Array]:
     """The gradient of :func:`labeled_triplet`."""
     dtype, batch = anc.dtype, len(anc)
-    anc, pos, neg = _wide(anc, pos, neg)
-    label = _label("label", label, batch, anc, soft=False)
+    anc, pos, neg = wide(anc, pos, neg)
+    label = checked_label("label", label, batch, anc.dtype, soft=False)
     a, near, far = _triplet_roles(anc, pos, neg, label)
-    g = 2 * _weight(batch, reduction, anc.dtype)
+    g = 2 * weight(batch, reduction, anc.dtype)
     by_anc = 2 * g * (a - near) - g * (a - far)
     by_near = 2 * g * (near - a) - g * (near - far)
     by_far = g * (near - far) + g * (a - far)

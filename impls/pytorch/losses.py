@@ -11,35 +11,14 @@ import torch
 from torch import Tensor
 
 from lossmark import Implementation, __version__
-from lossmark.arguments import SIMILARITIES, check_choice, check_label, check_margin, check_reduction, check_tensors
+from lossmark.arguments import check_margin, check_reduction, check_tensors
+
+from .common import check_ranking, checked_label, reduce, wide
 
 impl = Implementation("torch", framework="torch", version=__version__, modes=("eager", "compile"))
 
 
-def _wide(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """In the dtype that sums accumulate in: float64 for float64, else float32."""
-    wide = torch.float64 if tensors[0].dtype == torch.float64 else torch.float32
-    return tuple(x.to(wide) for x in tensors)
-
-
-def _reduce(loss: Tensor, reduction: str, dtype: torch.dtype) -> Tensor:
-    if reduction == "none":
-        return loss.to(dtype)
-    return (loss.sum() if reduction == "sum" else loss.mean()).to(dtype)
-
-
-def _label(name: str, y: Tensor, batch: int | None, like: Tensor, *, soft: bool) -> Tensor:
-    check_label(name, y, batch)
-    y = y.to(like.dtype)
-    if y.device.type == "cpu" and not torch.compiler.is_compiling():  # elsewhere the check would force a sync
-        bad = (y < 0) | (y > 1) if soft else (y != 0) & (y != 1) & (y == y)
-        if bad.any():
-            allowed = "[0, 1]" if soft else "0 or 1"
-            raise ValueError(f"{name} has the value {y[bad][0].item()}, expected {allowed}")
-    return y
-
-
-def _softplus(x: Tensor) -> Tensor:
+def softplus(x: Tensor) -> Tensor:
     """log(1 + exp(x)); its gradient is sigmoid(x) at 0 too, where |x| and max(x, 0) have kinks."""
     return torch.logaddexp(x, torch.zeros_like(x))
 
@@ -50,7 +29,7 @@ def _softplus(x: Tensor) -> Tensor:
 def _similarity(x: Tensor, y: Tensor, similarity: str) -> Tensor:
     """dot: Σ xᵢyᵢ; cosine: x·y / max(‖x‖‖y‖, 1e-8)."""
     dot = (x * y).sum(dim=1)
-    return dot if similarity == "dot" else dot / (_norm(x) * _norm(y)).clamp_min(1e-8)
+    return dot if similarity == "dot" else dot / (norm(x) * norm(y)).clamp_min(1e-8)
 
 
 class _Norm(torch.autograd.Function):
@@ -71,19 +50,18 @@ class _Norm(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, g: Tensor) -> Tensor:
-        x, length = ctx.saved_tensors
-        zero = length[:, None] == 0
-        return g[:, None] * torch.where(zero, 0.0, x / torch.where(zero, 1.0, length[:, None]))
+        return g[:, None] * unit(*ctx.saved_tensors)
 
 
-def _norm(x: Tensor) -> Tensor:
+def unit(x: Tensor, length: Tensor) -> Tensor:
+    """x / ‖x‖ [B, D], and 0 at 0."""
+    zero = length[:, None] == 0
+    return torch.where(zero, 0.0, x / torch.where(zero, 1.0, length[:, None]))
+
+
+def norm(x: Tensor) -> Tensor:
+    """‖x‖₂ [B] of x [B, D], for any finite x."""
     return _Norm.apply(x)
-
-
-def _check_ranking(u: Tensor, d_pos: Tensor, d_neg: Tensor, similarity: str, reduction: str) -> None:
-    batch, _ = check_tensors({"u": u, "d_pos": d_pos, "d_neg": d_neg}, rank=2)
-    check_choice("similarity", similarity, SIMILARITIES)
-    check_reduction(reduction, batch)
 
 
 @impl.loss
@@ -91,28 +69,29 @@ def pairwise_hinge(
     u: Tensor, d_pos: Tensor, d_neg: Tensor, *, margin: float = 1.0, similarity: str = "dot", reduction: str = "mean"
 ) -> Tensor:
     """max(0, margin - ⟨u,d⁺⟩ + ⟨u,d⁻⟩); embeddings [B, D] → [B] under none, [] under sum and mean."""
-    _check_ranking(u, d_pos, d_neg, similarity, reduction)
+    check_ranking(u, d_pos, d_neg, similarity, reduction)
     check_margin(margin)
     dtype = u.dtype
-    u, d_pos, d_neg = _wide(u, d_pos, d_neg)
+    u, d_pos, d_neg = wide(u, d_pos, d_neg)
     loss = torch.relu(margin - _similarity(u, d_pos, similarity) + _similarity(u, d_neg, similarity))
-    return _reduce(loss, reduction, dtype)
+    return reduce(loss, reduction, dtype)
 
 
 @impl.loss
 def bpr(u: Tensor, d_pos: Tensor, d_neg: Tensor, *, similarity: str = "dot", reduction: str = "mean") -> Tensor:
     """log(1 + exp(⟨u,d⁻⟩ - ⟨u,d⁺⟩)); embeddings [B, D] → [B] under none, [] under sum and mean."""
-    _check_ranking(u, d_pos, d_neg, similarity, reduction)
+    check_ranking(u, d_pos, d_neg, similarity, reduction)
     dtype = u.dtype
-    u, d_pos, d_neg = _wide(u, d_pos, d_neg)
-    loss = _softplus(_similarity(u, d_neg, similarity) - _similarity(u, d_pos, similarity))
-    return _reduce(loss, reduction, dtype)
+    u, d_pos, d_neg = wide(u, d_pos, d_neg)
+    loss = softplus(_similarity(u, d_neg, similarity) - _similarity(u, d_pos, similarity))
+    return reduce(loss, reduction, dtype)
 
 
 # -- contrastive -----------------------------------------------------------------------------------------------------
 
 
-def _contrastive(d: Tensor, y: Tensor, margin: float) -> Tensor:
+def contrastive_terms(d: Tensor, y: Tensor, margin: float) -> Tensor:
+    """The contrastive loss of each example, [B]."""
     return y * d**2 + (1 - y) * torch.relu(margin - d) ** 2
 
 
@@ -123,8 +102,8 @@ def contrastive(d: Tensor, y: Tensor, *, margin: float = 1.0, reduction: str = "
     check_margin(margin)
     check_reduction(reduction, batch)
     dtype = d.dtype
-    (d,) = _wide(d)
-    return _reduce(_contrastive(d, _label("y", y, batch, d, soft=True), margin), reduction, dtype)
+    (d,) = wide(d)
+    return reduce(contrastive_terms(d, checked_label("y", y, batch, d.dtype, soft=True), margin), reduction, dtype)
 
 
 @impl.loss
@@ -134,9 +113,9 @@ def contrastive_pair(x1: Tensor, x2: Tensor, y: Tensor, *, margin: float = 1.0, 
     check_margin(margin)
     check_reduction(reduction, batch)
     dtype = x1.dtype
-    x1, x2 = _wide(x1, x2)
-    y = _label("y", y, batch, x1, soft=True)
-    return _reduce(_contrastive(_norm(x1 - x2), y, margin), reduction, dtype)
+    x1, x2 = wide(x1, x2)
+    y = checked_label("y", y, batch, x1.dtype, soft=True)
+    return reduce(contrastive_terms(norm(x1 - x2), y, margin), reduction, dtype)
 
 
 # -- labeled triplet ---------------------------------------------------------------------------------------------------
@@ -151,10 +130,10 @@ def labeled_triplet(
     check_margin(margin)
     check_reduction(reduction, batch)
     dtype = anc.dtype
-    anc, pos, neg = _wide(anc, pos, neg)
-    label = _label("label", label, batch, anc, soft=False)
+    anc, pos, neg = wide(anc, pos, neg)
+    label = checked_label("label", label, batch, anc.dtype, soft=False)
     same = (label == 1)[:, None]
     near, far = torch.where(same, pos, neg), torch.where(same, neg, pos)
     squared = lambda x: (x**2).sum(dim=1)
     loss = 2 * squared(near - anc) - squared(near - far) - squared(anc - far) + margin
-    return _reduce(torch.where(label.isnan(), label, loss), reduction, dtype)
+    return reduce(torch.where(label.isnan(), label, loss), reduction, dtype)

@@ -13,33 +13,11 @@ import tensorflow as tf
 from tensorflow import Tensor
 
 from lossmark import Implementation, __version__
-from lossmark.arguments import SIMILARITIES, check_choice, check_label, check_margin, check_reduction, check_tensors
+from lossmark.arguments import check_margin, check_reduction, check_tensors
+
+from .common import check_ranking, checked_label, reduce, wide
 
 impl = Implementation("tensorflow", framework="tensorflow", version=__version__, modes=("eager", "graph", "xla"))
-
-
-def _wide(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """In the dtype that sums accumulate in: float64 for float64, else float32."""
-    wide = tf.float64 if tensors[0].dtype == tf.float64 else tf.float32
-    return tuple(tf.cast(x, wide) for x in tensors)
-
-
-def _reduce(loss: Tensor, reduction: str, dtype: tf.DType) -> Tensor:
-    if reduction == "none":
-        return tf.cast(loss, dtype)
-    return tf.cast(tf.reduce_sum(loss) if reduction == "sum" else tf.reduce_mean(loss), dtype)
-
-
-def _label(name: str, y: Tensor, batch: int | None, like: Tensor, *, soft: bool) -> Tensor:
-    check_label(name, y, batch)
-    y = tf.cast(y, like.dtype)
-    if tf.executing_eagerly() and "CPU" in y.device:  # elsewhere the check would force a sync
-        host = y.numpy()
-        bad = (host < 0) | (host > 1) if soft else (host != 0) & (host != 1) & (host == host)
-        if bad.any():
-            allowed = "[0, 1]" if soft else "0 or 1"
-            raise ValueError(f"{name} has the value {host[bad][0]}, expected {allowed}")
-    return y
 
 
 @tf.custom_gradient
@@ -77,33 +55,27 @@ def _power_of_two(x: Tensor) -> Tensor:
     return tf.where((power > 0) & tf.math.is_finite(power), power, tf.ones_like(power))
 
 
-def _check_ranking(u: Tensor, d_pos: Tensor, d_neg: Tensor, similarity: str, reduction: str) -> None:
-    batch, _ = check_tensors({"u": u, "d_pos": d_pos, "d_neg": d_neg}, rank=2)
-    check_choice("similarity", similarity, SIMILARITIES)
-    check_reduction(reduction, batch)
-
-
 @impl.loss
 def pairwise_hinge(
     u: Tensor, d_pos: Tensor, d_neg: Tensor, *, margin: float = 1.0, similarity: str = "dot", reduction: str = "mean"
 ) -> Tensor:
     """max(0, margin - ⟨u,d⁺⟩ + ⟨u,d⁻⟩); embeddings [B, D] → [B] under none, [] under sum and mean."""
-    _check_ranking(u, d_pos, d_neg, similarity, reduction)
+    check_ranking(u, d_pos, d_neg, similarity, reduction)
     check_margin(margin)
     dtype = u.dtype
-    u, d_pos, d_neg = _wide(u, d_pos, d_neg)
+    u, d_pos, d_neg = wide(u, d_pos, d_neg)
     loss = tf.nn.relu(margin - _similarity(u, d_pos, similarity) + _similarity(u, d_neg, similarity))
-    return _reduce(loss, reduction, dtype)
+    return reduce(loss, reduction, dtype)
 
 
 @impl.loss
 def bpr(u: Tensor, d_pos: Tensor, d_neg: Tensor, *, similarity: str = "dot", reduction: str = "mean") -> Tensor:
     """log(1 + exp(⟨u,d⁻⟩ - ⟨u,d⁺⟩)); embeddings [B, D] → [B] under none, [] under sum and mean."""
-    _check_ranking(u, d_pos, d_neg, similarity, reduction)
+    check_ranking(u, d_pos, d_neg, similarity, reduction)
     dtype = u.dtype
-    u, d_pos, d_neg = _wide(u, d_pos, d_neg)
+    u, d_pos, d_neg = wide(u, d_pos, d_neg)
     loss = _softplus(_similarity(u, d_neg, similarity) - _similarity(u, d_pos, similarity))
-    return _reduce(loss, reduction, dtype)
+    return reduce(loss, reduction, dtype)
 
 
 # -- contrastive -----------------------------------------------------------------------------------------------------
@@ -120,8 +92,8 @@ def contrastive(d: Tensor, y: Tensor, *, margin: float = 1.0, reduction: str = "
     check_margin(margin)
     check_reduction(reduction, batch)
     dtype = d.dtype
-    (d,) = _wide(d)
-    return _reduce(_contrastive(d, _label("y", y, batch, d, soft=True), margin), reduction, dtype)
+    (d,) = wide(d)
+    return reduce(_contrastive(d, checked_label("y", y, batch, d.dtype, soft=True), margin), reduction, dtype)
 
 
 @impl.loss
@@ -131,9 +103,9 @@ def contrastive_pair(x1: Tensor, x2: Tensor, y: Tensor, *, margin: float = 1.0, 
     check_margin(margin)
     check_reduction(reduction, batch)
     dtype = x1.dtype
-    x1, x2 = _wide(x1, x2)
-    y = _label("y", y, batch, x1, soft=True)
-    return _reduce(_contrastive(_norm(x1 - x2), y, margin), reduction, dtype)
+    x1, x2 = wide(x1, x2)
+    y = checked_label("y", y, batch, x1.dtype, soft=True)
+    return reduce(_contrastive(_norm(x1 - x2), y, margin), reduction, dtype)
 
 
 # -- labeled triplet ---------------------------------------------------------------------------------------------------
@@ -148,10 +120,10 @@ def labeled_triplet(
     check_margin(margin)
     check_reduction(reduction, batch)
     dtype = anc.dtype
-    anc, pos, neg = _wide(anc, pos, neg)
-    label = _label("label", label, batch, anc, soft=False)
+    anc, pos, neg = wide(anc, pos, neg)
+    label = checked_label("label", label, batch, anc.dtype, soft=False)
     same = (label == 1)[:, None]
     near, far = tf.where(same, pos, neg), tf.where(same, neg, pos)
     squared = lambda x: tf.reduce_sum(tf.square(x), axis=1)
     loss = 2 * squared(near - anc) - squared(near - far) - squared(anc - far) + margin
-    return _reduce(tf.where(tf.math.is_nan(label), label, loss), reduction, dtype)
+    return reduce(tf.where(tf.math.is_nan(label), label, loss), reduction, dtype)

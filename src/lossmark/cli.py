@@ -51,7 +51,8 @@ def list_() -> None:
     for loss in registry.losses().values():
         print(f"{loss.id:18} {loss.model.title}: {len(loss.cases)} cases, {len(loss.families)} families")
     for name in registry.implementations():
-        version = registry.framework_version(name) if name in registry.ROOMS else "registered by another package"
+        own = registry.OWN.get(name)
+        version = registry.framework_version(own.framework) if own else "registered by another package"
         print(f"{name:18} {version or 'not installed'}")
 
 

@@ -14,7 +14,7 @@ from .deviation import Deviation
 from .dtypes import DTYPES
 from .errors import LoadError, LossmarkError
 from .implementation import FRAMEWORKS
-from .registry import Reference, framework, framework_version
+from .registry import OWN, Reference, framework, framework_version
 from .spec.loss import Case, Family, Loss
 
 ORDINARY = ("value", "gradient", "result", "unmodified")
@@ -137,9 +137,10 @@ class Choice:
 def targets(choice: Choice) -> list[Target]:
     """The implementations that the run is about; raises :class:`LoadError`."""
     found: list[Target] = []
-    for source in choice.impls or FRAMEWORKS:
-        if source in FRAMEWORKS:
-            found.append(Target(Reference(source, source, source, own=True), framework(source).modes))
+    for source in choice.impls or OWN:
+        if source in OWN:
+            own = OWN[source]
+            found.append(Target(Reference(source, source, own.framework, own=True), own.modes))
         else:
             found += discover(source)
     names = [target.name for target in found]

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from .errors import LoadError, LossmarkError, SpecError
-from .implementation import FRAMEWORKS, Implementation
+from .implementation import Implementation
 from .spec import assemble
 from .spec.loss import Loss
 
@@ -25,6 +25,28 @@ if TYPE_CHECKING:
 ENTRY_POINTS = "lossmark.implementations"
 ROOMS: Mapping[str, str] = {"numpy": "numpy_", "torch": "pytorch", "tensorflow": "tensorflow_", "jax": "jax_"}
 """Framework → its folder in ``lossmark.impls``, named so that nothing shadows the framework."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """One of lossmark's own implementations: its framework, its module in the framework's folder, its modes."""
+
+    framework: str
+    module: str
+    modes: tuple[str, ...] = ("eager",)
+
+
+OWN: Mapping[str, Own] = {
+    "numpy": Own("numpy", "losses"),
+    "torch": Own("torch", "losses", ("eager", "compile")),
+    "tensorflow": Own("tensorflow", "losses", ("eager", "graph", "xla")),
+    "jax": Own("jax", "losses", ("eager", "jit")),
+    "numpy-fused": Own("numpy", "fused"),
+    "torch-fused": Own("torch", "fused"),
+    "tensorflow-fused": Own("tensorflow", "fused", ("eager", "graph")),
+    "jax-fused": Own("jax", "fused", ("eager", "jit")),
+}
+"""By name. Those written beside the formula, and those that move the fewest bytes."""
 
 
 def room(name: str) -> Path:
@@ -85,7 +107,7 @@ def _plugins() -> dict[str, metadata.EntryPoint]:
 
 def implementations() -> list[str]:
     """The names of lossmark's own implementations and of those that other distributions register."""
-    return [*FRAMEWORKS, *sorted(_plugins())]
+    return [*OWN, *sorted(_plugins())]
 
 
 def load(source: str | Path) -> Implementation:
@@ -117,8 +139,9 @@ def load_all(source: str) -> list[Implementation]:
 
 
 def _module(source: str) -> ModuleType:
-    if source in FRAMEWORKS:
-        return _import(f"lossmark.impls.{ROOMS[source]}.losses", source)
+    if source in OWN:
+        own = OWN[source]
+        return _import(f"lossmark.impls.{ROOMS[own.framework]}.{own.module}", source)
     if source.endswith(".py") or "/" in source:
         return _from_file(Path(source))
     plugin = _plugins().get(source)

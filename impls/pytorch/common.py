@@ -1,0 +1,50 @@
+"""What the losses in PyTorch have in common: accumulator, reduction, labels, argument checks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lossmark.arguments import SIMILARITIES, check_choice, check_label, check_reduction, check_tensors
+
+
+def wide(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """In the dtype that sums accumulate in: float64 for float64, else float32."""
+    wide = torch.float64 if tensors[0].dtype == torch.float64 else torch.float32
+    return tuple(x.to(wide) for x in tensors)
+
+
+def reduce(loss: Tensor, reduction: str, dtype: torch.dtype) -> Tensor:
+    """The losses [B] of the examples under ``none``, else their sum or mean, rounded once to ``dtype``."""
+    if reduction == "none":
+        return loss.to(dtype)
+    return (loss.sum() if reduction == "sum" else loss.mean()).to(dtype)
+
+
+def checked_label(name: str, y: Tensor, batch: int | None, dtype: torch.dtype, *, soft: bool) -> Tensor:
+    """The label [B] in ``dtype``, refused where its shape or a value is not allowed."""
+    check_label(name, y, batch)
+    y = y.to(dtype)
+    if y.device.type == "cpu" and not torch.compiler.is_compiling():  # elsewhere the check would force a sync
+        _refuse(name, y, soft=soft)
+    return y
+
+
+def _refuse(name: str, y: Tensor, *, soft: bool) -> None:
+    """Raise ValueError for a value that is not in [0, 1], or not 0 or 1; NaN passes.
+
+    Looks at the least and the largest first, which costs least, and at each only where those are no answer.
+    """
+    if soft and y.numel() and y.min() >= 0 and y.max() <= 1:
+        return
+    bad = ~((y >= 0) & (y <= 1) | y.isnan()) if soft else ~((y == 0) | (y == 1) | y.isnan())
+    if bad.any():
+        allowed = "[0, 1]" if soft else "0 or 1"
+        raise ValueError(f"{name} has the value {y[bad][0].item()}, expected {allowed}")
+
+
+def check_ranking(u: Tensor, d_pos: Tensor, d_neg: Tensor, similarity: str, reduction: str) -> None:
+    """The argument checks of the losses of (query, positive, negative); raises TypeError or ValueError."""
+    batch, _ = check_tensors({"u": u, "d_pos": d_pos, "d_neg": d_neg}, rank=2)
+    check_choice("similarity", similarity, SIMILARITIES)
+    check_reduction(reduction, batch)

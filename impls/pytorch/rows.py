@@ -1,0 +1,79 @@
+"""Going over embeddings in blocks of rows that stay in the cache, in the accumulator's dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+BLOCK = 1 << 20
+"""Numbers of one input in a block: 4 MiB of float32."""
+
+
+def wide_of(x: Tensor) -> torch.dtype:
+    """The dtype that sums accumulate in: float64 for float64, else float32."""
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
+def _blocks(x: Tensor) -> list[slice]:
+    """Blocks of rows, if one is not enough; elsewhere than on the CPU it is: a launch costs more than its traffic."""
+    if x.numel() <= BLOCK or not x.is_cpu:
+        return []
+    rows = max(1, BLOCK // x.shape[1])
+    return [slice(start, start + rows) for start in range(0, len(x), rows)]
+
+
+def _as(x: Tensor, dtype: torch.dtype) -> Tensor:
+    return x if x.dtype == dtype else x.to(dtype)  # a conversion to the same dtype costs as much as an operation
+
+
+def per_example(kernel: Callable[..., tuple[Tensor, ...]], *inputs: Tensor) -> tuple[Tensor, ...]:
+    """Some numbers per row, ``kernel(*rows)``; [B] each, in the accumulator's dtype."""
+    wide = wide_of(inputs[0])
+    blocks = _blocks(inputs[0])
+    if not blocks:
+        return kernel(*[_as(x, wide) for x in inputs])
+    parts = [kernel(*[_as(x[rows], wide) for x in inputs]) for rows in blocks]
+    return tuple(map(torch.cat, zip(*parts, strict=True)))
+
+
+def gradients(
+    kernel: Callable[..., tuple[Tensor, ...]],
+    inputs: Sequence[Tensor],
+    factors: Sequence[Tensor],
+    wanted: Sequence[bool],
+) -> list[Tensor | None]:
+    """The gradients ``kernel(*rows, *factors, *outs)``; [B, D] each, in the inputs' dtype.
+
+    ``outs`` are where the kernel has to write, or None each. A gradient that is not ``wanted`` is None, and its rows
+    never leave the cache.
+    """
+    dtype = inputs[0].dtype
+    wide = wide_of(inputs[0])
+    blocks = _blocks(inputs[0])
+    if not blocks:
+        found = kernel(*[_as(x, wide) for x in inputs], *[x.unsqueeze(1) for x in factors], *[None] * len(inputs))
+        return [_as(x, dtype) if want else None for x, want in zip(found, wanted, strict=True)]
+    results = [torch.empty(x.shape, dtype=dtype) if want else None for x, want in zip(inputs, wanted, strict=True)]
+    for rows in blocks:
+        here = [_as(x[rows], wide) for x in inputs]
+        outs = [None if result is None or dtype != wide else result[rows] for result in results]
+        found = kernel(*here, *[x[rows, None] for x in factors], *outs)
+        for result, out in zip(results, found, strict=True):
+            if result is not None and dtype != wide:
+                result[rows] = out
+    return results
+
+
+def each(g: Tensor, inputs: Tensor, reduction: str) -> Tensor:
+    """The cotangent of every example's loss, [B] or [], in the accumulator's dtype, from that of the reduced loss."""
+    g = _as(g, wide_of(inputs))
+    return g / len(inputs) if reduction == "mean" else g
+
+
+def again(formula: Callable[..., Tensor], inputs: Sequence[Tensor], g: Tensor) -> tuple[Tensor, ...]:
+    """The gradient of ``formula`` by ``inputs``, weighed by ``g``, as something that can be differentiated again."""
+    with torch.enable_grad():
+        leaves = [x if x.requires_grad else x.detach().requires_grad_() for x in inputs]
+        return torch.autograd.grad(formula(*leaves), leaves, g, create_graph=True)
