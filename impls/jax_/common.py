@@ -12,8 +12,12 @@ from lossmark.arguments import SIMILARITIES, check_choice, check_label, check_re
 
 def wide(*tensors: Array) -> tuple[Array, ...]:
     """In the dtype that sums accumulate in: float64 for float64, else float32."""
-    wide = jnp.float64 if tensors[0].dtype == jnp.float64 else jnp.float32
-    return tuple(x.astype(wide) for x in tensors)
+    return tuple(x.astype(wide_of(x)) for x in tensors)
+
+
+def wide_of(x: Array) -> jnp.dtype:
+    """The dtype that sums accumulate in: float64 for float64, else float32."""
+    return jnp.dtype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32)
 
 
 def reduce(loss: Array, reduction: str, dtype: jnp.dtype) -> Array:

@@ -26,27 +26,27 @@ def _similarity(x: Array, y: Array, similarity: str) -> Array:
     dot = jnp.sum(x * y, axis=1)
     if similarity == "dot":
         return dot
-    norms = _norm(x) * _norm(y)
+    norms = norm(x) * norm(y)
     return dot / jnp.where(norms > 1e-8, norms, jnp.where(jnp.isnan(norms), norms, 1e-8))
 
 
 @jax.custom_jvp
 @jax.jit
-def _norm(x: Array) -> Array:
+def norm(x: Array) -> Array:
     """‖x‖₂, scaled by a power of two so that no square overflows, with gradient x/‖x‖, and 0 at 0."""
     scale = _power_of_two(jnp.max(jnp.abs(x), axis=1, initial=0))
     return scale * jnp.sqrt(jnp.sum((x / scale[:, None]) ** 2, axis=1))
 
 
-@_norm.defjvp
+@norm.defjvp
 def _norm_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     (x,), (dx,) = primals, tangents
-    length = _norm(x)
-    return length, jnp.sum(_unit(x, length) * dx, axis=1)
+    length = norm(x)
+    return length, jnp.sum(unit(x, length) * dx, axis=1)
 
 
 @jax.jit
-def _unit(x: Array, length: Array) -> Array:
+def unit(x: Array, length: Array) -> Array:
     """x / ‖x‖, and 0 at 0."""
     return jnp.where(length[:, None] == 0, 0, x / jnp.where(length == 0, 1, length)[:, None])
 
@@ -84,7 +84,8 @@ def bpr(u: Array, d_pos: Array, d_neg: Array, *, similarity: str = "dot", reduct
 # -- contrastive -----------------------------------------------------------------------------------------------------
 
 
-def _contrastive(d: Array, y: Array, margin: float) -> Array:
+def contrastive_terms(d: Array, y: Array, margin: float) -> Array:
+    """The contrastive loss of each example, [B]."""
     return y * d**2 + (1 - y) * jax.nn.relu(margin - d) ** 2
 
 
@@ -96,7 +97,7 @@ def contrastive(d: Array, y: Array, *, margin: float = 1.0, reduction: str = "me
     check_reduction(reduction, batch)
     dtype = d.dtype
     (d,) = wide(d)
-    return reduce(_contrastive(d, checked_label("y", y, batch, d.dtype, soft=True), margin), reduction, dtype)
+    return reduce(contrastive_terms(d, checked_label("y", y, batch, d.dtype, soft=True), margin), reduction, dtype)
 
 
 @impl.loss
@@ -108,7 +109,7 @@ def contrastive_pair(x1: Array, x2: Array, y: Array, *, margin: float = 1.0, red
     dtype = x1.dtype
     x1, x2 = wide(x1, x2)
     y = checked_label("y", y, batch, x1.dtype, soft=True)
-    return reduce(_contrastive(_norm(x1 - x2), y, margin), reduction, dtype)
+    return reduce(contrastive_terms(norm(x1 - x2), y, margin), reduction, dtype)
 
 
 # -- labeled triplet ---------------------------------------------------------------------------------------------------

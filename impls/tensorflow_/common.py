@@ -11,8 +11,12 @@ from lossmark.arguments import SIMILARITIES, check_choice, check_label, check_re
 
 def wide(*tensors: Tensor) -> tuple[Tensor, ...]:
     """In the dtype that sums accumulate in: float64 for float64, else float32."""
-    wide = tf.float64 if tensors[0].dtype == tf.float64 else tf.float32
-    return tuple(tf.cast(x, wide) for x in tensors)
+    return tuple(tf.cast(x, wide_of(x)) for x in tensors)
+
+
+def wide_of(x: Tensor) -> tf.DType:
+    """The dtype that sums accumulate in: float64 for float64, else float32."""
+    return tf.float64 if x.dtype == tf.float64 else tf.float32
 
 
 def reduce(loss: Tensor, reduction: str, dtype: tf.DType) -> Tensor:

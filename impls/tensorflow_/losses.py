@@ -21,12 +21,13 @@ impl = Implementation("tensorflow", framework="tensorflow", version=__version__,
 
 
 @tf.custom_gradient
-def _softplus(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+def softplus(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """log(1 + exp(x)); its gradient is sigmoid(x) at 0 too, where |x| and max(x, 0) have kinks."""
-    return tf.nn.relu(x) + tf.math.log1p(tf.exp(-tf.abs(x))), lambda g: g * _sigmoid(x)
+    return tf.nn.relu(x) + tf.math.log1p(tf.exp(-tf.abs(x))), lambda g: g * sigmoid(x)
 
 
-def _sigmoid(x: Tensor) -> Tensor:
+def sigmoid(x: Tensor) -> Tensor:
+    """1 / (1 + exp(-x)), the derivative of :func:`softplus`."""
     small = tf.exp(-tf.abs(x))
     return tf.where(x >= 0, tf.ones_like(x), small) / (1 + small)
 
@@ -37,11 +38,11 @@ def _sigmoid(x: Tensor) -> Tensor:
 def _similarity(x: Tensor, y: Tensor, similarity: str) -> Tensor:
     """dot: Σ xᵢyᵢ; cosine: x·y / max(‖x‖‖y‖, 1e-8)."""
     dot = tf.reduce_sum(x * y, axis=1)
-    return dot if similarity == "dot" else dot / tf.maximum(_norm(x) * _norm(y), 1e-8)
+    return dot if similarity == "dot" else dot / tf.maximum(norm(x) * norm(y), 1e-8)
 
 
 @tf.custom_gradient
-def _norm(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+def norm(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """‖x‖₂, scaled by a power of two so that no square overflows, with gradient x/‖x‖, and 0 at 0."""
     scale = _power_of_two(tf.reduce_max(tf.abs(x), axis=1))
     length = scale * tf.sqrt(tf.reduce_sum(tf.square(x / scale[:, None]), axis=1))
@@ -74,14 +75,15 @@ def bpr(u: Tensor, d_pos: Tensor, d_neg: Tensor, *, similarity: str = "dot", red
     check_ranking(u, d_pos, d_neg, similarity, reduction)
     dtype = u.dtype
     u, d_pos, d_neg = wide(u, d_pos, d_neg)
-    loss = _softplus(_similarity(u, d_neg, similarity) - _similarity(u, d_pos, similarity))
+    loss = softplus(_similarity(u, d_neg, similarity) - _similarity(u, d_pos, similarity))
     return reduce(loss, reduction, dtype)
 
 
 # -- contrastive -----------------------------------------------------------------------------------------------------
 
 
-def _contrastive(d: Tensor, y: Tensor, margin: float) -> Tensor:
+def contrastive_terms(d: Tensor, y: Tensor, margin: float) -> Tensor:
+    """The contrastive loss of each example, [B]."""
     return y * tf.square(d) + (1 - y) * tf.square(tf.nn.relu(margin - d))
 
 
@@ -93,7 +95,7 @@ def contrastive(d: Tensor, y: Tensor, *, margin: float = 1.0, reduction: str = "
     check_reduction(reduction, batch)
     dtype = d.dtype
     (d,) = wide(d)
-    return reduce(_contrastive(d, checked_label("y", y, batch, d.dtype, soft=True), margin), reduction, dtype)
+    return reduce(contrastive_terms(d, checked_label("y", y, batch, d.dtype, soft=True), margin), reduction, dtype)
 
 
 @impl.loss
@@ -105,7 +107,7 @@ def contrastive_pair(x1: Tensor, x2: Tensor, y: Tensor, *, margin: float = 1.0, 
     dtype = x1.dtype
     x1, x2 = wide(x1, x2)
     y = checked_label("y", y, batch, x1.dtype, soft=True)
-    return reduce(_contrastive(_norm(x1 - x2), y, margin), reduction, dtype)
+    return reduce(contrastive_terms(norm(x1 - x2), y, margin), reduction, dtype)
 
 
 # -- labeled triplet ---------------------------------------------------------------------------------------------------

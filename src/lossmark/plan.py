@@ -232,7 +232,8 @@ def _settings(
             if mode not in wanted:
                 continue
             sparing = target.reference.own and not (choice.full or choice.modes or choice.case)
-            if sparing and _left_to_full(adapter.name, mode, case, dtype):
+            fused = sparing and not choice.dtypes and OWN[target.name].module == "fused"
+            if sparing and (_left_to_full(adapter.name, mode, case, dtype) or (fused and _seldom(mode, dtype))):
                 continue
             checks = _checks(target, loss, case, mode)
             if checks:
@@ -248,6 +249,11 @@ def _left_to_full(framework_name: str, mode: str, case: Case | Family, dtype: st
         return False
     other_program = isinstance(case, Family) or any(not isinstance(value, str) for value in case.params.values())
     return mode == "compile" or (other_program and (mode == "graph" or compiles(framework_name, mode)))
+
+
+def _seldom(mode: str, dtype: str) -> bool:
+    """What the fused variants are held to under ``--full`` or where it is asked for: all but eager mode in float32."""
+    return mode != "eager" or dtype != "float32"
 
 
 def _checks(target: Target, loss: Loss, case: Case | Family, mode: str) -> tuple[str, ...]:

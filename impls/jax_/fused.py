@@ -1,0 +1,242 @@
+"""The losses in JAX, moving the fewest bytes: ``from lossmark.impls.jax_.fused import bpr``.
+
+Each is a ``jax.custom_vjp`` of two compiled passes: forward reads the inputs once and keeps a number per example,
+backward reads them once more and writes the gradients from the analytic derivative. Sums over D go in lanes, because
+XLA on a CPU keeps the order of a sum over the last axis and adds one number at a time. Arguments, results and errors
+are those of :mod:`lossmark.impls.jax_.losses`, which stands in for ``similarity="cosine"``.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from lossmark import Implementation, __version__
+from lossmark.arguments import check_margin, check_reduction, check_tensors
+
+from . import losses as plain
+from .common import check_ranking, checked_label, reduce, wide, wide_of
+
+impl = Implementation("jax-fused", framework="jax", version=__version__, modes=("eager", "jit"))
+
+LANES = 16
+
+
+def _sums(*terms: Array) -> list[Array]:
+    """The sums over D of several [B, D], in one pass; [B] each."""
+    batch, width = terms[0].shape
+    lanes = math.gcd(width, LANES)
+    parts = [x.reshape(batch, width // lanes, lanes) if lanes > 1 else x for x in terms]
+    zeros = [jnp.zeros((), x.dtype) for x in terms]
+    add = lambda xs, ys: [x + y for x, y in zip(xs, ys, strict=True)]
+    while parts[0].ndim > 1:
+        parts = lax.reduce(parts, zeros, add, (1,))
+    return parts
+
+
+def _each(g: Array, like: Array, reduction: str) -> Array:
+    """The cotangent of every example's loss, [B, 1] or [], in the accumulator's dtype."""
+    g = g.astype(like.dtype)
+    return g[:, None] if reduction == "none" else g / like.shape[0] if reduction == "mean" else g
+
+
+def _rounded(dtype: jnp.dtype, *gradients: Array) -> tuple[Array, ...]:
+    return tuple(x.astype(dtype) for x in gradients)
+
+
+# -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
+
+
+def _ranking(of: Callable[..., Array], slope: Callable[..., Array]) -> Callable[..., Array]:
+    """``of(x, margin)`` of the difference x = ⟨u, d⁻ - d⁺⟩ of two scores [B], with ``slope(x, margin)`` its derivative.
+
+    The difference is an equal evaluation of ⟨u, d⁻⟩ - ⟨u, d⁺⟩ that the specs declare.
+    """
+
+    @functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+    def loss(u: Array, d_pos: Array, d_neg: Array, margin: float, reduction: str) -> Array:
+        return _forward(u, d_pos, d_neg, margin, reduction)[0]
+
+    @functools.partial(jax.jit, static_argnums=4)
+    def _forward(u: Array, d_pos: Array, d_neg: Array, margin: float, reduction: str) -> tuple[Array, Array]:
+        dtype = u.dtype
+        u, d_pos, d_neg = wide(u, d_pos, d_neg)
+        (x,) = _sums(u * (d_neg - d_pos))
+        return reduce(of(x, margin), reduction, dtype), x
+
+    @functools.partial(jax.jit, static_argnums=6)
+    def _backward(
+        u: Array, d_pos: Array, d_neg: Array, x: Array, g: Array, margin: float, reduction: str
+    ) -> tuple[Array, ...]:
+        dtype = u.dtype
+        u, d_pos, d_neg = wide(u, d_pos, d_neg)
+        weight = slope(x, margin)[:, None] * _each(g, x, reduction)
+        return _rounded(dtype, weight * (d_neg - d_pos), -weight * u, weight * u)
+
+    def forward(u: Array, d_pos: Array, d_neg: Array, margin: float, reduction: str) -> tuple[Array, tuple[Array, ...]]:
+        value, x = _forward(u, d_pos, d_neg, margin, reduction)
+        return value, (u, d_pos, d_neg, x)
+
+    def backward(margin: float, reduction: str, kept: tuple[Array, ...], g: Array) -> tuple[Array, ...]:
+        return _backward(*kept, g, margin, reduction)
+
+    loss.defvjp(forward, backward)
+    return loss
+
+
+_hinge = _ranking(lambda x, margin: jax.nn.relu(x + margin), lambda x, margin: (x > -margin).astype(x.dtype))
+_bpr = _ranking(lambda x, margin: jax.nn.softplus(x), lambda x, margin: jax.nn.sigmoid(x))
+
+
+@impl.loss
+def pairwise_hinge(
+    u: Array, d_pos: Array, d_neg: Array, *, margin: float = 1.0, similarity: str = "dot", reduction: str = "mean"
+) -> Array:
+    """max(0, margin - ⟨u,d⁺⟩ + ⟨u,d⁻⟩); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    if similarity != "dot":
+        return plain.pairwise_hinge(u, d_pos, d_neg, margin=margin, similarity=similarity, reduction=reduction)
+    check_ranking(u, d_pos, d_neg, similarity, reduction)
+    check_margin(margin)
+    return _hinge(u, d_pos, d_neg, margin, reduction)
+
+
+@impl.loss
+def bpr(u: Array, d_pos: Array, d_neg: Array, *, similarity: str = "dot", reduction: str = "mean") -> Array:
+    """log(1 + exp(⟨u,d⁻⟩ - ⟨u,d⁺⟩)); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    if similarity != "dot":
+        return plain.bpr(u, d_pos, d_neg, similarity=similarity, reduction=reduction)
+    check_ranking(u, d_pos, d_neg, similarity, reduction)
+    return _bpr(u, d_pos, d_neg, 0.0, reduction)
+
+
+# -- contrastive -----------------------------------------------------------------------------------------------------
+
+
+@impl.loss
+def contrastive(d: Array, y: Array, *, margin: float = 1.0, reduction: str = "mean") -> Array:
+    """y·d² + (1-y)·max(margin - d, 0)²; distances and labels [B] → [B] under none, [] under sum and mean."""
+    (batch,) = check_tensors({"d": d}, rank=1)
+    check_margin(margin)
+    check_reduction(reduction, batch)
+    y = checked_label("y", y, batch, wide_of(d), soft=True)
+    return _contrastive(d, y, margin, reduction)
+
+
+@functools.partial(jax.jit, static_argnums=3)
+def _contrastive(d: Array, y: Array, margin: float, reduction: str) -> Array:
+    return reduce(plain.contrastive_terms(d.astype(y.dtype), y, margin), reduction, d.dtype)
+
+
+@jax.custom_jvp
+def _distance(x1: Array, x2: Array) -> Array:
+    """‖x1 - x2‖₂ [B]; scaled, which takes two passes, only where a square overflows or underflows."""
+    (squared,) = _sums(jnp.square(x1 - x2))
+    least = 2.0**-900 if squared.dtype == jnp.float64 else 2.0**-80
+    ordinary = jnp.all((squared > least) & (squared < jnp.inf))
+    return lax.cond(ordinary, lambda x1, x2: jnp.sqrt(squared), lambda x1, x2: plain.norm(x1 - x2), x1, x2)
+
+
+@_distance.defjvp
+def _distance_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    d = _distance(*primals)
+    return d, jnp.sum(plain.unit(primals[0] - primals[1], d) * (tangents[0] - tangents[1]), axis=1)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+def _pair(x1: Array, x2: Array, y: Array, margin: float, reduction: str) -> Array:
+    return _pair_forward(x1, x2, y, margin, reduction)[0]
+
+
+@functools.partial(jax.jit, static_argnums=4)
+def _pair_forward(x1: Array, x2: Array, y: Array, margin: float, reduction: str) -> tuple[Array, Array]:
+    d = _distance(*wide(x1, x2))
+    return reduce(plain.contrastive_terms(d, y, margin), reduction, x1.dtype), d
+
+
+@functools.partial(jax.jit, static_argnums=6)
+def _pair_backward(
+    x1: Array, x2: Array, y: Array, d: Array, g: Array, margin: float, reduction: str
+) -> tuple[Array, Array]:
+    """∂/∂x1 = 2·y·(x1 - x2) - 2·(1-y)·max(margin - d, 0) · (x1 - x2)/d, and 0 where d = 0."""
+    dtype = x1.dtype
+    x1, x2 = wide(x1, x2)
+    scale = jnp.where(d < 2.0**-60, jnp.asarray(2.0**100, d.dtype), 1)  # so that a very small d can be divided by
+    push = (1 - y) * jax.nn.relu(margin - d) / jnp.where(d == 0, 1, d * scale)
+    difference = x1 - x2
+    g = 2 * _each(g, y, reduction)
+    by_x1 = g * (y[:, None] * difference - jnp.where(d == 0, 0, push)[:, None] * (difference * scale[:, None]))
+    return by_x1.astype(dtype), (-by_x1).astype(dtype)
+
+
+_pair.defvjp(
+    lambda x1, x2, y, margin, reduction: (
+        (found := _pair_forward(x1, x2, y, margin, reduction))[0], (x1, x2, y, found[1])
+    ),
+    lambda margin, reduction, kept, g: (*_pair_backward(*kept, g, margin, reduction), None),
+)  # fmt: skip
+
+
+@impl.loss
+def contrastive_pair(x1: Array, x2: Array, y: Array, *, margin: float = 1.0, reduction: str = "mean") -> Array:
+    """The contrastive loss of d = ‖x1 - x2‖₂; embeddings [B, D], labels [B] → [B] or []."""
+    batch, _ = check_tensors({"x1": x1, "x2": x2}, rank=2)
+    check_margin(margin)
+    check_reduction(reduction, batch)
+    y = checked_label("y", y, batch, wide_of(x1), soft=True)
+    return _pair(x1, x2, y, margin, reduction)
+
+
+# -- labeled triplet ---------------------------------------------------------------------------------------------------
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5))
+def _triplet(anc: Array, pos: Array, neg: Array, label: Array, margin: float, reduction: str) -> Array:
+    return _triplet_forward(anc, pos, neg, label, margin, reduction)
+
+
+@functools.partial(jax.jit, static_argnums=5)
+def _triplet_forward(anc: Array, pos: Array, neg: Array, label: Array, margin: float, reduction: str) -> Array:
+    dtype = anc.dtype
+    anc, pos, neg = wide(anc, pos, neg)
+    ap, an, pn = _sums(jnp.square(anc - pos), jnp.square(anc - neg), jnp.square(pos - neg))
+    same = label == 1
+    loss = 2 * jnp.where(same, ap, an) - jnp.where(same, an, ap) - pn + margin
+    return reduce(jnp.where(jnp.isnan(label), label, loss), reduction, dtype)
+
+
+@functools.partial(jax.jit, static_argnums=5)
+def _triplet_backward(
+    anc: Array, pos: Array, neg: Array, label: Array, g: Array, reduction: str
+) -> tuple[Array, Array, Array]:
+    dtype = anc.dtype
+    anc, pos, neg = wide(anc, pos, neg)
+    g = _each(g, label, reduction)
+    same = (label == 1)[:, None]
+    from_pos, from_neg = jnp.where(same, 4 * g, -2 * g) * (anc - pos), jnp.where(same, -2 * g, 4 * g) * (anc - neg)
+    apart = -2 * g * (pos - neg)
+    return _rounded(dtype, from_pos + from_neg, apart - from_pos, -(from_neg + apart))
+
+
+_triplet.defvjp(
+    lambda anc, pos, neg, label, margin, reduction: (
+        _triplet_forward(anc, pos, neg, label, margin, reduction), (anc, pos, neg, label)
+    ),
+    lambda margin, reduction, kept, g: (*_triplet_backward(*kept, g, reduction), None),
+)  # fmt: skip
+
+
+@impl.loss
+def labeled_triplet(
+    anc: Array, pos: Array, neg: Array, label: Array, *, margin: float = 1.0, reduction: str = "mean"
+) -> Array:
+    """label=1: 2‖pos-anc‖² - ‖pos-neg‖² - ‖anc-neg‖² + margin, label=0 with pos and neg swapped. Not clamped at 0."""
+    batch, _ = check_tensors({"anc": anc, "pos": pos, "neg": neg}, rank=2)
+    check_margin(margin)
+    check_reduction(reduction, batch)
+    label = checked_label("label", label, batch, wide_of(anc), soft=False)
+    return _triplet(anc, pos, neg, label, margin, reduction)

@@ -1,0 +1,233 @@
+"""The losses in TensorFlow, moving the fewest bytes: ``from lossmark.impls.tensorflow_.fused import bpr``.
+
+Each is a ``tf.custom_gradient`` of two passes that XLA compiles, once per shape: forward reads the inputs once and
+keeps a number per example, backward reads them once more and writes the gradients from the analytic derivative.
+Arguments, results and errors are those of :mod:`lossmark.impls.tensorflow_.losses`, which stands in where there is
+nothing to gain: small inputs, shapes that are not known while tracing, ``similarity="cosine"``, ``contrastive``, and
+second derivatives, which are those of the plain formula.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+from tensorflow import Tensor
+
+from lossmark import Implementation, __version__
+from lossmark.arguments import check_margin, check_reduction, check_tensors
+
+from . import losses as plain
+from .common import check_ranking, checked_label, reduce, wide, wide_of
+
+impl = Implementation("tensorflow-fused", framework="tensorflow", version=__version__, modes=("eager", "graph"))
+
+LANES = 16
+WORTH_COMPILING = 1 << 16
+"""Numbers of one input from which on a loss is compiled; below, a custom gradient costs more than it saves."""
+Pass = Callable[..., tuple[Tensor, ...]]
+
+
+def _sum(x: Tensor) -> Tensor:
+    """The sum over D of [B, D], in lanes: XLA on a CPU adds along the last axis one number at a time."""
+    batch, width = x.shape
+    lanes = math.gcd(width, LANES) if batch and width else 1
+    if lanes == 1:
+        return tf.reduce_sum(x, axis=1)
+    return tf.linalg.matvec(
+        tf.reduce_sum(tf.reshape(x, (batch, width // lanes, lanes)), axis=1), tf.ones(lanes, x.dtype)
+    )
+
+
+def _fused(count: int, forward: Pass, backward: Pass, formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The loss whose value, and a number per example for its gradient, are ``forward(*inputs, margin, reduction)``.
+
+    Its gradients by the first ``count`` inputs are ``backward(*inputs, kept, cotangent [B, 1] or [], margin)``;
+    ``formula(*inputs, margin, reduction)`` is the plain loss.
+    """
+    compiled_forward = tf.function(forward, jit_compile=True)
+
+    @tf.function(jit_compile=True)
+    def compiled_backward(*arguments: Tensor, reduction: str) -> list[Tensor]:
+        *inputs, kept, g, margin = arguments
+        g = tf.cast(g, kept.dtype)
+        if reduction == "mean":
+            g = g / tf.cast(tf.shape(kept)[0], g.dtype)
+        found = backward(*wide(*inputs), kept, g[:, None] if reduction == "none" else g, margin)
+        return [tf.cast(x, inputs[0].dtype) for x in found]
+
+    def loss(*inputs: Tensor, margin: float, reduction: str) -> Tensor:
+        if (inputs[0].shape.num_elements() or 0) < WORTH_COMPILING:
+            return formula(*inputs, margin=margin, reduction=reduction)
+        at = tf.constant(margin, wide_of(inputs[0]))
+
+        @tf.custom_gradient
+        def value(*inputs: Tensor) -> tuple[Tensor, Callable[[Tensor], Sequence[Tensor | None]]]:
+            found, kept = compiled_forward(*inputs, at, reduction)
+
+            @tf.custom_gradient
+            def gradients(*arguments: Tensor) -> tuple[Sequence[Tensor], Callable[..., Sequence[Tensor | None]]]:
+                *inputs, kept, g = arguments
+                slopes = compiled_backward(*inputs, kept, g, at, reduction=reduction)
+                second = lambda *directions: _again(
+                    lambda *x: formula(*x, margin=margin, reduction=reduction), inputs, count, g, directions
+                )
+                return slopes, second
+
+            return found, lambda g: [*gradients(*inputs, kept, g), *[None] * (len(inputs) - count)]
+
+        return value(*inputs)
+
+    return loss
+
+
+def _again(
+    formula: Callable[..., Tensor], inputs: Sequence[Tensor], count: int, g: Tensor, directions: Sequence[Tensor]
+) -> list[Tensor | None]:
+    """The gradient of ⟨gradient of the formula, directions⟩ by the inputs and the cotangent ``g``."""
+    free = [*inputs[:count], g]
+    with tf.GradientTape() as outer:
+        outer.watch(free)
+        with tf.GradientTape() as inner:
+            inner.watch(free)
+            value = formula(*free[:count], *inputs[count:])
+        slopes = inner.gradient(value, free[:count], output_gradients=g)
+    found = outer.gradient(slopes, free, output_gradients=list(directions))
+    return [*found[:count], *[None] * (len(inputs) - count + 1), found[count]]
+
+
+# -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
+
+
+def _ranking(
+    of: Callable[..., Tensor], slope: Callable[..., Tensor], formula: Callable[..., Tensor]
+) -> Callable[..., Tensor]:
+    """``of(x, margin)`` of the difference x = ⟨u, d⁻ - d⁺⟩ of two scores [B], with ``slope(x, margin)`` its derivative.
+
+    The difference is an equal evaluation of ⟨u, d⁻⟩ - ⟨u, d⁺⟩ that the specs declare.
+    """
+
+    def forward(u: Tensor, d_pos: Tensor, d_neg: Tensor, margin: Tensor, reduction: str) -> tuple[Tensor, Tensor]:
+        dtype = u.dtype
+        u, d_pos, d_neg = wide(u, d_pos, d_neg)
+        x = _sum(u * (d_neg - d_pos))
+        return reduce(of(x, margin), reduction, dtype), x
+
+    def backward(u: Tensor, d_pos: Tensor, d_neg: Tensor, x: Tensor, g: Tensor, margin: Tensor) -> tuple[Tensor, ...]:
+        weight = slope(x, margin)[:, None] * g
+        return weight * (d_neg - d_pos), -weight * u, weight * u
+
+    return _fused(3, forward, backward, formula)
+
+
+_hinge = _ranking(
+    lambda x, margin: tf.nn.relu(x + margin),
+    lambda x, margin: tf.cast(x > -margin, x.dtype),
+    plain.pairwise_hinge,
+)
+_bpr = _ranking(
+    lambda x, margin: plain.softplus(x),
+    lambda x, margin: plain.sigmoid(x),
+    lambda u, d_pos, d_neg, margin, reduction: plain.bpr(u, d_pos, d_neg, reduction=reduction),
+)
+
+
+@impl.loss
+def pairwise_hinge(
+    u: Tensor, d_pos: Tensor, d_neg: Tensor, *, margin: float = 1.0, similarity: str = "dot", reduction: str = "mean"
+) -> Tensor:
+    """max(0, margin - ⟨u,d⁺⟩ + ⟨u,d⁻⟩); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    if similarity != "dot":
+        return plain.pairwise_hinge(u, d_pos, d_neg, margin=margin, similarity=similarity, reduction=reduction)
+    check_ranking(u, d_pos, d_neg, similarity, reduction)
+    check_margin(margin)
+    return _hinge(u, d_pos, d_neg, margin=margin, reduction=reduction)
+
+
+@impl.loss
+def bpr(u: Tensor, d_pos: Tensor, d_neg: Tensor, *, similarity: str = "dot", reduction: str = "mean") -> Tensor:
+    """log(1 + exp(⟨u,d⁻⟩ - ⟨u,d⁺⟩)); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    if similarity != "dot":
+        return plain.bpr(u, d_pos, d_neg, similarity=similarity, reduction=reduction)
+    check_ranking(u, d_pos, d_neg, similarity, reduction)
+    return _bpr(u, d_pos, d_neg, margin=0.0, reduction=reduction)
+
+
+# -- contrastive -----------------------------------------------------------------------------------------------------
+
+
+impl.loss("contrastive")(plain.contrastive)
+
+
+def _distance(x1: Tensor, x2: Tensor) -> Tensor:
+    """‖x1 - x2‖₂ [B]; scaled, which takes two passes, only where a square overflows or underflows."""
+    squared = _sum(tf.square(x1 - x2))
+    least = 2.0**-900 if squared.dtype == tf.float64 else 2.0**-80
+    ordinary = tf.reduce_all((squared > least) & tf.math.is_finite(squared))
+    return tf.cond(ordinary, lambda: tf.sqrt(squared), lambda: plain.norm(x1 - x2))
+
+
+def _pair_forward(x1: Tensor, x2: Tensor, y: Tensor, margin: Tensor, reduction: str) -> tuple[Tensor, Tensor]:
+    d = _distance(*wide(x1, x2))
+    return reduce(plain.contrastive_terms(d, y, margin), reduction, x1.dtype), d
+
+
+def _pair_backward(x1: Tensor, x2: Tensor, y: Tensor, d: Tensor, g: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:
+    """∂/∂x1 = 2·y·(x1 - x2) - 2·(1-y)·max(margin - d, 0) · (x1 - x2)/d, and 0 where d = 0."""
+    scale = tf.where(d < 2.0**-60, tf.constant(2.0**100, d.dtype), 1)  # so that a very small d can be divided by
+    push = tf.math.divide_no_nan((1 - y) * tf.nn.relu(margin - d), d * scale)
+    difference = x1 - x2
+    by_x1 = 2 * g * (y[:, None] * difference - push[:, None] * (difference * scale[:, None]))
+    return by_x1, -by_x1
+
+
+_pair = _fused(2, _pair_forward, _pair_backward, plain.contrastive_pair)
+
+
+@impl.loss
+def contrastive_pair(x1: Tensor, x2: Tensor, y: Tensor, *, margin: float = 1.0, reduction: str = "mean") -> Tensor:
+    """The contrastive loss of d = ‖x1 - x2‖₂; embeddings [B, D], labels [B] → [B] or []."""
+    batch, _ = check_tensors({"x1": x1, "x2": x2}, rank=2)
+    check_margin(margin)
+    check_reduction(reduction, batch)
+    y = checked_label("y", y, batch, wide_of(x1), soft=True)
+    return _pair(x1, x2, y, margin=margin, reduction=reduction)
+
+
+# -- labeled triplet ---------------------------------------------------------------------------------------------------
+
+
+def _triplet_forward(
+    anc: Tensor, pos: Tensor, neg: Tensor, label: Tensor, margin: Tensor, reduction: str
+) -> tuple[Tensor, Tensor]:
+    dtype = anc.dtype
+    anc, pos, neg = wide(anc, pos, neg)
+    ap, an, pn = (_sum(tf.square(x - y)) for x, y in ((anc, pos), (anc, neg), (pos, neg)))
+    same = label == 1
+    loss = 2 * tf.where(same, ap, an) - tf.where(same, an, ap) - pn + margin
+    return reduce(tf.where(tf.math.is_nan(label), label, loss), reduction, dtype), label
+
+
+def _triplet_backward(
+    anc: Tensor, pos: Tensor, neg: Tensor, label: Tensor, kept: Tensor, g: Tensor, margin: Tensor
+) -> tuple[Tensor, ...]:
+    same = (label == 1)[:, None]
+    from_pos, from_neg = tf.where(same, 4 * g, -2 * g) * (anc - pos), tf.where(same, -2 * g, 4 * g) * (anc - neg)
+    apart = -2 * g * (pos - neg)
+    return from_pos + from_neg, apart - from_pos, -(from_neg + apart)
+
+
+_triplet = _fused(3, _triplet_forward, _triplet_backward, plain.labeled_triplet)
+
+
+@impl.loss
+def labeled_triplet(
+    anc: Tensor, pos: Tensor, neg: Tensor, label: Tensor, *, margin: float = 1.0, reduction: str = "mean"
+) -> Tensor:
+    """label=1: 2‖pos-anc‖² - ‖pos-neg‖² - ‖anc-neg‖² + margin, label=0 with pos and neg swapped. Not clamped at 0."""
+    batch, _ = check_tensors({"anc": anc, "pos": pos, "neg": neg}, rank=2)
+    check_margin(margin)
+    check_reduction(reduction, batch)
+    label = checked_label("label", label, batch, wide_of(anc), soft=False)
+    return _triplet(anc, pos, neg, label, margin=margin, reduction=reduction)
