@@ -6,7 +6,6 @@ import importlib
 import json
 import sys
 import traceback
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,8 +14,9 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from . import certify as certification
+from . import cli_speed as speed
 from . import edges, errors, registry
-from .errors import HARNESS_ERROR, INCONCLUSIVE, PASS, REGRESSION, LossmarkError
+from .errors import HARNESS_ERROR, PASS, REGRESSION, LossmarkError
 from .implementation import FRAMEWORKS
 from .spec import assemble
 from .spec.loss import Loss
@@ -26,20 +26,6 @@ app = typer.Typer(
     name="lossmark", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     help="Holds machine-learning loss functions to their formulas.",
 )  # fmt: skip
-
-
-class Passes(StrEnum):
-    """What is timed."""
-
-    forward = "fwd"
-    both = "fwd+bwd"
-
-
-class Format(StrEnum):
-    """How results are printed."""
-
-    text = "text"
-    json = "json"
 
 
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -170,39 +156,8 @@ def run(context: typer.Context) -> None:
     raise typer.Exit(code)
 
 
-@app.command()
-def compare(
-    a: Annotated[str, typer.Argument(help="an implementation: name, FILE.py, FILE.py::NAME or module")],
-    b: Annotated[str, typer.Argument(help="the one that may not be slower")],
-    loss: Annotated[list[str] | None, typer.Option(help="only this loss (repeatable)")] = None,
-    size: Annotated[str, typer.Option(help="batch and dimensions")] = "4096x128",
-    passes: Annotated[Passes, typer.Option("--pass", help="forward, or forward and backward")] = Passes.both,
-    format_: Annotated[Format, typer.Option("--format", help="how to print the result")] = Format.text,
-) -> None:
-    """How many times as long does B take as A: 1 if it is slower by more than 5 %, 2 if that is not decided."""
-    from . import compare as comparison
-
-    known = registry.losses()
-    for name in loss or ():
-        if name not in known:
-            raise LossmarkError(f"unknown loss {name!r}, expected one of {', '.join(known)}")
-    chosen = [known[name] for name in loss or known]
-    pair = comparison.one(a), comparison.one(b)
-    found = list(comparison.compare(*pair, chosen, _size(size), passes is Passes.both))
-    if format_ is Format.json:
-        print(json.dumps([item.record() for item in found], indent=1, ensure_ascii=False))
-    else:
-        Console().print(comparison.table(pair[0], pair[1], found))
-    verdicts = {item.verdict for item in found}
-    wrong = verdicts & {"slower", "not timed"}
-    raise typer.Exit(REGRESSION if wrong else INCONCLUSIVE if "undecided" in verdicts else PASS)
-
-
-def _size(text: str) -> tuple[int, int]:
-    numbers = text.lower().split("x")
-    if len(numbers) != 2 or not all(number.isdecimal() and int(number) for number in numbers):
-        raise LossmarkError(f"--size: found {text!r}, expected BxD, for example 4096x128")
-    return int(numbers[0]), int(numbers[1])
+app.command()(speed.compare)
+app.command()(speed.bench)
 
 
 @app.command()

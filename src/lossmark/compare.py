@@ -108,7 +108,7 @@ def _ratio(pair: Sequence[Contestant], order: random.Random, until: float) -> Ra
     times: list[tuple[float, float]] = []
     while True:
         found = in_turn(pair, order, core=order.choice(CORES))
-        times.append((found[0], found[1]))
+        times.append((found[0].seconds, found[1].seconds))
         late = time.monotonic() > until
         if late or (len(times) >= LEAST_PAIRS and len(times) % CHECKED_EVERY == 0):
             supported = ratio(times) if len(times) > 1 else None

@@ -20,10 +20,11 @@ from .judge import Judgement, combine, judge, slopes
 from .judged import explained
 from .plan import Target
 from .pool import Worker
+from .readings.cost import Cost, forward, forward_backward
 from .spec.loss import Case, Loss
 from .stopwatch import batch_of
 from .tolerance import expected
-from .work import Array, Failure, Returned, Stage, Timed, Timing
+from .work import Array, Failure, Returned, Stage, Timed, Timing, Weighed, Weighing
 
 WARM = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "17179869184", "MALLOC_TOP_PAD_": "67108864"}
 """glibc's allocator keeps what it is given back, instead of asking the system for fresh pages at every large result."""
@@ -44,8 +45,12 @@ class Exercise:
 
     def __init__(self, loss: Loss, size: tuple[int, int], dtype: str = "float32", backward: bool = True):
         self.loss, self.size, self.dtype, self.backward = loss, size, dtype, backward
-        self.batches = tuple(self._drawn(np.random.default_rng([seed, *size])) for seed in range(BATCHES))
+        self.batches = tuple(self._drawn(np.random.default_rng([seed, *size])) for seed in range(self._rotation()))
         self._kept: dict[tuple[int, Deviation | None], Expected] = {}
+
+    def _rotation(self) -> int:
+        """Several batches in turn; fewer where one is larger than any cache."""
+        return 2 if self.size[0] * self.size[1] > 1 << 22 else BATCHES
 
     @property
     def shape(self) -> str:
@@ -60,6 +65,12 @@ class Exercise:
     def bytes(self) -> int:
         """What the inputs of one call hold."""
         return sum(array.nbytes for array in self.batches[0].values())
+
+    @property
+    def cost(self) -> Cost:
+        """The least that a call has to do."""
+        reading = forward_backward if self.backward else forward
+        return reading(self.loss.gradients({}), *self.size, DTYPES[self.dtype])
 
     def stage(self, impl: str, mode: str, device: str) -> Stage:
         return Stage(impl, self.loss.id, self.batches, self.loss.gradient_of, self.backward, mode, device)
@@ -123,6 +134,7 @@ class Contestant:
         self._seen: dict[bytes, int] = {}
         self._repeated: dict[int, Array] = {}
         self.calls = 1
+        self.first_call = self._last_seconds = float("nan")
 
     def start(self) -> str:
         """Prepare and check; returns why there is no time, or an empty text."""
@@ -131,14 +143,15 @@ class Contestant:
             return "no gradient is registered, compare with --pass fwd"
         started = self.worker.run(self._stage)
         reason = str(started) if isinstance(started, Failure) else self._refused(Timing(1, 1, show=True, turn=0))
+        self.first_call = self._last_seconds
         if not reason:
             most = max(1, BLOCK_BYTES // self.exercise.bytes)
-            seconds = max(self.time(), 1e-6)
+            seconds = max(self.time().seconds, 1e-6)
             self.calls = max(1, min(most, 1000, round(BLOCK_SECONDS / seconds)))
         return reason
 
-    def time(self, core: int | None = None, blocks: int = BLOCKS) -> float:
-        """Seconds of a call, the least of some blocks; raises :class:`LossmarkError` where a call fails."""
+    def time(self, core: int | None = None, blocks: int = BLOCKS) -> Timed:
+        """The fastest of some blocks of calls; raises :class:`LossmarkError` where a call fails."""
         found = self.worker.run(Timing(self.calls, blocks, core=core))
         if isinstance(found, Failure) or (isinstance(found, Timed) and isinstance(found.value, Failure)):
             raise LossmarkError(f"{self.target.name}: {found if isinstance(found, Failure) else found.value}")
@@ -146,18 +159,24 @@ class Contestant:
         for turn, value in found.values.items():
             if self._seen.setdefault(value.tobytes(), turn) != turn:
                 self._repeated[turn] = value
-        return found.seconds
+        return found
 
     def finish(self) -> str:
         """Why the times do not count after all, or an empty text."""
         start = CHECKED + 1 - self.calls
-        return self._refused(Timing(self.calls, 1, show=True, turn=start)) or self._kept_results()
+        return self._refused(Timing(self.calls, 1, show=self.exercise.backward, turn=start)) or self._kept_results()
+
+    def weigh(self) -> Weighed:
+        """The peak memory of a call, in a process of its own: what an earlier call left would hide it."""
+        found = self.worker.run(Weighing())
+        return found if isinstance(found, Weighed) else Weighed(None, 0)
 
     def _refused(self, timing: Timing) -> str:
         found = self.worker.run(timing)
         if isinstance(found, Failure):
             return str(found)
         assert isinstance(found, Timed)
+        self._last_seconds = found.seconds
         if isinstance(found.value, Failure):
             return str(found.value)
         if found.modified:
@@ -178,7 +197,7 @@ def _reason(result: Judgement) -> str:
     return "" if result.ok else f"does not conform: {result.note or explained(result)}"
 
 
-def in_turn(contestants: Sequence[Contestant], order: random.Random, core: int | None) -> dict[int, float]:
-    """One time of each, in random order, on one processor if ``core`` says which."""
+def in_turn(contestants: Sequence[Contestant], order: random.Random, core: int | None = None) -> dict[int, Timed]:
+    """One time of each by its place, in random order, on one processor if ``core`` says which."""
     turns = order.sample(range(len(contestants)), len(contestants))
     return {index: contestants[index].time(core) for index in turns}

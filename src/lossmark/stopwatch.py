@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
 
 from .framework import Framework
 from .implementation import Implementation
+from .memory import faults, peak
 from .outcomes import Outcomes, failure
-from .work import Array, Failure, Returned, Stage, Timed, Timing
+from .work import Array, Failure, Returned, Stage, Timed, Timing, Weighed
 
 
 def batch_of(stage: Stage, turn: int) -> Mapping[str, Array]:
@@ -65,27 +66,57 @@ class Stopwatch:
         if timing.core is not None and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, {timing.core})
         self._turn = self._turn if timing.turn is None else timing.turn
-        least = float("inf")
+        least, cores, given_pages, transfer = (float("inf"), 0.0, 0, 0.0)
         values: dict[int, Any] = {}
         for _ in range(timing.blocks):
-            given_back = []
             batches = [batch_of(self._stage, self._turn + i) for i in range(timing.calls)]
-            tensors = [{k: self._framework.from_numpy(x, self._stage.device) for k, x in b.items()} for b in batches]
+            begun = clock()
+            tensors = [self._tensors(batch) for batch in batches]
             self._framework.synchronise(tensors)
+            transfer = clock() - begun
+            given_back = []
+            pages, used = faults(), process_time()
             start = clock()
             for given in tensors:
                 result = self._run(given)
                 self._framework.synchronise(result)
                 given_back.append(result[0])
-            least = min(least, clock() - start)
+            seconds = clock() - start
+            if seconds < least:
+                least, cores, given_pages = seconds, (process_time() - used) / seconds, faults() - pages
             values |= enumerate(given_back, self._turn)
             self._turn += timing.calls
         value, gradient = result
         changed = tuple(name for name, x in tensors[-1].items() if self._outcomes.changed(x, batches[-1][name]))
         found: Mapping[str, Array] | Failure = self._outcomes.gradient(gradient or {}) if timing.show else {}
         return Timed(
-            least / timing.calls, self._turn - 1, self._outcomes.returned(value), found, changed, self._arrays(values)
-        )
+            least / timing.calls, self._turn - 1, self._outcomes.returned(value), found, changed, self._arrays(values),
+            cores, given_pages / timing.calls, transfer / timing.calls,
+        )  # fmt: skip
+
+    def weigh(self) -> Weighed:
+        """The peak memory of a call. Not to be mixed with times: what is free is given back to the system first."""
+        tensors = self._tensors(batch_of(self._stage, self._turn))
+        _, gradient = self._run(tensors)
+        results = sum(self._framework.to_numpy(x).nbytes for x in (gradient or {}).values())
+        del gradient
+
+        def call() -> Any:
+            found = self._run(tensors)
+            self._framework.synchronise(found)
+            return found
+
+        try:
+            if self._stage.device == "cpu":
+                return Weighed(peak(call), results)
+            self._framework.peak_memory(self._stage.device)  # starts anew
+            call()
+            return Weighed(self._framework.peak_memory(self._stage.device), results)
+        except BaseException:
+            return Weighed(None, results)
+
+    def _tensors(self, batch: Mapping[str, Array]) -> dict[str, Any]:
+        return {name: self._framework.from_numpy(x, self._stage.device) for name, x in batch.items()}
 
     def _arrays(self, values: Mapping[int, Any]) -> dict[int, Array]:
         returned = {turn: self._outcomes.returned(value) for turn, value in values.items()}

@@ -172,7 +172,26 @@ class Timed:
     modified: tuple[str, ...] = ()
     values: Mapping[int, Array] = field(default_factory=dict)
     """What every call gave that gave a tensor, by its number."""
+    cores: float = 0.0
+    """Seconds of processors used over seconds passed, of the fastest block."""
+    faults: float = 0.0
+    """Pages that the system had to give to a call of the fastest block."""
+    transfer: float = 0.0
+    """Seconds that it took to make the inputs of a call, host to device where there is one."""
 
 
-Message = Task | Probe | Watch | Stage | Timing
-Reply = Answer | Probed | Watched | Staged | Timed
+@dataclass(frozen=True)
+class Weighing:
+    """Measure the peak memory of one call of the stage."""
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """Bytes at the peak of a call beyond its inputs, None where they cannot be measured; bytes of what it gave."""
+
+    peak: int | None
+    results: int
+
+
+Message = Task | Probe | Watch | Stage | Timing | Weighing
+Reply = Answer | Probed | Watched | Staged | Timed | Weighed

@@ -38,7 +38,6 @@ from .work import (
     Staged,
     Start,
     Task,
-    Timed,
     Timing,
     Watch,
     Watched,
@@ -64,17 +63,15 @@ class Runner:
             return self.probed(message)
         if isinstance(message, Watch):
             return self.watched(message)
-        return self.staged(message) if isinstance(message, Stage) else self.timed(message)
+        if isinstance(message, Stage):
+            return self.staged(message)
+        assert self._stopwatch is not None
+        return self._stopwatch.time(message) if isinstance(message, Timing) else self._stopwatch.weigh()
 
     def staged(self, stage: Stage) -> Staged:
         """Make ready to time what the stage says."""
         self._stopwatch = Stopwatch(self.framework, self.implementations[stage.impl], stage)
         return Staged()
-
-    def timed(self, timing: Timing) -> Timed:
-        """The time of the stage's calls."""
-        assert self._stopwatch is not None
-        return self._stopwatch.time(timing)
 
     # -- tasks -------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,246 @@
+"""Benchmarks: how long, how much memory, how near the limit of the machine.
+
+Everything that is compared runs in turn inside one round: each implementation in each mode in a process of its own,
+and the kernels that say what the machine can do (:mod:`lossmark.ceilings`). What is reported are medians over rounds
+and ratios inside rounds. Only what conforms gets a time (:mod:`lossmark.contest`), else the table says why not.
+
+The two policies of the allocator are never mixed: ``warm`` keeps what it is given back, ``default`` (glibc's) returns
+large blocks to the system, which has to give every call new pages. Peak memory is measured under ``default``.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import statistics
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from .ceilings import INVALID, Ceilings
+from .contest import WARM, Contestant, Exercise, in_turn
+from .errors import LossmarkError
+from .paired import ratio
+from .plan import Target
+from .pool import Worker
+from .spec.loss import Loss
+from .work import Timed
+
+LARGEST = 1 << 29
+"""Bytes of the inputs of one call; a size beyond is not timed."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One implementation in one mode on one loss at one size. Times are seconds of a call; nan where there is none."""
+
+    loss: str
+    batch: int
+    width: int
+    dtype: str
+    device: str
+    passes: str
+    allocator: str
+    impl: str
+    framework: str
+    mode: str
+    first_call: float = float("nan")
+    """With tracing and compilation, where the mode has them."""
+    compilation: float = float("nan")
+    """What the first call took beyond a steady one, in modes that compile."""
+    seconds: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
+    """Median of the rounds, and its quartiles."""
+    rounds: int = 0
+    transfer: float = float("nan")
+    """Making the inputs from host memory."""
+    ratio: float = float("nan")
+    ratio_low: float = float("nan")
+    ratio_high: float = float("nan")
+    """Time of the framework's plain implementation in eager mode over this one's, with its 99 % interval."""
+    limit: float = float("nan")
+    """Share of the machine's limit: least possible time over time."""
+    cores: float = float("nan")
+    """Processors used while it ran."""
+    faults: float = float("nan")
+    """Pages that the system gave to a call."""
+    peak: float = float("nan")
+    """Bytes at the peak of a call beyond its inputs."""
+    results: float = float("nan")
+    """Bytes of the gradients, or of nothing under ``fwd``."""
+    reason: str = ""
+    """Why there is no time, or why a figure is invalid."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """What is timed together."""
+
+    loss: Loss
+    size: tuple[int, int]
+    dtype: str = "float32"
+    backward: bool = True
+    allocator: str = "warm"
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        return (self.loss.id, *self.size, self.dtype, "fwd+bwd" if self.backward else "fwd", self.allocator)
+
+
+Entry = tuple[Target, str]
+"""An implementation in one of its modes."""
+
+
+class Field:
+    """The processes of all entries, under one policy of the allocator; a context manager."""
+
+    def __init__(self, entries: Sequence[Entry], allocator: str, device: str = "cpu"):
+        self.entries, self.allocator, self.device = entries, allocator, device
+        self._threads = cores()
+        self._workers = [Worker(target.reference, self._environment(target)) for target, _ in entries]
+
+    def _environment(self, target: Target) -> dict[str, str]:
+        count = str(self.threads(target))
+        pinned = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+        return dict.fromkeys(pinned, count) | (WARM if self.allocator == "warm" else {})
+
+    def threads(self, target: Target) -> int:
+        """The threads that the limit allows an implementation: NumPy has one."""
+        return 1 if target.reference.framework == "numpy" else self._threads
+
+    def __enter__(self) -> Field:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.stop()
+
+    def measure(self, group: Group, rounds: int, seconds: float) -> list[Row]:
+        """Every entry that has the loss, in turn, for some rounds or until the time is up (at least three rounds)."""
+        exercise = Exercise(group.loss, group.size, group.dtype, group.backward)
+        rows: list[Row] = []
+        racing: list[Contestant] = []
+        for (target, mode), worker in zip(self.entries, self._workers, strict=True):
+            if not target.has(group.loss):
+                continue
+            contestant = Contestant(target, worker, exercise, mode, self.device)
+            reason = "too large" if exercise.bytes > LARGEST else contestant.start()
+            if reason:
+                rows.append(replace(self._row(group, contestant), reason=reason))
+            else:
+                racing.append(contestant)
+        return rows + self._race(group, exercise, racing, rounds, seconds) if racing else rows
+
+    def _race(
+        self, group: Group, exercise: Exercise, racing: list[Contestant], rounds: int, seconds: float
+    ) -> list[Row]:
+        written = exercise.loss.gradient_of if exercise.backward else ()
+        counts = {self.threads(contestant.target) for contestant in racing}
+        ceilings = {n: Ceilings(exercise.batches[0], written, n, exercise.cost) for n in counts}
+        order, until = random.Random(0), time.monotonic() + seconds
+        times: list[dict[int, Timed]] = []
+        least: list[dict[int, float]] = []
+        while len(times) < rounds and (len(times) < 3 or time.monotonic() < until):
+            least.append({n: ceiling.measure().seconds for n, ceiling in ceilings.items()})
+            times.append(in_turn(racing, order))
+        for ceiling in ceilings.values():
+            ceiling.close()
+        baselines = {c.target.reference.framework: i for i, c in enumerate(racing) if _plain(c)}
+        rows = []
+        for index, contestant in enumerate(racing):
+            row = self._row(group, contestant)
+            reason = contestant.finish()
+            if not reason:
+                base = baselines.get(contestant.target.reference.framework)
+                row = _timed(row, index, base, times, [x[self.threads(contestant.target)] for x in least])
+                if self.allocator == "default":
+                    weighed = contestant.weigh()
+                    peak = float("nan") if weighed.peak is None else weighed.peak
+                    row = replace(row, peak=peak, results=weighed.results)
+            rows.append(replace(row, reason=reason) if reason else row)
+        return rows
+
+    def _row(self, group: Group, contestant: Contestant) -> Row:
+        target = contestant.target
+        return Row(
+            group.loss.id, *group.size, group.dtype, self.device, contestant.exercise.passes, self.allocator,
+            target.name, target.reference.framework, contestant.mode, first_call=contestant.first_call,
+        )  # fmt: skip
+
+
+def _plain(contestant: Contestant) -> bool:
+    reference = contestant.target.reference
+    return reference.own and reference.source == reference.framework and contestant.mode == "eager"
+
+
+def _timed(row: Row, index: int, base: int | None, times: Sequence[dict[int, Timed]], least: Sequence[float]) -> Row:
+    found = [each[index] for each in times]
+    seconds = [each.seconds for each in found]
+    low, median, high = statistics.quantiles(seconds, n=4, method="inclusive")
+    row = replace(
+        row,
+        compilation=max(0.0, row.first_call - median) if row.mode != "eager" else float("nan"),
+        seconds=median, low=low, high=high, rounds=len(seconds),
+        transfer=statistics.median(each.transfer for each in found),
+        limit=statistics.median(t / s for t, s in zip(least, seconds, strict=True)),
+        cores=statistics.median(each.cores for each in found),
+        faults=statistics.median(each.faults for each in found),
+    )  # fmt: skip
+    if base is not None:
+        against = ratio([(s, each[base].seconds) for s, each in zip(seconds, times, strict=True)])
+        row = replace(row, ratio=against.median, ratio_low=against.low, ratio_high=against.high)
+    if row.limit > INVALID:
+        row = replace(row, reason=f"{row.limit:.0%} of the limit: the limit was not measured rightly")
+    return row
+
+
+QUICK = ((64, 16), (65536, 128))
+BATCHES = tuple(1 << power for power in (6, 8, 10, 12, 14, 16, 18))
+WIDTHS = (16, 128, 1024)
+
+
+def grid(losses: Sequence[Loss], sizes: Sequence[tuple[int, int]], full: bool) -> list[Group]:
+    """What is timed: a small and a large size in float32, or every size, dtype and policy of the allocator.
+
+    A loss without embeddings has no width, and is timed at the first.
+    """
+    every = tuple((batch, width) for batch in BATCHES for width in WIDTHS)
+    groups = []
+    for loss in losses:
+        flat = not any(item.vector for item in loss.inputs)
+        for size in sizes or (every if full else QUICK):
+            if flat and full and size[1] != WIDTHS[0]:
+                continue
+            for dtype in ("float32", "bfloat16", "float64") if full else ("float32",):
+                large = size[0] * size[1] >= 1 << 20
+                groups += [
+                    Group(loss, size, dtype, backward, allocator)
+                    for allocator in ("warm", "default")
+                    for backward in (True, False)
+                    if full or (large and (backward or allocator == "warm")) or (backward and allocator == "warm")
+                ]
+    return groups
+
+
+def entries(found: Iterable[Target], modes: bool = True) -> list[Entry]:
+    """Every implementation in each of its modes, or in eager mode only."""
+    chosen = [(target, mode) for target in found for mode in target.modes if modes or mode == "eager"]
+    if not chosen:
+        raise LossmarkError("there is nothing to be timed: no implementation runs in eager mode")
+    return chosen
+
+
+def bench(groups: Sequence[Group], field: Sequence[Entry], rounds: int, seconds: float) -> Iterator[list[Row]]:
+    """The rows of each group in turn; groups of one policy of the allocator share their processes."""
+    for allocator in ("warm", "default"):
+        mine = [group for group in groups if group.allocator == allocator]
+        if mine:
+            with Field(field if allocator == "warm" else [e for e in field if e[1] == "eager"], allocator) as processes:
+                for group in mine:
+                    yield processes.measure(group, rounds, seconds)
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,105 @@
+"""The commands that time implementations: ``lossmark compare`` and ``lossmark bench``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from . import registry
+from .errors import INCONCLUSIVE, PASS, REGRESSION, LossmarkError
+from .spec.loss import Loss
+
+
+class Passes(StrEnum):
+    """What is timed."""
+
+    forward = "fwd"
+    both = "fwd+bwd"
+
+
+class Format(StrEnum):
+    """How results are printed."""
+
+    text = "text"
+    json = "json"
+
+
+def compare(
+    a: Annotated[str, typer.Argument(help="an implementation: name, FILE.py, FILE.py::NAME or module")],
+    b: Annotated[str, typer.Argument(help="the one that may not be slower")],
+    loss: Annotated[list[str] | None, typer.Option(help="only this loss (repeatable)")] = None,
+    size: Annotated[str, typer.Option(help="batch and dimensions")] = "4096x128",
+    passes: Annotated[Passes, typer.Option("--pass", help="forward, or forward and backward")] = Passes.both,
+    format_: Annotated[Format, typer.Option("--format", help="how to print the result")] = Format.text,
+) -> None:
+    """How many times as long does B take as A: 1 if it is slower by more than 5 %, 2 if that is not decided."""
+    from . import compare as comparison
+
+    chosen = _losses(loss)
+    pair = comparison.one(a), comparison.one(b)
+    found = list(comparison.compare(*pair, chosen, _size(size), passes is Passes.both))
+    if format_ is Format.json:
+        print(json.dumps([item.record() for item in found], indent=1, ensure_ascii=False))
+    else:
+        Console().print(comparison.table(pair[0], pair[1], found))
+    verdicts = {item.verdict for item in found}
+    wrong = verdicts & {"slower", "not timed"}
+    raise typer.Exit(REGRESSION if wrong else INCONCLUSIVE if "undecided" in verdicts else PASS)
+
+
+def bench(
+    impl: Annotated[list[str] | None, typer.Option(help="only this implementation (repeatable)")] = None,
+    loss: Annotated[list[str] | None, typer.Option(help="only this loss (repeatable)")] = None,
+    size: Annotated[list[str] | None, typer.Option(help="only this size, BxD (repeatable)")] = None,
+    full: Annotated[bool, typer.Option("--full", help="every size, dtype and pass, for hours")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="leave out what the results file has already")] = False,
+    output: Annotated[Path, typer.Option("-o", "--output", help="results file")] = Path("bench.parquet"),
+) -> None:
+    """Time, memory and share of the machine's limit of every implementation; what is measured is kept at Ctrl-C."""
+    from . import bench as benchmark
+    from .bench_results import Table, tables
+    from .plan import Choice, targets
+
+    found = [t for t in targets(Choice(impls=tuple(impl or ()))) if registry.framework_version(t.reference.framework)]
+    sizes = [_size(text) for text in size or ()]
+    groups = benchmark.grid(_losses(loss), sizes, full)
+    table = Table(output, {t.reference.framework for t in found}, resume)
+    groups = [group for group in groups if group.key not in table.keys]
+    rounds, seconds = (30, 60.0) if full else (7, 4.0)
+    console = Console()
+    stopped = False
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("timing", total=len(groups))
+        try:
+            for rows in benchmark.bench(groups, benchmark.entries(found), rounds, seconds):
+                table.add(rows)
+                progress.advance(task)
+        except KeyboardInterrupt:
+            stopped = True
+    console.print(*tables(table.frame), sep="\n")
+    console.print(f"{len(table.frame)} rows in {output}" + (", stopped: go on with --resume" if stopped else ""))
+    if not table.frame["seconds"].notna().any():
+        raise LossmarkError("nothing was timed")
+    raise typer.Exit(INCONCLUSIVE if stopped else PASS)
+
+
+def _losses(names: Iterable[str] | None) -> list[Loss]:
+    known = registry.losses()
+    for name in names or ():
+        if name not in known:
+            raise LossmarkError(f"unknown loss {name!r}, expected one of {', '.join(known)}")
+    return [known[name] for name in names or known]
+
+
+def _size(text: str) -> tuple[int, int]:
+    numbers = text.lower().split("x")
+    if len(numbers) != 2 or not all(number.isdecimal() and int(number) for number in numbers):
+        raise LossmarkError(f"--size: found {text!r}, expected BxD, for example 4096x128")
+    return int(numbers[0]), int(numbers[1])
