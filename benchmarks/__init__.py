@@ -1,1 +1,1 @@
-"""How fast is an implementation? For now a quick timing for the report of ``lossmark run``."""
+"""How fast is an implementation? The catalogue for pytest-benchmark, and the quick timing of ``lossmark run``."""

@@ -33,12 +33,12 @@ Rows = tuple[Tensor, ...]
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
 
 
-def _score_difference(u: Tensor, d_pos: Tensor, d_neg: Tensor) -> Rows:
+def _score_difference(u: Tensor, d_pos: Tensor, d_neg: Tensor, scratch: Tensor | None) -> Rows:
     """⟨u, d⁻ - d⁺⟩, an equal evaluation of ⟨u, d⁻⟩ - ⟨u, d⁺⟩ that the specs declare."""
-    return ((d_neg - d_pos).mul_(u).sum(1),)
+    return (torch.sub(d_neg, d_pos, out=scratch).mul_(u).sum(1),)
 
 
-def _score_gradients(u: Tensor, d_pos: Tensor, d_neg: Tensor, slope: Tensor, *outs: Tensor | None) -> Rows:
+def _score_gradients(u: Tensor, d_pos: Tensor, d_neg: Tensor, slope: Tensor, _: object, *outs: Tensor | None) -> Rows:
     by_neg = torch.mul(u, slope, out=outs[2])
     return torch.sub(d_neg, d_pos, out=outs[0]).mul_(slope), torch.neg(by_neg, out=outs[1]), by_neg
 
@@ -121,11 +121,11 @@ def contrastive(d: Tensor, y: Tensor, *, margin: float = 1.0, reduction: str = "
     return _Contrastive.apply(d, checked_label("y", y, batch, wide_of(d), soft=True), margin, reduction)
 
 
-def _squared_distance(x1: Tensor, x2: Tensor) -> Rows:
-    return ((x1 - x2).square_().sum(1),)
+def _squared_distance(x1: Tensor, x2: Tensor, scratch: Tensor | None) -> Rows:
+    return (torch.sub(x1, x2, out=scratch).square_().sum(1),)
 
 
-def _along_difference(x1: Tensor, x2: Tensor, factor: Tensor, *outs: Tensor | None) -> Rows:
+def _along_difference(x1: Tensor, x2: Tensor, factor: Tensor, _: object, *outs: Tensor | None) -> Rows:
     by_x1 = torch.sub(x1, x2, out=outs[0]).mul_(factor)
     return by_x1, torch.neg(by_x1, out=outs[1])
 
@@ -188,15 +188,17 @@ def contrastive_pair(x1: Tensor, x2: Tensor, y: Tensor, *, margin: float = 1.0, 
 # -- labeled triplet ---------------------------------------------------------------------------------------------------
 
 
-def _three_squared_distances(anc: Tensor, pos: Tensor, neg: Tensor) -> Rows:
-    return tuple((x - y).square_().sum(1) for x, y in ((anc, pos), (anc, neg), (pos, neg)))
+def _three_squared_distances(anc: Tensor, pos: Tensor, neg: Tensor, scratch: Tensor | None) -> Rows:
+    pairs = ((anc, pos), (anc, neg), (pos, neg))
+    return tuple(torch.sub(x, y, out=scratch).square_().sum(1) for x, y in pairs)
 
 
 def _triplet_gradients(
-    anc: Tensor, pos: Tensor, neg: Tensor, by_ap: Tensor, by_an: Tensor, by_pn: Tensor, *outs: Tensor | None
-) -> Rows:
+    anc: Tensor, pos: Tensor, neg: Tensor, by_ap: Tensor, by_an: Tensor, by_pn: Tensor, scratch: Tensor | None,
+    *outs: Tensor | None,
+) -> Rows:  # fmt: skip
     """Of by_ap·‖anc-pos‖²/2 + by_an·‖anc-neg‖²/2 + by_pn·‖pos-neg‖²/2."""
-    from_neg = (anc - neg).mul_(by_an)
+    from_neg = torch.sub(anc, neg, out=scratch).mul_(by_an)
     by_anc = torch.sub(anc, pos, out=outs[0]).mul_(by_ap)
     by_pos = torch.sub(pos, neg, out=outs[1]).mul_(by_pn)
     by_neg = torch.add(from_neg, by_pos, out=outs[2]).neg_()

@@ -29,12 +29,19 @@ def _as(x: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def per_example(kernel: Callable[..., tuple[Tensor, ...]], *inputs: Tensor) -> tuple[Tensor, ...]:
-    """Some numbers per row, ``kernel(*rows)``; [B] each, in the accumulator's dtype."""
+    """Some numbers per row, ``kernel(*rows, scratch)``; [B] each, in the accumulator's dtype.
+
+    ``scratch`` is room for one array of rows, or None.
+    """
     wide = wide_of(inputs[0])
     blocks = _blocks(inputs[0])
     if not blocks:
-        return kernel(*[_as(x, wide) for x in inputs])
-    parts = [kernel(*[_as(x[rows], wide) for x in inputs]) for rows in blocks]
+        return kernel(*[_as(x, wide) for x in inputs], None)
+    scratch = torch.empty_like(inputs[0][blocks[0]], dtype=wide, memory_format=torch.contiguous_format)
+    parts = []
+    for rows in blocks:
+        here = [_as(x[rows], wide) for x in inputs]
+        parts.append(kernel(*here, scratch[: len(here[0])]))
     return tuple(map(torch.cat, zip(*parts, strict=True)))
 
 
@@ -44,22 +51,23 @@ def gradients(
     factors: Sequence[Tensor],
     wanted: Sequence[bool],
 ) -> list[Tensor | None]:
-    """The gradients ``kernel(*rows, *factors, *outs)``; [B, D] each, in the inputs' dtype.
+    """The gradients ``kernel(*rows, *factors, scratch, *outs)``; [B, D] each, in the inputs' dtype.
 
-    ``outs`` are where the kernel has to write, or None each. A gradient that is not ``wanted`` is None, and its rows
-    never leave the cache.
+    ``outs`` are where the kernel has to write, and ``scratch`` is room for one array of rows; or None each. A gradient
+    that is not ``wanted`` is None, and its rows never leave the cache.
     """
     dtype = inputs[0].dtype
     wide = wide_of(inputs[0])
     blocks = _blocks(inputs[0])
     if not blocks:
-        found = kernel(*[_as(x, wide) for x in inputs], *[x.unsqueeze(1) for x in factors], *[None] * len(inputs))
+        found = kernel(*[_as(x, wide) for x in inputs], *[x.unsqueeze(1) for x in factors], None, *[None] * len(inputs))
         return [_as(x, dtype) if want else None for x, want in zip(found, wanted, strict=True)]
     results = [torch.empty(x.shape, dtype=dtype) if want else None for x, want in zip(inputs, wanted, strict=True)]
+    scratch = torch.empty_like(inputs[0][blocks[0]], dtype=wide, memory_format=torch.contiguous_format)
     for rows in blocks:
         here = [_as(x[rows], wide) for x in inputs]
         outs = [None if result is None or dtype != wide else result[rows] for result in results]
-        found = kernel(*here, *[x[rows, None] for x in factors], *outs)
+        found = kernel(*here, *[x[rows, None] for x in factors], scratch[: len(here[0])], *outs)
         for result, out in zip(results, found, strict=True):
             if result is not None and dtype != wide:
                 result[rows] = out

@@ -109,6 +109,10 @@ class Field:
         """The threads that the limit allows an implementation: NumPy has one."""
         return 1 if target.reference.framework == "numpy" else self._threads
 
+    def worker(self, entry: Entry) -> Worker:
+        """The process of an entry."""
+        return self._workers[self.entries.index(entry)]
+
     def __enter__(self) -> Field:
         return self
 
@@ -137,7 +141,7 @@ class Field:
     ) -> list[Row]:
         written = exercise.loss.gradient_of if exercise.backward else ()
         counts = {self.threads(contestant.target) for contestant in racing}
-        ceilings = {n: Ceilings(exercise.batches[0], written, n, exercise.cost) for n in counts}
+        ceilings = {n: Ceilings(exercise.batches, written, n, exercise.cost) for n in counts}
         order, until = random.Random(0), time.monotonic() + seconds
         times: list[dict[int, Timed]] = []
         least: list[dict[int, float]] = []
@@ -156,8 +160,9 @@ class Field:
                 row = _timed(row, index, base, times, [x[self.threads(contestant.target)] for x in least])
                 if self.allocator == "default":
                     weighed = contestant.weigh()
-                    peak = float("nan") if weighed.peak is None else weighed.peak
-                    row = replace(row, peak=peak, results=weighed.results)
+                    peak = weighed.peak or 0
+                    hidden = peak < weighed.results  # by an allocator that keeps what it has had
+                    row = replace(row, peak=float("nan") if hidden else peak, results=weighed.results)
             rows.append(replace(row, reason=reason) if reason else row)
         return rows
 
@@ -195,7 +200,7 @@ def _timed(row: Row, index: int, base: int | None, times: Sequence[dict[int, Tim
     return row
 
 
-QUICK = ((64, 16), (65536, 128))
+QUICK = ((64, 16), (16384, 128))
 BATCHES = tuple(1 << power for power in (6, 8, 10, 12, 14, 16, 18))
 WIDTHS = (16, 128, 1024)
 

@@ -22,6 +22,8 @@ CACHED = 1 << 12
 """Numbers of an array that stays in the first-level cache, for the rate of exp."""
 REPEATED = 64
 SIDE = 64
+SMALL = 1 << 20
+"""Bytes below which handing work to threads costs more than it saves."""
 INVALID = 1.05
 """A share of the limit above this says that the limit was not measured rightly."""
 
@@ -42,24 +44,25 @@ class Limit:
 
 
 class Ceilings:
-    """The machine's limit for work on ``inputs`` by ``threads`` threads, whose gradients are ``written``."""
+    """The machine's limit for work on ``batches`` of inputs in turn, whose gradients by ``written`` are results."""
 
-    def __init__(self, inputs: Mapping[str, Array], written: Sequence[str], threads: int, cost: Cost):
-        self._pool = ThreadPoolExecutor(threads)
-        self._threads, self._cost = threads, cost
-        self._inputs = [_words(array) for array in inputs.values()]
-        self._sources = [_words(inputs[name]) for name in written]
-        self._targets = [np.zeros_like(words) for words in self._sources]
+    def __init__(self, batches: Sequence[Mapping[str, Array]], written: Sequence[str], threads: int, cost: Cost):
+        small = sum(array.nbytes for array in batches[0].values()) < SMALL
+        self._threads = 1 if small else threads
+        self._pool = ThreadPoolExecutor(self._threads)
+        self._cost = cost
+        self._inputs = [[_words(array) for array in batch.values()] for batch in batches]
+        self._sources = [[_words(batch[name]) for name in written] for batch in batches]
+        self._targets = [np.zeros_like(words) for words in self._sources[0]]
 
     def measure(self) -> Limit:
         """The limit now."""
-        read = _fastest(self._on_slices(np.max, self._inputs), self._on_slices(np.add.reduce, self._inputs))
+        read = _fastest(*(self._on_slices(kernel, x) for kernel in (np.max, np.add.reduce) for x in self._inputs))
         written = 0.0
         if self._targets:
             # reads the inputs once more, but for those without a gradient, which are few numbers
-            copy = self._on_slices(lambda x, y: np.copyto(y, x), self._sources, self._targets)
-            negative = self._on_slices(lambda x, y: np.negative(x, out=y), self._sources, self._targets)
-            written = _fastest(copy, negative)
+            copies = (lambda x, y: np.copyto(y, x), lambda x, y: np.negative(x, out=y))
+            written = _fastest(*(self._on_slices(kernel, x, self._targets) for kernel in copies for x in self._sources))
         # threads that take turns at small calls would measure the turns, so these are rates of one thread
         flops, exps = _peak() * self._threads, _exp_rate() * self._threads
         return Limit(read, written, self._cost.flops / flops, self._cost.transcendental / exps)
@@ -104,10 +107,10 @@ def _words(array: Array) -> Array:
 
 
 def _fastest(*kernels: Callable[[], object]) -> float:
-    """Seconds of the fastest of some equal kernels, each the least of three calls."""
+    """Seconds of the fastest of some kernels, three calls each, in turn: what one has read the next does not find."""
     least = float("inf")
-    for kernel in kernels:
-        for _ in range(3):
+    for _ in range(3):
+        for kernel in kernels:
             start = time.perf_counter()
             kernel()
             least = min(least, time.perf_counter() - start)

@@ -72,7 +72,7 @@ def bench(
     groups = benchmark.grid(_losses(loss), sizes, full)
     table = Table(output, {t.reference.framework for t in found}, resume)
     groups = [group for group in groups if group.key not in table.keys]
-    rounds, seconds = (30, 60.0) if full else (7, 4.0)
+    rounds, seconds = (30, 60.0) if full else (6, 4.0)
     console = Console()
     stopped = False
     with Progress(console=console, transient=True) as progress:

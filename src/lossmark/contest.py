@@ -32,6 +32,8 @@ BLOCK_SECONDS = 0.005
 BLOCK_BYTES = 256 << 20
 """A block of calls lasts long enough for the clock, within a limit of memory for the inputs of its calls."""
 BLOCKS = 3
+LARGE = 1 << 20
+"""Numbers of an input that no cache holds."""
 BATCHES = 4
 CHECKED = 1 << 20
 """The call that is checked at the end, the same for all, so that what is expected of it is computed once."""
@@ -50,12 +52,21 @@ class Exercise:
 
     def _rotation(self) -> int:
         """Several batches in turn; fewer where one is larger than any cache."""
-        return 2 if self.size[0] * self.size[1] > 1 << 22 else BATCHES
+        return 2 if self._large else BATCHES
 
     @property
     def shape(self) -> str:
         """``BxD``, or ``B`` where no input has dimensions."""
         return "x".join(map(str, self.size if any(item.vector for item in self.loss.inputs) else self.size[:1]))
+
+    @property
+    def blocks(self) -> int:
+        """Of several blocks the fastest counts; of calls that make any block long, one."""
+        return 1 if self._large else BLOCKS
+
+    @property
+    def _large(self) -> bool:
+        return self.size[0] * self.size[1] > LARGE
 
     @property
     def passes(self) -> str:
@@ -150,9 +161,9 @@ class Contestant:
             self.calls = max(1, min(most, 1000, round(BLOCK_SECONDS / seconds)))
         return reason
 
-    def time(self, core: int | None = None, blocks: int = BLOCKS) -> Timed:
+    def time(self, core: int | None = None) -> Timed:
         """The fastest of some blocks of calls; raises :class:`LossmarkError` where a call fails."""
-        found = self.worker.run(Timing(self.calls, blocks, core=core))
+        found = self.worker.run(Timing(self.calls, self.exercise.blocks, core=core))
         if isinstance(found, Failure) or (isinstance(found, Timed) and isinstance(found.value, Failure)):
             raise LossmarkError(f"{self.target.name}: {found if isinstance(found, Failure) else found.value}")
         assert isinstance(found, Timed)

@@ -1,0 +1,69 @@
+"""The catalogue for pytest-benchmark and its tools: ``pytest benchmarks --benchmark-json FILE``.
+
+One benchmark is one implementation in one mode on one loss at one size. It runs in a process of its own; the seconds
+are those that this process has measured, so pytest-benchmark is given a clock that goes on by them. Benchmarks that
+follow each other are no comparison on a noisy machine: for that there are ``lossmark bench`` and ``lossmark compare``.
+``LOSSMARK_FULL=1`` takes every size and dtype.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from lossmark.bench import Field, Group, entries, grid
+from lossmark.contest import Contestant, Exercise
+from lossmark.plan import Choice, Target, targets
+from lossmark.registry import framework_version, losses
+
+ROUNDS = 10
+ENTRIES = [entry for entry in entries(targets(Choice())) if framework_version(entry[0].reference.framework) is not None]
+FULL = bool(os.environ.get("LOSSMARK_FULL"))
+GROUPS = [group for group in grid(list(losses().values()), (), FULL) if group.allocator == "warm"]
+
+
+class Clock:
+    """Shows the seconds that workers have reported."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+CLOCK = Clock()
+
+
+@pytest.fixture(scope="module")
+def field() -> Iterator[Field]:
+    with Field(ENTRIES, "warm") as processes:
+        yield processes
+
+
+def _name(value: object) -> str:
+    if isinstance(value, Group):
+        size = "x".join(map(str, value.size))
+        return f"{value.loss.id}-{size}-{value.dtype}-{'fwd+bwd' if value.backward else 'fwd'}"
+    assert isinstance(value, tuple)
+    return f"{value[0].name}-{value[1]}"
+
+
+@pytest.mark.benchmark(timer=CLOCK)
+@pytest.mark.parametrize("entry", ENTRIES, ids=_name)
+@pytest.mark.parametrize("group", GROUPS, ids=_name)
+def test_speed(benchmark, field: Field, group: Group, entry: tuple[Target, str]) -> None:
+    exercise = Exercise(group.loss, group.size, group.dtype, group.backward)
+    contestant = Contestant(entry[0], field.worker(entry), exercise, entry[1])
+    reason = contestant.start()
+    assert not reason, f"only what conforms gets a time: {reason}"
+    benchmark.group = _name(group)
+    benchmark.extra_info |= {"first_call": contestant.first_call, "allocator": field.allocator}
+
+    def call() -> None:
+        CLOCK.now += contestant.time().seconds
+
+    benchmark.pedantic(call, rounds=ROUNDS)
+    reason = contestant.finish()
+    assert not reason, f"only what conforms gets a time: {reason}"

@@ -1,0 +1,107 @@
+"""Benchmarks: the figures are what they say, and only what conforms gets one."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lossmark import memory
+from lossmark.bench import Field, Group, entries
+from lossmark.ceilings import Ceilings, Limit
+from lossmark.contest import Exercise
+from lossmark.plan import Choice, targets
+from lossmark.registry import losses, room
+from tests.miniatures import HEAD
+from tests.test_properties import lossmark
+
+WRONG = HEAD.format(framework="numpy") + "@impl.loss\ndef bpr(u, d_pos, d_neg):\n    return np.float32(0.5)\n"
+
+
+def test_peak_memory_is_that_of_a_known_allocation():
+    assert memory.peak(lambda: None) == pytest.approx(0, abs=1 << 20)
+    size = 100 << 20
+    assert memory.peak(lambda: np.ones(size, np.uint8)) == pytest.approx(size, rel=0.02)
+    passing = lambda: np.ones(size, np.uint8).sum() and np.ones(size // 4, np.uint8)  # the peak, not the end
+    assert memory.peak(passing) == pytest.approx(size, rel=0.02)
+
+
+def test_the_slowest_of_memory_and_arithmetic_is_the_limit():
+    assert Limit(read=1.0, written=2.0, arithmetic=0.5, transcendental=0.0).seconds == 3.0
+    assert Limit(read=1.0, written=2.0, arithmetic=0.5, transcendental=4.0).seconds == 4.0
+    for backward in (False, True):
+        exercise = Exercise(losses()["bpr"], (64, 16), backward=backward)
+        written = exercise.loss.gradient_of if backward else ()
+        ceilings = Ceilings(exercise.batches, written, 1, exercise.cost)
+        found = ceilings.measure()
+        ceilings.close()
+        assert found.read > 0
+        assert (found.written > 0) == backward
+        assert 0 < found.arithmetic < found.seconds
+        assert found.transcendental > 0
+
+
+def test_rows_have_every_figure_and_the_rest_a_reason(tmp_path):
+    path = tmp_path / "wrong.py"
+    path.write_text(WRONG)
+    found = [*targets(Choice(impls=("numpy", "numpy-fused"))), *targets(Choice(impls=(str(path),)))]
+    with Field(entries(found), "default") as field:
+        rows = {row.impl: row for row in field.measure(Group(losses()["bpr"], (1 << 15, 256)), 3, 5.0)}
+    assert "no gradient" in rows["mini"].reason
+    assert np.isnan(rows["mini"].seconds)
+    fused = rows["numpy-fused"]
+    assert fused.low <= fused.seconds <= fused.high
+    assert fused.ratio_low <= fused.ratio <= fused.ratio_high
+    assert rows["numpy"].ratio == 1
+    assert fused.limit > 0
+    assert fused.results == 3 * 4 << 23
+    assert fused.peak < 1.1 * fused.results < 1.5 * fused.results < rows["numpy"].peak
+    with Field(entries(found), "warm") as field:
+        forward = {row.impl: row for row in field.measure(Group(losses()["bpr"], (64, 16), backward=False), 3, 1.0)}
+    assert forward["mini"].reason.startswith("does not conform")
+
+
+def test_results_are_kept_and_gone_on_with(tmp_path):
+    options = ("bench", "--impl", "numpy", "--impl", "numpy-fused", "--size", "64x16", "-o", "b.parquet")
+    done = lossmark(*options, "--loss", "bpr", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first = pd.read_parquet(tmp_path / "b.parquet")
+    assert len(first) == 2
+    assert first.attrs["environment"]["cores"] >= 1
+    assert first["seconds"].notna().all()
+    done = lossmark(*options, "--loss", "bpr", "--loss", "contrastive", "--resume", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    both = pd.read_parquet(tmp_path / "b.parquet")
+    assert both["loss"].tolist() == ["bpr", "bpr", "contrastive", "contrastive"]
+    assert both["seconds"][:2].tolist() == first["seconds"].tolist()
+
+
+def test_an_interrupt_keeps_what_is_measured(tmp_path):
+    command = [sys.executable, "-m", "lossmark", "bench", "--impl", "numpy", "--size", "64x16", "-o", "b.parquet"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        until = time.monotonic() + 60
+        while not (tmp_path / "b.parquet").exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        run.send_signal(signal.SIGINT)
+        out, _ = run.communicate(timeout=60)
+    assert run.returncode in (0, 2)
+    assert len(pd.read_parquet(tmp_path / "b.parquet")) >= 1
+    assert run.returncode == 0 or b"--resume" in out
+    assert not list(tmp_path.glob(".b.parquet*"))
+
+
+def test_the_catalogue_speaks_the_language_of_pytest_benchmark(tmp_path):
+    command = [sys.executable, "-m", "pytest", str(room("benchmarks")), "-q", "-p", "no:cacheprovider"]
+    chosen = ["-k", "bpr-64x16-float32-fwd+bwd and numpy-eager", "--benchmark-json", str(tmp_path / "b.json")]
+    done = subprocess.run(
+        [*command, *chosen], capture_output=True, text=True, check=False, cwd=tmp_path, env=os.environ
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    (found,) = json.loads((tmp_path / "b.json").read_text())["benchmarks"]
+    assert found["stats"]["rounds"] == 10
+    assert 1e-6 < found["stats"]["median"] < 1
+    assert found["extra_info"]["first_call"] > 0
