@@ -49,8 +49,11 @@ class Table:
         self.frame.attrs["environment"] = self.environment
         draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.frame.to_parquet(draft, index=False)
-        draft.replace(self.path)
+        try:
+            self.frame.to_parquet(draft, index=False)
+            draft.replace(self.path)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def _stable(found: dict[str, Any]) -> dict[str, Any]:
