@@ -12,10 +12,10 @@ from collections.abc import Callable
 import numpy as np
 
 from lossmark import Implementation, __version__
-from lossmark.arguments import check_margin, check_reduction, check_tensors
+from lossmark.arguments import check_margin, check_ranking, check_reduction, check_tensors
 
 from . import losses as plain
-from .common import Array, check_ranking, checked_label, reduce, weight
+from .common import Array, checked_label, reduce, weight
 from .rows import gradients, per_example, wide_of
 
 impl = Implementation("numpy-fused", framework="numpy", version=__version__)

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmark import Implementation, __version__
-from lossmark.arguments import check_margin, check_reduction, check_tensors
+from lossmark.arguments import check_margin, check_ranking, check_reduction, check_tensors
 
-from .common import check_ranking, checked_label, reduce, weight, wide
+from .common import checked_label, reduce, weight, wide
 
 Array = NDArray[Any]
 impl = Implementation("numpy", framework="numpy", version=__version__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lossmark.arguments import SIMILARITIES, check_choice, check_label, check_reduction, check_tensors
+from lossmark.arguments import check_label
 
 
 def wide(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -41,10 +41,3 @@ def _refuse(name: str, y: Tensor, *, soft: bool) -> None:
     if bad.any():
         allowed = "[0, 1]" if soft else "0 or 1"
         raise ValueError(f"{name} has the value {y[bad][0].item()}, expected {allowed}")
-
-
-def check_ranking(u: Tensor, d_pos: Tensor, d_neg: Tensor, similarity: str, reduction: str) -> None:
-    """The argument checks of the losses of (query, positive, negative); raises TypeError or ValueError."""
-    batch, _ = check_tensors({"u": u, "d_pos": d_pos, "d_neg": d_neg}, rank=2)
-    check_choice("similarity", similarity, SIMILARITIES)
-    check_reduction(reduction, batch)

@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from lossmark import Implementation, __version__
-from lossmark.arguments import check_margin, check_reduction, check_tensors
+from lossmark.arguments import check_margin, check_ranking, check_reduction, check_tensors
 
 from . import losses as plain
-from .common import check_ranking, checked_label, reduce
+from .common import checked_label, reduce
 from .rows import again, each, gradients, per_example, wide_of
 
 impl = Implementation("torch-fused", framework="torch", version=__version__)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from lossmark import Implementation, __version__
-from lossmark.arguments import check_margin, check_reduction, check_tensors
+from lossmark.arguments import check_margin, check_ranking, check_reduction, check_tensors
 
-from .common import check_ranking, checked_label, reduce, wide
+from .common import checked_label, reduce, wide
 
 impl = Implementation("torch", framework="torch", version=__version__, modes=("eager", "compile"))
 

@@ -16,10 +16,10 @@ import tensorflow as tf
 from tensorflow import Tensor
 
 from lossmark import Implementation, __version__
-from lossmark.arguments import check_margin, check_reduction, check_tensors
+from lossmark.arguments import check_margin, check_ranking, check_reduction, check_tensors
 
 from . import losses as plain
-from .common import check_ranking, checked_label, reduce, wide, wide_of
+from .common import checked_label, reduce, wide, wide_of
 
 impl = Implementation("tensorflow-fused", framework="tensorflow", version=__version__, modes=("eager", "graph"))
 

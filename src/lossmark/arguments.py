@@ -2,7 +2,7 @@
 
 They look only at ``shape`` and ``dtype``, which every framework's tensors have, so they work while tracing too
 (an unknown dimension, ``None``, matches anything). Every refusal names the argument, what was given and what is
-allowed. The label's values are checked by the framework's folder, where they are concrete and on the host.
+allowed. A label's values are looked at only where the framework's folder has them concrete and on the host.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 REDUCTIONS = ("none", "sum", "mean")
 SIMILARITIES = ("dot", "cosine")
@@ -62,6 +65,19 @@ def check_label(name: str, label: Any, batch: int | None) -> None:
         raise ValueError(f"{name} has shape {list(shape_of(label))}, expected {[batch]}")
 
 
+def check_label_values(name: str, label: NDArray[Any], *, soft: bool) -> None:
+    """Refuse a value that is not in [0, 1], or not 0 or 1; NaN passes. Raises ValueError.
+
+    Looks at the least and the largest first, which costs least, and at each only where those are no answer.
+    """
+    if soft and label.size and label.min() >= 0 and label.max() <= 1:
+        return
+    allowed = (label >= 0) & (label <= 1) if soft else (label == 0) | (label == 1)
+    bad = ~(allowed | np.isnan(label))
+    if bad.any():
+        raise ValueError(f"{name} has the value {label[bad].flat[0]}, expected {'[0, 1]' if soft else '0 or 1'}")
+
+
 def check_margin(margin: Any) -> None:
     """Refuse a margin that is not a finite number of at least 0. Raises TypeError or ValueError."""
     if isinstance(margin, bool) or not isinstance(margin, (int, float)):
@@ -81,3 +97,10 @@ def check_reduction(reduction: Any, batch: int | None) -> None:
     check_choice("reduction", reduction, REDUCTIONS)
     if reduction == "mean" and batch == 0:
         raise ValueError("reduction is 'mean' but the batch is empty, expected at least one example")
+
+
+def check_ranking(u: Any, d_pos: Any, d_neg: Any, similarity: Any, reduction: Any) -> None:
+    """The checks of the losses of (query, positive, negative), all [B, D]. Raises TypeError or ValueError."""
+    batch, _ = check_tensors({"u": u, "d_pos": d_pos, "d_neg": d_neg}, rank=2)
+    check_choice("similarity", similarity, SIMILARITIES)
+    check_reduction(reduction, batch)
