@@ -4,11 +4,14 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import CancelledError
 
 import pytest
 
-from lossmark.registry import framework_version, room
+from lossmark.plan import Choice, plan
+from lossmark.registry import framework_version, losses, room
 from lossmark.results import read
+from lossmark.suite import Suite
 from tests.miniatures import FAULTY, RIGHT, WRONG
 
 pytestmark = pytest.mark.skipif(framework_version("torch") is None, reason="the miniatures are written for torch")
@@ -97,3 +100,11 @@ def test_options_do_not_leak_into_other_projects(tmp_path):
     (tmp_path / "test_other.py").write_text("def test_nothing(): pass\n")
     command = [sys.executable, "-m", "pytest", "-q", "--device", "cpu", str(tmp_path)]
     assert subprocess.run(command, capture_output=True, check=False, cwd=tmp_path).returncode == 4
+
+
+def test_a_suite_that_is_closed_leaves_nobody_waiting():
+    runs = plan(losses(), Choice(impls=("numpy",), losses=("bpr",), dtypes=("float64",)))
+    suite = Suite(runs)
+    suite.close()
+    with pytest.raises(CancelledError):
+        suite.cells(runs[-1])

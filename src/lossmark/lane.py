@@ -10,7 +10,7 @@ import os
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 
 import numpy as np
 
@@ -46,9 +46,14 @@ class Lane:
             self._wake.notify()
 
     def ask(self, job: Job, key: int | None = None) -> Reply | Failure:
-        """The answer to a job: the one planned under ``key`` if there is one, else it is done next."""
+        """The answer to a job: the one planned under ``key`` if there is one, else it is done next.
+
+        Raises :class:`concurrent.futures.CancelledError` if the lane is closed before there is one.
+        """
         with self._wake:
-            if not self._thread.is_alive() and not self._closed:
+            if self._closed:
+                raise CancelledError
+            if not self._thread.is_alive():
                 self._thread.start()
             future = self._answers.pop(key, None)
             if future is None:
@@ -66,9 +71,11 @@ class Lane:
         self._thread.start()
 
     def close(self) -> None:
-        """End the worker and drop what is left."""
+        """End the worker and drop what is left; whoever waits for it is told."""
         with self._wake:
             self._closed = True
+            for _, future in self._urgent:
+                future.cancel()
             self._wake.notify()
         self.worker.stop()
 

@@ -67,7 +67,7 @@ class Worker:
             os.setpriority(os.PRIO_PGRP, self._process.pid, BELOW_THE_JUDGE)
         there.close()
         self._connection = here
-        here.send(Start(self.reference.framework, self.reference.source))
+        here.send(Start(self.reference.framework, self.reference.together))
         found = self._receive(START_SECONDS)
         self.hello = found if isinstance(found, Hello) else Hello(error=str(found))
         return self.hello

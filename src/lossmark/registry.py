@@ -79,6 +79,12 @@ class Reference:
     framework: str
     own: bool = False
 
+    @property
+    def together(self) -> tuple[str, ...]:
+        """The sources that one process may hold: lossmark's own of a framework trust each other, guests nobody."""
+        mates = tuple(name for name, own in OWN.items() if own.framework == self.framework)
+        return mates if self.own else (self.source,)
+
 
 @functools.cache
 def framework(name: str) -> Framework:

@@ -1,7 +1,8 @@
 """Runs a plan: has each case computed by a worker, and judges what comes back.
 
-Workers run ahead of the judge, each in a lane of its own. Exact values and bounds are computed once per case and
-dtype and shared by all implementations.
+Workers run ahead of the judge, each in a lane of its own; checks that ask a worker again and again are made ahead too,
+in threads, so that one framework is asked while another computes. Exact values and bounds are computed once per case
+and dtype and shared by all implementations.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +34,9 @@ from .work import Answer, Failure, Message, Reply, Task
 
 TRUTHS = 6
 """How many families' exact values are kept at a time."""
+DIALOGUES = 4
+"""How many checks that ask a worker more than once are made at a time, of lossmark's own implementations: what a guest
+crashes in must not depend on the order."""
 
 
 class Unsupported(Exception):  # noqa: N818 (an outcome, not an error)
@@ -41,25 +46,33 @@ class Unsupported(Exception):  # noqa: N818 (an outcome, not an error)
 class Suite:
     """Judges runs. ``ahead`` lists the runs that will be asked for, in order, so that workers can start on them.
 
-    Each implementation has a worker of its own, so that nothing it does touches another; ``shared`` gives one to all
-    implementations of a file.
+    Each implementation has a worker of its own, so that nothing it does touches another; lossmark's own of a framework
+    share one, and ``shared`` gives one to all implementations of a file.
     """
 
     def __init__(self, ahead: Iterable[Run] = (), *, shared: bool = False):
         self._shared = shared
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[tuple[str, ...], Lane] = {}
         self._golden: dict[tuple[str, tuple[int, ...], DType, str], Expected] = {}
         self._truths: OrderedDict[tuple[Any, ...], Expected] = OrderedDict()
         self._drawn: OrderedDict[tuple[str, str, str], Case] = OrderedDict()
         self._lock = threading.Lock()
-        for run in ahead:
-            if not run.reason and "refusal" not in run.checks:
+        self._reading = threading.RLock()
+        self._dialogues = ThreadPoolExecutor(DIALOGUES, "dialogue")
+        self._extras: dict[int, Future[list[Cell]]] = {}
+        runs = [run for run in ahead if not run.reason]
+        for run in runs:
+            if "refusal" not in run.checks:
                 self._lane(run).plan(id(run), functools.partial(self._compute, run))
         for lane in self._lanes.values():
             lane.start()
+        for run in runs:
+            if run.target.reference.own and set(run.checks) - set(ORDINARY):
+                self._extras[id(run)] = self._dialogues.submit(self._extra_cells, run)
 
     def close(self) -> None:
         """End every worker."""
+        self._dialogues.shutdown(wait=False, cancel_futures=True)
         for lane in self._lanes.values():
             lane.close()
 
@@ -67,7 +80,7 @@ class Suite:
 
     def _lane(self, run: Run) -> Lane:
         reference = run.target.reference
-        key = reference.source if self._shared else reference.name
+        key = reference.together if self._shared or reference.own else (reference.source, reference.name)
         with self._lock:
             if key not in self._lanes:
                 self._lanes[key] = Lane(reference)
@@ -138,6 +151,10 @@ class Suite:
 
     def truth(self, run: Run, case: Case, *, gradual: bool = False) -> Expected:
         """What the case expects in the run's dtype, ``gradual`` underflow required. Golden cases are read at once."""
+        with self._reading:
+            return self._truth(run, case, gradual)
+
+    def _truth(self, run: Run, case: Case, gradual: bool) -> Expected:
         dtype = replace(DTYPES[run.dtype], gradual=gradual)
         if not isinstance(run.case, Case):
             return self._family_truth(run, case, dtype)
@@ -178,7 +195,8 @@ class Suite:
             self.params(run, run.case.params)
         except Unsupported as error:
             return [cell(run, check, "unsupported", str(error)) for check in run.checks]
-        return self._ordinary(run) + [self._extra(run, check) for check in run.checks if check not in ORDINARY]
+        extras = self._extras.pop(id(run), None)
+        return self._ordinary(run) + (self._extra_cells(run) if extras is None else extras.result())
 
     def judged(self, run: Run) -> Judged | Failure:
         """The answer to a run beside what it expects; raises :class:`Unsupported`."""
@@ -198,6 +216,9 @@ class Suite:
         if isinstance(found, Failure):
             return [failed(run, check, found) for check in checks]
         return found.cells()
+
+    def _extra_cells(self, run: Run) -> list[Cell]:
+        return [self._extra(run, check) for check in run.checks if check not in ORDINARY]
 
     def _extra(self, run: Run, check: str) -> Cell:
         case, dtype = self.case(run), DTYPES[run.dtype]

@@ -22,10 +22,10 @@ class Hello:
 
 @dataclass(frozen=True)
 class Start:
-    """The first message to a worker: which file or module to load."""
+    """The first message to a worker: which files or modules to load."""
 
     framework: str
-    source: str
+    sources: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -231,7 +231,7 @@ def serve(connection: Connection) -> None:
         adapter = framework(start.framework)
         setup = adapter.setup()
         surroundings = Surroundings(adapter)
-        implementations = load_all(start.source)
+        implementations = [impl for source in start.sources for impl in load_all(source)]
         surroundings.loaded()
         runner = Runner(implementations, adapter, surroundings)
         hello = Hello(adapter.devices(), setup)
