@@ -16,7 +16,7 @@ from lossmark.bench import Field, Group, entries
 from lossmark.ceilings import Ceilings, Limit
 from lossmark.contest import Exercise
 from lossmark.plan import Choice, targets
-from lossmark.registry import losses, room
+from lossmark.registry import framework_version, losses, peers, room
 from tests.miniatures import HEAD
 from tests.test_properties import lossmark
 
@@ -60,6 +60,7 @@ def test_rows_have_every_figure_and_the_rest_a_reason(tmp_path):
     assert rows["numpy"].ratio == 1
     assert fused.limit > 0
     assert fused.results == 3 * 4 << 23
+    assert np.isnan(fused.traffic)
     assert fused.peak < 1.1 * fused.results < 1.5 * fused.results < rows["numpy"].peak
     with Field(entries(found), "warm") as field:
         forward = {row.impl: row for row in field.measure(Group(losses()["bpr"], (64, 16), backward=False), 3, 1.0)}
@@ -107,3 +108,22 @@ def test_the_catalogue_speaks_the_language_of_pytest_benchmark(tmp_path):
     assert found["stats"]["rounds"] == 10
     assert 1e-6 < found["stats"]["median"] < 1
     assert found["extra_info"]["first_call"] > 0
+
+
+@pytest.mark.parametrize(("framework", "plain", "fused"), [("torch", 2.1, 1.6), ("jax", 2.8, 1.2)])
+def test_traffic_and_programs_are_counted(framework, plain, fused):
+    if not framework_version(framework):
+        pytest.skip(f"{framework} is not installed")
+    field = entries(targets(Choice(impls=(framework, f"{framework}-fused"))), modes=False)
+    with Field(field, "warm") as processes:
+        rows = {row.impl: row for row in processes.measure(Group(losses()["bpr"], (4096, 64)), 3, 1.0)}
+    assert rows[framework].traffic == pytest.approx(plain, rel=0.1)
+    assert rows[f"{framework}-fused"].traffic == pytest.approx(fused, rel=0.15)
+
+
+def test_peers_are_found_and_held_to_the_specs_by_name(tmp_path):
+    assert {"keras-rs", "optax", "recbole", "tensorflow-addons", "torch-nn"} <= set(peers())
+    if framework_version("torch"):
+        done = lossmark("check", "--impl", "recbole", "--case", "bpr/large*", "--dtype", "float32", cwd=tmp_path)
+        assert done.returncode == 1
+        assert "recbole" in done.stdout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,18 +12,28 @@ from numpy.typing import NDArray
 
 from lossmark.framework import Array, Call, Derivative, Described, Framework, Params, Program
 
+COMPILED = "/jax/core/compile/backend_compile_duration"
+
 
 class Jax(Framework):
     name, module, distributions = "jax", "jax", ("jax",)
     modes = ("eager", "jit")
+
+    def __init__(self) -> None:
+        self._compiled: list[float] = []
 
     def setup(self) -> Mapping[str, str]:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         import jax
 
         jax.config.update("jax_enable_x64", True)
+        jax.monitoring.register_event_duration_secs_listener(self._count)
         jax.config.update("jax_default_matmul_precision", "highest")
         return {"enable_x64": "True", "default_matmul_precision": "highest"}
+
+    def _count(self, event: str, seconds: float, **_: Any) -> None:
+        if event == COMPILED:
+            self._compiled.append(seconds)
 
     def devices(self) -> tuple[str, ...]:
         import jax
@@ -109,6 +119,25 @@ class Jax(Framework):
         import jax
 
         return jax, jax.numpy, jax.numpy.linalg, jax.nn, jax.lax
+
+    def traffic(self, run: Callable[[Mapping[str, Array]], Any], inputs: Mapping[str, Array], mode: str) -> int | None:
+        """What each operation that is run by itself reads and writes; of a compiled one XLA's own analysis says it."""
+        import jax
+        from jax.extend import core
+
+        total = 0.0
+        for equation in jax.make_jaxpr(run)(dict(inputs)).eqns:
+            avals = [var.aval for var in (*equation.invars, *equation.outvars)]
+            if equation.primitive.name in ("jit", "pjit"):
+                function = core.jaxpr_as_fun(equation.params["jaxpr"])
+                given = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals[: len(equation.invars)]]
+                total += jax.jit(function).lower(*given).compile().cost_analysis()["bytes accessed"]
+            else:
+                total += sum(aval.size * aval.dtype.itemsize for aval in avals)
+        return int(total)
+
+    def programs(self) -> int:
+        return len(self._compiled)
 
     def peak_memory(self, device: str) -> int | None:
         import jax

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ml_dtypes
@@ -168,6 +168,20 @@ class PyTorch(Framework):
             layouts["zero stride"] = x[:1].expand_as(x)
         return layouts
 
+    def traffic(self, run: Callable[[Mapping[str, Array]], Any], inputs: Mapping[str, Array], mode: str) -> int | None:
+        """What each ATen operation reads and writes; compiled code has none that can be seen."""
+        if mode != "eager":
+            return None
+        counter = _traffic()
+        with counter:
+            run(inputs)
+        return int(counter.bytes)
+
+    def programs(self) -> int:
+        from torch._dynamo.utils import counters
+
+        return int(counters["stats"]["unique_graphs"])
+
     def peak_memory(self, device: str) -> int | None:
         import torch
 
@@ -176,6 +190,30 @@ class PyTorch(Framework):
         peak = torch.cuda.max_memory_allocated()
         torch.cuda.reset_peak_memory_stats()
         return int(peak)
+
+
+def _traffic() -> Any:
+    """A dispatch mode that adds up the bytes of tensors that operations take and give; views move nothing."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_leaves
+
+    def size(x: Any) -> int:
+        return min(x.numel() * x.itemsize, x.untyped_storage().nbytes()) if isinstance(x, torch.Tensor) else 0
+
+    class Traffic(TorchDispatchMode):
+        bytes = 0
+
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            kwargs = kwargs or {}
+            result = function(*args, **kwargs)
+            if not function.is_view:
+                given = {id(x): x for x in tree_leaves((args, kwargs))}
+                written = [x for x in tree_leaves(result) if id(x) not in given]
+                self.bytes += sum(map(size, (*given.values(), *written)))
+            return result
+
+    return Traffic()
 
 
 FRAMEWORK = PyTorch()

@@ -69,6 +69,8 @@ class Row:
     """Bytes at the peak of a call beyond its inputs."""
     results: float = float("nan")
     """Bytes of the gradients, or of nothing under ``fwd``."""
+    traffic: float = float("nan")
+    """Amplification: bytes that the operations read and write, caches left aside, over the least that must be moved."""
     reason: str = ""
     """Why there is no time, or why a figure is invalid."""
 
@@ -158,11 +160,7 @@ class Field:
             if not reason:
                 base = baselines.get(contestant.target.reference.framework)
                 row = _timed(row, index, base, times, [x[self.threads(contestant.target)] for x in least])
-                if self.allocator == "default":
-                    weighed = contestant.weigh()
-                    peak = weighed.peak or 0
-                    hidden = peak < weighed.results  # by an allocator that keeps what it has had
-                    row = replace(row, peak=float("nan") if hidden else peak, results=weighed.results)
+                row = _weighed(row, contestant, exercise.cost.bytes)
             rows.append(replace(row, reason=reason) if reason else row)
         return rows
 
@@ -198,6 +196,16 @@ def _timed(row: Row, index: int, base: int | None, times: Sequence[dict[int, Tim
     if row.limit > INVALID:
         row = replace(row, reason=f"{row.limit:.0%} of the limit: the limit was not measured rightly")
     return row
+
+
+def _weighed(row: Row, contestant: Contestant, least: int) -> Row:
+    found = contestant.weigh()
+    traffic = float("nan") if found.traffic is None else found.traffic / least
+    row = replace(row, traffic=traffic)
+    peak = found.peak or 0
+    if row.allocator == "warm" or peak < found.results:  # hidden by an allocator that keeps what it has had
+        return row
+    return replace(row, peak=peak, results=found.results)
 
 
 QUICK = ((64, 16), (16384, 128))

@@ -67,7 +67,7 @@ def tables(frame: pd.DataFrame) -> Iterator[RichTable]:
         title = f"{loss}, B={batch}, D={width}, {dtype}, {passes}, allocator {allocator}"
         result = RichTable(
             "implementation", "mode", "time", "plain / this", "of the limit", "cores", "faults", "peak / results",
-            "first call", "", title=title, title_justify="left",
+            "moved / least", "first call", "", title=title, title_justify="left",
         )  # fmt: skip
         for _, row in rows.iterrows():
             result.add_row(*_cells(row))
@@ -77,11 +77,12 @@ def tables(frame: pd.DataFrame) -> Iterator[RichTable]:
 def _cells(row: pd.Series) -> list[str]:
     ratio = f"{row.ratio:.2f} ({row.ratio_low:.2f} to {row.ratio_high:.2f})" if row.ratio == row.ratio else "–"
     memory = f"{row.peak / row.results:.2f}" if row.peak == row.peak and row.results else "–"
+    moved = f"{row.traffic:.1f}" if row.traffic == row.traffic else "–"
     share = f"{row.limit:.0%}" if row.limit == row.limit else "–"
     return [
         row.impl, row["mode"], _time(row.seconds), ratio, share,
         *(f"{value:.1f}" if value == value else "–" for value in (row.cores, row.faults)),
-        memory, _time(row.first_call), row.reason,
+        memory, moved, _time(row.first_call), row.reason,
     ]  # fmt: skip
 
 

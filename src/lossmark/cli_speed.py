@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
@@ -13,8 +14,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from . import registry
-from .errors import INCONCLUSIVE, PASS, REGRESSION, LossmarkError
+from .errors import INCONCLUSIVE, PASS, REGRESSION, LoadError, LossmarkError
 from .spec.loss import Loss
+
+WIDE = 160
 
 
 class Passes(StrEnum):
@@ -48,7 +51,7 @@ def compare(
     if format_ is Format.json:
         print(json.dumps([item.record() for item in found], indent=1, ensure_ascii=False))
     else:
-        Console().print(comparison.table(pair[0], pair[1], found))
+        wide_console().print(comparison.table(pair[0], pair[1], found))
     verdicts = {item.verdict for item in found}
     wrong = verdicts & {"slower", "not timed"}
     raise typer.Exit(REGRESSION if wrong else INCONCLUSIVE if "undecided" in verdicts else PASS)
@@ -58,6 +61,7 @@ def bench(
     impl: Annotated[list[str] | None, typer.Option(help="only this implementation (repeatable)")] = None,
     loss: Annotated[list[str] | None, typer.Option(help="only this loss (repeatable)")] = None,
     size: Annotated[list[str] | None, typer.Option(help="only this size, BxD (repeatable)")] = None,
+    peers: Annotated[bool, typer.Option("--peers", help="time other people's losses beside lossmark's")] = False,
     full: Annotated[bool, typer.Option("--full", help="every size, dtype and pass, for hours")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="leave out what the results file has already")] = False,
     output: Annotated[Path, typer.Option("-o", "--output", help="results file")] = Path("bench.parquet"),
@@ -67,13 +71,14 @@ def bench(
     from .bench_results import Table, tables
     from .plan import Choice, targets
 
-    found = [t for t in targets(Choice(impls=tuple(impl or ()))) if registry.framework_version(t.reference.framework)]
+    named = tuple(impl or registry.OWN) + (_installed(registry.peers()) if peers else ())
+    found = [t for t in targets(Choice(impls=named)) if registry.framework_version(t.reference.framework)]
     sizes = [_size(text) for text in size or ()]
     groups = benchmark.grid(_losses(loss), sizes, full)
     table = Table(output, {t.reference.framework for t in found}, resume)
     groups = [group for group in groups if group.key not in table.keys]
     rounds, seconds = (30, 60.0) if full else (6, 4.0)
-    console = Console()
+    console = wide_console()
     stopped = False
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("timing", total=len(groups))
@@ -88,6 +93,26 @@ def bench(
     if not table.frame["seconds"].notna().any():
         raise LossmarkError("nothing was timed")
     raise typer.Exit(INCONCLUSIVE if stopped else PASS)
+
+
+def _installed(names: Iterable[str]) -> tuple[str, ...]:
+    """Those that can be loaded; of the others it is said why not."""
+    from .plan import discover
+
+    found = []
+    for name in names:
+        try:
+            discover(name)
+        except LoadError as error:
+            print(f"not timed: {error}; pip install 'lossmark[peers]'", file=sys.stderr)
+        else:
+            found.append(name)
+    return tuple(found)
+
+
+def wide_console() -> Console:
+    """Standard output; where it is no terminal, wide enough for a table to keep its lines."""
+    return Console() if sys.stdout.isatty() else Console(width=WIDE)
 
 
 def _losses(names: Iterable[str] | None) -> list[Loss]:

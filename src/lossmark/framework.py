@@ -119,3 +119,11 @@ class Framework(ABC):
     def peak_memory(self, device: str) -> int | None:
         """Bytes at the framework's own high-water mark of a GPU since the last call; None where it keeps none."""
         return None
+
+    def traffic(self, run: Callable[[Mapping[str, Array]], Any], inputs: Mapping[str, Array], mode: str) -> int | None:
+        """Bytes that the operations of ``run(inputs)`` read and write, caches left aside; None where nobody says."""
+        return None
+
+    def programs(self) -> int:
+        """How many programs have been traced or compiled in this process so far."""
+        return 0

@@ -116,6 +116,11 @@ def implementations() -> list[str]:
     return [*OWN, *sorted(_plugins())]
 
 
+def peers() -> list[str]:
+    """The names of other people's losses that lossmark has a module for, their libraries installed or not."""
+    return sorted(name for name, point in _plugins().items() if point.module.startswith("lossmark.impls.peers."))
+
+
 def load(source: str | Path) -> Implementation:
     """The implementation with this name, in this file (``FILE.py`` or ``FILE.py::name``) or in this module.
 

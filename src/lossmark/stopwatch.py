@@ -7,6 +7,7 @@ time, to be held against the formula.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from time import perf_counter, process_time
@@ -95,25 +96,30 @@ class Stopwatch:
         )  # fmt: skip
 
     def weigh(self) -> Weighed:
-        """The peak memory of a call. Not to be mixed with times: what is free is given back to the system first."""
+        """What a call costs beside time. Not to be mixed with times: what is free goes back to the system first."""
         tensors = self._tensors(batch_of(self._stage, self._turn))
         _, gradient = self._run(tensors)
         results = sum(self._framework.to_numpy(x).nbytes for x in (gradient or {}).values())
         del gradient
+        before = self._framework.programs()
+        highest, programs, traffic = None, 0, None
+        with contextlib.suppress(BaseException):  # what a call raises is for other checks
+            highest = self._peak(tensors)
+            programs = self._framework.programs() - before
+            traffic = self._framework.traffic(self._run, tensors, self._stage.mode)
+        return Weighed(highest, results, traffic, programs)
 
+    def _peak(self, tensors: Mapping[str, Any]) -> int | None:
         def call() -> Any:
             found = self._run(tensors)
             self._framework.synchronise(found)
             return found
 
-        try:
-            if self._stage.device == "cpu":
-                return Weighed(peak(call), results)
-            self._framework.peak_memory(self._stage.device)  # starts anew
-            call()
-            return Weighed(self._framework.peak_memory(self._stage.device), results)
-        except BaseException:
-            return Weighed(None, results)
+        if self._stage.device == "cpu":
+            return peak(call)
+        self._framework.peak_memory(self._stage.device)  # starts anew
+        call()
+        return self._framework.peak_memory(self._stage.device)
 
     def _tensors(self, batch: Mapping[str, Array]) -> dict[str, Any]:
         return {name: self._framework.from_numpy(x, self._stage.device) for name, x in batch.items()}

@@ -182,15 +182,21 @@ class Timed:
 
 @dataclass(frozen=True)
 class Weighing:
-    """Measure the peak memory of one call of the stage."""
+    """Measure what a call of the stage costs beside time: memory, traffic, programs."""
 
 
 @dataclass(frozen=True)
 class Weighed:
-    """Bytes at the peak of a call beyond its inputs, None where they cannot be measured; bytes of what it gave."""
+    """What a call costs beside time, in bytes; None where it cannot be measured."""
 
     peak: int | None
+    """At the peak beyond the inputs."""
     results: int
+    """Of the gradients that it gave."""
+    traffic: int | None = None
+    """Read and written by its operations, caches left aside."""
+    programs: int = 0
+    """Traced or compiled anew by calls that have been made before in this shape."""
 
 
 Message = Task | Probe | Watch | Stage | Timing | Weighing
