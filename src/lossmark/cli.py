@@ -14,8 +14,8 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from . import certify as certification
+from . import cli_gate, edges, errors, registry
 from . import cli_speed as speed
-from . import edges, errors, registry
 from .errors import HARNESS_ERROR, PASS, REGRESSION, LossmarkError
 from .implementation import FRAMEWORKS
 from .spec import assemble
@@ -158,6 +158,7 @@ def run(context: typer.Context) -> None:
 
 app.command()(speed.compare)
 app.command()(speed.bench)
+app.command()(cli_gate.gate)
 
 
 @app.command()

@@ -47,7 +47,7 @@ def compare(
 
     chosen = _losses(loss)
     pair = comparison.one(a), comparison.one(b)
-    found = list(comparison.compare(*pair, chosen, _size(size), passes is Passes.both))
+    found = list(comparison.compare(*pair, chosen, size_of(size), passes is Passes.both))
     if format_ is Format.json:
         print(json.dumps([item.record() for item in found], indent=1, ensure_ascii=False))
     else:
@@ -73,7 +73,7 @@ def bench(
 
     named = tuple(impl or registry.OWN) + (_installed(registry.peers()) if peers else ())
     found = [t for t in targets(Choice(impls=named)) if registry.framework_version(t.reference.framework)]
-    sizes = [_size(text) for text in size or ()]
+    sizes = [size_of(text) for text in size or ()]
     groups = benchmark.grid(_losses(loss), sizes, full)
     table = Table(output, {t.reference.framework for t in found}, resume)
     groups = [group for group in groups if group.key not in table.keys]
@@ -123,7 +123,8 @@ def _losses(names: Iterable[str] | None) -> list[Loss]:
     return [known[name] for name in names or known]
 
 
-def _size(text: str) -> tuple[int, int]:
+def size_of(text: str) -> tuple[int, int]:
+    """Batch and dimensions from ``BxD``; raises :class:`LossmarkError`."""
     numbers = text.lower().split("x")
     if len(numbers) != 2 or not all(number.isdecimal() and int(number) for number in numbers):
         raise LossmarkError(f"--size: found {text!r}, expected BxD, for example 4096x128")

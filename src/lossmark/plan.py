@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -150,11 +151,15 @@ def targets(choice: Choice) -> list[Target]:
     return found
 
 
-def discover(source: str) -> list[Target]:
-    """What a file or module holds, found out in a process of its own: loading it may do anything."""
-    command = [sys.executable, "-m", "lossmark.discover", source]
+def discover(source: str, python: str = sys.executable, environment: Mapping[str, str] | None = None) -> list[Target]:
+    """What a file or module holds, found out in a process of its own: loading it may do anything.
+
+    Raises :class:`LoadError`.
+    """
+    command = [python, "-m", "lossmark.discover", source]
+    variables = os.environ | (environment or {})
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=variables)
     except subprocess.TimeoutExpired:
         raise LoadError(f"{source}: loading it took more than 120 s") from None
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]

@@ -17,7 +17,7 @@ from typing import IO
 import psutil
 
 from .registry import Reference
-from .work import Failure, Hello, Message, Reply, Start, Task, Timing
+from .work import PROTOCOL, Failure, Hello, Message, Reply, Start, Task, Timing
 
 CELL_SECONDS = 10.0
 """The time limit of a cell."""
@@ -42,8 +42,10 @@ class GaveUp(Exception):  # noqa: N818 (an outcome, not an error)
 class Worker:
     """The process of one implementation, or of one file's. Not safe for use by several threads at once."""
 
-    def __init__(self, reference: Reference, environment: Mapping[str, str] | None = None):
-        self.reference = reference
+    def __init__(
+        self, reference: Reference, environment: Mapping[str, str] | None = None, python: str = sys.executable
+    ):
+        self.reference, self._python = reference, python
         self._environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})}
         self.strikes = 0
         self.hello: Hello | None = None
@@ -59,7 +61,7 @@ class Worker:
         here, there = Pipe()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
         self._process = subprocess.Popen(
-            [*GUARDED, sys.executable, "-m", "lossmark.worker", str(there.fileno())],
+            [*GUARDED, self._python, "-m", "lossmark.worker", str(there.fileno())],
             pass_fds=[there.fileno()], stdin=subprocess.DEVNULL, stderr=self._stderr,
             env=os.environ | self._environment, start_new_session=True,
         )  # fmt: skip
@@ -70,6 +72,8 @@ class Worker:
         here.send(Start(self.reference.framework, self.reference.together))
         found = self._receive(START_SECONDS)
         self.hello = found if isinstance(found, Hello) else Hello(error=str(found))
+        if not self.hello.error and self.hello.protocol != PROTOCOL:
+            self.hello = Hello(error="it is of a revision whose messages differ from this one's")
         return self.hello
 
     def run(self, message: Message) -> Reply | Failure:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ class Hello:
     devices: tuple[str, ...] = ()
     setup: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
+    protocol: str = ""
+    """What the worker's messages consist of; a gate's base may be of another revision than the process that asks."""
 
 
 @dataclass(frozen=True)
@@ -201,3 +204,12 @@ class Weighed:
 
 Message = Task | Probe | Watch | Stage | Timing | Weighing
 Reply = Answer | Probed | Watched | Staged | Timed | Weighed
+
+_MESSAGES = (
+    Hello, Start, Task, Probe, Watch, Stage, Timing, Weighing, Failure, Returned, Answer, Probed, Watched, Staged,
+    Timed, Weighed,
+)  # fmt: skip
+PROTOCOL = hashlib.sha256(
+    repr([(kind.__name__, [(field.name, field.type) for field in fields(kind)]) for kind in _MESSAGES]).encode()
+).hexdigest()[:12]
+"""Names the messages of this revision: two revisions with the same fields understand each other."""

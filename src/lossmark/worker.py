@@ -25,6 +25,7 @@ from .registry import framework, load_all
 from .stopwatch import Stopwatch
 from .surroundings import Surroundings
 from .work import (
+    PROTOCOL,
     Answer,
     Array,
     Failure,
@@ -234,7 +235,7 @@ def serve(connection: Connection) -> None:
         implementations = [impl for source in start.sources for impl in load_all(source)]
         surroundings.loaded()
         runner = Runner(implementations, adapter, surroundings)
-        hello = Hello(adapter.devices(), setup)
+        hello = Hello(adapter.devices(), setup, protocol=PROTOCOL)
     except BaseException as error:
         traceback.print_exc()
         connection.send(Hello(error=str(failure(error))))

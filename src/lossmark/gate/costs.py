@@ -1,0 +1,61 @@
+"""Costs that can be counted, and are held hard: peak memory, bytes moved by operations, programs compiled anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from ..contest import Contestant, Exercise
+from ..registry import losses
+from ..work import Weighed
+from .outcome import Benchmark, Finding
+from .race import Entrants
+
+SLACK = 0.02
+PAGES = 512 << 10
+"""What a peak may be higher by: pages are given as a whole, and threads take some of their own."""
+WEIGHINGS = 3
+"""The least of several peaks counts: what else a process does only adds to it."""
+
+
+def compared(benchmarks: Sequence[Benchmark], entrants: Entrants) -> Iterator[Finding]:
+    """Both sides weighed in processes of their own, which give free memory back to the system."""
+    for impl, group in groupby(benchmarks, key=lambda benchmark: benchmark.impl):
+        pair = entrants(impl)
+        workers = [side.worker(target, {}) for side, target in pair]
+        try:
+            for benchmark in group:
+                backward = benchmark.passes == "fwd+bwd"
+                exercise = Exercise(losses()[benchmark.loss], benchmark.size, backward=backward)
+                two = [
+                    Contestant(target, worker, exercise, benchmark.mode)
+                    for (_, target), worker in zip(pair, workers, strict=True)
+                ]
+                if not any(contestant.start() for contestant in two):  # else the race says why not
+                    yield from _dearer(benchmark, *(_weighed(contestant) for contestant in two))
+        finally:
+            for worker in workers:
+                worker.stop()
+
+
+def _weighed(contestant: Contestant) -> Weighed:
+    found = [contestant.weigh() for _ in range(WEIGHINGS)]
+    return min(found, key=lambda weighed: float("inf") if weighed.peak is None else weighed.peak)
+
+
+def _dearer(benchmark: Benchmark, base: Weighed, head: Weighed) -> Iterator[Finding]:
+    if base.peak is not None and head.peak is not None and head.peak > base.peak * (1 + SLACK) + PAGES:
+        yield _finding(benchmark, f"peak memory of a call {_size(head.peak)}, was {_size(base.peak)}")
+    if base.traffic is not None and head.traffic is not None and head.traffic > base.traffic * (1 + SLACK):
+        yield _finding(benchmark, f"operations move {_size(head.traffic)}, moved {_size(base.traffic)}")
+    if head.programs > base.programs:
+        text = f"a repeated call compiles {head.programs} programs anew, compiled {base.programs}"
+        yield _finding(benchmark, text)
+
+
+def _finding(benchmark: Benchmark, text: str) -> Finding:
+    return Finding("costs", "regression", benchmark.name, text)
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**20:.2f} MiB"

@@ -1,0 +1,138 @@
+"""An outcome as people and programs read it: text, Markdown, JSON, JUnit XML, a badge."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from xml.etree import ElementTree
+
+from ..errors import LossmarkError
+from ..results import VERDICTS
+from .outcome import Finding, Outcome, Race
+
+COLOURS = {"pass": "brightgreen", "regression": "red", "inconclusive": "yellow", "harness error": "lightgrey"}
+MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "not timed": "–"}
+UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML cannot hold."""
+LONGEST = 500
+
+
+def text(outcome: Outcome) -> str:
+    """Lines for a terminal."""
+    lines = [f"gate: {outcome.verdict} ({outcome.base} → {outcome.head})"]
+    lines += [f"  {side}: {_counts(counts)}" for side, counts in outcome.cells.items()]
+    lines += [f"  {MARKS[race.verdict]} {race.benchmark.name}: {_race(race)}" for race in outcome.races]
+    lines += [f"  {finding.severity}: {finding.subject}: {_short(finding.text)}" for finding in outcome.findings]
+    return "\n".join(lines)
+
+
+def markdown(outcome: Outcome) -> str:
+    """A summary for a pull request or a job."""
+    lines = [f"## lossmark gate: {outcome.verdict}", "", f"{_cell(outcome.base)} → {_cell(outcome.head)}", ""]
+    lines += _table(("finding", "what", ""), ((f.severity, f.subject, _short(f.text)) for f in outcome.findings))
+    sides = [(side, *(counts.get(verdict, 0) for verdict in VERDICTS)) for side, counts in outcome.cells.items()]
+    lines += _table(("cells", *VERDICTS), sides)
+    lines += _table(
+        ("benchmark", "head / base", "99 % interval", "pairs", "base / base", "verdict"), map(_row, outcome.races)
+    )
+    return "\n".join(lines)
+
+
+def _row(race: Race) -> tuple[object, ...]:
+    ratio = race.ratio
+    numbers = (f"{ratio.median:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}", ratio.pairs) if ratio else ("–",) * 3
+    drift = f"{race.drift:.3f}" if race.drift else "–"
+    return (race.benchmark.name, *numbers, drift, f"{race.verdict} {race.reason}".strip())
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
+    columns = list(head)
+    body = [list(row) for row in rows]
+    if body:
+        yield "| " + " | ".join(columns) + " |"
+        yield "|" + "---|" * len(columns)
+        yield from ("| " + " | ".join(_cell(str(item)) for item in row) + " |" for row in body)
+        yield ""
+
+
+def _cell(words: str) -> str:
+    """Text that Markdown takes as text."""
+    words = UNPRINTABLE.sub("�", words).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|])", r"\\\1", " ".join(words.split()))
+
+
+def as_json(outcome: Outcome) -> str:
+    return json.dumps(outcome.record(), indent=1, ensure_ascii=False)
+
+
+def junit(outcome: Outcome) -> str:
+    """A test case per benchmark and per regression or harness error of the other steps."""
+    suite = ElementTree.Element("testsuite", name="lossmark gate")
+    for race in outcome.races:
+        case = _case(suite, "race", race.benchmark.name)
+        if race.verdict == "fail":
+            ElementTree.SubElement(case, "failure", message=_clean(_race(race)))
+        elif race.verdict != "pass":
+            ElementTree.SubElement(case, "skipped", message=_clean(race.reason))
+    for finding in outcome.findings:
+        if finding.step != "race" or finding.severity == "harness error":
+            _add(suite, finding)
+    if not len(suite):
+        _case(suite, "gate", outcome.verdict)
+    for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(name, str(len(suite.findall(f"testcase/{tag}"))))
+    suite.set("tests", str(len(suite)))
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+
+
+def _add(suite: ElementTree.Element, finding: Finding) -> None:
+    tags = {"regression": "failure", "harness error": "error"}
+    case = _case(suite, finding.step, finding.subject)
+    if finding.severity in tags:
+        ElementTree.SubElement(case, tags[finding.severity], message=_clean(finding.text))
+
+
+def _case(suite: ElementTree.Element, step: str, name: str) -> ElementTree.Element:
+    return ElementTree.SubElement(suite, "testcase", classname=f"lossmark.{step}", name=_clean(name))
+
+
+def badge(outcome: Outcome) -> str:
+    """What shields.io calls an endpoint."""
+    found = {"schemaVersion": 1, "label": "lossmark", "message": outcome.verdict, "color": COLOURS[outcome.verdict]}
+    return json.dumps(found)
+
+
+FORMATS: Mapping[str, Callable[[Outcome], str]] = {
+    "text": text, "markdown": markdown, "json": as_json, "junit": junit,
+}  # fmt: skip
+SUFFIXES: Mapping[str, Callable[[Outcome], str]] = {
+    ".badge.json": badge, ".json": as_json, ".md": markdown, ".xml": junit, ".txt": text,
+}  # fmt: skip
+
+
+def writer(path: Path) -> Callable[[Outcome], str]:
+    """The format that a file's name asks for; raises :class:`LossmarkError`."""
+    for suffix, written in SUFFIXES.items():
+        if path.name.endswith(suffix):
+            return written
+    raise LossmarkError(f"{path}: expected a name that ends in {', '.join(SUFFIXES)}")
+
+
+def _race(race: Race) -> str:
+    words = f"× {race.ratio.median:.3f} ({race.ratio.low:.3f} to {race.ratio.high:.3f})" if race.ratio else ""
+    return " ".join(part for part in (words, race.reason) if part)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in VERDICTS)
+
+
+def _clean(words: str) -> str:
+    return UNPRINTABLE.sub("�", _short(words))
+
+
+def _short(words: str) -> str:
+    words = " ".join(words.split())
+    return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"

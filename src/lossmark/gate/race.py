@@ -1,0 +1,163 @@
+"""Times of both sides: three processes of an implementation in turn, until the times are enough or it is late.
+
+What is found slower is raced again in fresh processes, because the layout of a process's memory alone can make a
+lasting difference; only what is slower there too fails.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from types import TracebackType
+
+from ..compare import CORES
+from ..contest import WARM, Contestant, Exercise
+from ..errors import LossmarkError
+from ..plan import Target
+from ..pool import Worker
+from ..registry import losses
+from .decide import ALPHA, Evidence, holm
+from .outcome import Benchmark, Race
+from .sides import Side
+
+CHECKED_EVERY = 10
+UNFIT = "the base seems to differ from itself by more than 5 %: the machine is not fit for a verdict"
+UNSURE = "the times do not decide within their budget"
+UNCONFIRMED = "slower, but not in fresh processes"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What counts as slower, and how long may be spent on one benchmark."""
+
+    threshold: float = 0.05
+    seconds: float = 30.0
+
+
+class Track:
+    """The three processes of one implementation: base, head, base again; a context manager."""
+
+    def __init__(self, base: tuple[Side, Target], head: tuple[Side, Target]):
+        self.targets = (base[1], head[1], base[1])
+        self._workers: list[Worker] = [side.worker(target, WARM) for side, target in (base, head, base)]
+
+    def __enter__(self) -> Track:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self._workers:
+            worker.stop()
+
+    def race(self, benchmark: Benchmark, terms: Terms, alpha: float) -> tuple[Race, Evidence]:
+        """One benchmark, raced until it is decided or its time is up."""
+        exercise = Exercise(losses()[benchmark.loss], benchmark.size, backward=benchmark.passes == "fwd+bwd")
+        three = [Contestant(t, w, exercise, benchmark.mode) for t, w in zip(self.targets, self._workers, strict=True)]
+        evidence = Evidence()
+        try:
+            reasons = [contestant.start() for contestant in three]
+            if not any(reasons):
+                self._collect(three, evidence, terms, alpha)
+                reasons = [contestant.finish() for contestant in three]
+        except _Crashed as crash:
+            reasons = [crash.reason if index == crash.index else "" for index in range(3)]
+        if any(reasons):
+            return _untimed(benchmark, reasons), evidence
+        return _raced(benchmark, evidence, terms, alpha), evidence
+
+    def _collect(self, three: Sequence[Contestant], evidence: Evidence, terms: Terms, alpha: float) -> None:
+        order, until = random.Random(0), time.monotonic() + terms.seconds
+        while time.monotonic() < until or len(evidence.rounds) < 2:
+            core = order.choice(CORES)
+            found = {index: _timed(three[index], index, core) for index in order.sample(range(3), 3)}
+            evidence.rounds.append((found[0], found[1], found[2]))
+            if len(evidence.rounds) % CHECKED_EVERY == 0 and evidence.verdict(terms.threshold, alpha) in (
+                "pass",
+                "fail",
+            ):
+                return
+
+
+class _Crashed(Exception):  # noqa: N818 (an outcome, not an error)
+    def __init__(self, index: int, reason: str):
+        super().__init__(reason)
+        self.index, self.reason = index, reason
+
+
+def _timed(contestant: Contestant, index: int, core: int) -> float:
+    try:
+        return contestant.time(core).seconds
+    except LossmarkError as error:
+        raise _Crashed(index, str(error)) from None
+
+
+def _untimed(benchmark: Benchmark, reasons: Sequence[str]) -> Race:
+    """Why there are no times: it is a failure if only the head has none."""
+    base, head = reasons[0] or reasons[2], reasons[1]
+    if head and not base:
+        return Race(benchmark, "fail", reason=f"the head gets no time: {head}")
+    return Race(benchmark, "not timed", reason=f"the base gets no time: {base}")
+
+
+def _raced(benchmark: Benchmark, evidence: Evidence, terms: Terms, alpha: float) -> Race:
+    verdict = evidence.verdict(terms.threshold, alpha)
+    figures = (evidence.ratio, evidence.drift, evidence.means)
+    if verdict in ("undecided", "unfit"):
+        return Race(benchmark, "inconclusive", *figures, UNFIT if verdict == "unfit" else UNSURE)
+    return Race(benchmark, "fail" if verdict == "fail" else "pass", *figures)
+
+
+Entrants = Callable[[str], tuple[tuple[Side, Target], tuple[Side, Target]]]
+"""The base's and the head's implementation of a name."""
+
+
+def raced(benchmarks: Sequence[Benchmark], entrants: Entrants, terms: Terms) -> Iterator[Race]:
+    """Every benchmark once, those of one implementation in the same processes; what is slower is confirmed at the end.
+
+    A race ends early where its p-value counts beside any others; what was undecided is seen again beside all of them.
+    """
+    left: list[tuple[int, Race, Evidence]] = []
+    values: list[float] = []
+    for race, evidence in _all(benchmarks, entrants, terms, ALPHA / max(1, len(benchmarks))):
+        if race.ratio is None:
+            yield race
+            continue
+        values.append(evidence.p)
+        if race.verdict == "fail" or race.reason == UNSURE:
+            left.append((len(values) - 1, race, evidence))
+        else:
+            yield race
+    levels = holm(values)
+    for index, race, evidence in left:
+        again = _raced(race.benchmark, evidence, terms, levels[index])
+        yield _confirmed(again, entrants, terms) if again.verdict == "fail" else race
+
+
+def _all(
+    benchmarks: Iterable[Benchmark], entrants: Entrants, terms: Terms, alpha: float
+) -> Iterator[tuple[Race, Evidence]]:
+    for impl, group in groupby(benchmarks, key=lambda benchmark: benchmark.impl):
+        with Track(*entrants(impl)) as track:
+            for benchmark in group:
+                yield track.race(benchmark, terms, alpha)
+
+
+def _confirmed(race: Race, entrants: Entrants, terms: Terms) -> Race:
+    """The race again in fresh processes: what is slower there too fails, what is not slower there twice passes."""
+    again = race
+    for _ in range(2):
+        with Track(*entrants(race.benchmark.impl)) as track:
+            again, _ = track.race(race.benchmark, terms, ALPHA)
+        if again.verdict != "pass":
+            break
+    if again.verdict in ("fail", "pass"):
+        return replace(again, means=race.means)
+    return replace(race, verdict="inconclusive", reason=f"{UNCONFIRMED} ({_words(again)})")
+
+
+def _words(race: Race) -> str:
+    return race.reason or (f"there × {race.ratio.median:.3f}" if race.ratio else race.verdict)

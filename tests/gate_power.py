@@ -1,0 +1,98 @@
+"""How often the gate is right: on code that is the same, and on code that is slower or dearer by a known amount.
+
+    pytest tests/gate_power.py -m soak -s            (LOSSMARK_POWER=gates per row, default 3: a short run)
+
+Quiet, and beside 2 and 4 busy neighbours. Prints the table of rates; the README's was made with 34 gates of 3 benchmarks
+per row. Beside it stands what ``--benchmark-compare-fail=mean:5%`` would have said of the very same times.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from lossmark.gate import costs
+from lossmark.gate.outcome import Benchmark
+from lossmark.gate.race import Terms, raced
+from lossmark.gate.sides import Side
+
+SOURCE = """
+import numpy as np
+from lossmark import Implementation
+impl = Implementation("mini", framework="numpy")
+MORE, KEPT = {more}, {kept}
+@impl.loss
+def bpr(u, d_pos, d_neg):
+    x = np.einsum("bd,bd->b", u, d_neg) - np.einsum("bd,bd->b", u, d_pos)
+    scratch = np.empty_like(u)
+    for a, b in ((u, d_pos), (d_pos, d_neg), (u, d_neg)) * 4:
+        np.multiply(a, b, out=scratch)
+        n = round(MORE * len(u))
+        np.multiply(a[:n], b[:n], out=scratch[:n])
+    kept = np.ones((round(KEPT * len(u)), u.shape[1]), u.dtype)
+    return np.logaddexp(x, np.float32(0)).mean(dtype=np.float32)
+"""
+BENCHMARKS = [Benchmark("mini", "bpr", "eager", (batch, 128), "fwd") for batch in (1024, 2048, 4096)]
+SLOWDOWNS = (0.0, 0.03, 0.1, 0.3)
+NEIGHBOURS = (0, 2, 4)
+BUSY = "import numpy as np\na = np.ones(1 << 20)\nwhile True: np.add(a, 1.0, out=a)"
+GATES = int(os.environ.get("LOSSMARK_POWER", "3"))
+SECONDS = 12.0
+
+
+@contextlib.contextmanager
+def busy(count):
+    """Neighbours that keep a processor and the memory busy."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            process = subprocess.Popen([sys.executable, "-c", BUSY])
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+        yield
+
+
+def entrants(folder, **head):
+    """The base, and a head that differs from it by what is named."""
+    found = []
+    for name, changed in (("base", {}), ("head", head)):
+        path = folder / f"{name}.py"
+        path.write_text(SOURCE.format(**({"more": 0.0, "kept": 0.0} | changed)))
+        side = Side(name, (str(path),))
+        found.append((side, side.targets()["mini"]))
+    return lambda impl: tuple(found)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("neighbours", NEIGHBOURS)
+@pytest.mark.parametrize("slowdown", SLOWDOWNS)
+def test_rates_of_the_verdicts(slowdown, neighbours, tmp_path):
+    both = entrants(tmp_path, more=slowdown)
+    counts, means = Counter(), 0
+    with busy(neighbours):
+        for _ in range(GATES):
+            for race in raced(BENCHMARKS, both, Terms(0.05, SECONDS)):
+                counts[race.verdict] += 1
+                means += race.means > 1.05
+    total = sum(counts.values())
+    rates = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ("fail", "pass", "inconclusive"))
+    print(f"\n+{slowdown:.0%}, {neighbours} neighbours: {rates} of {total}; a mean beyond 5 %: {means}", flush=True)
+    assert total == GATES * len(BENCHMARKS)
+    if slowdown == 0:
+        assert not counts["fail"]
+    if slowdown >= 0.1:
+        assert counts["pass"] <= 0.02 * total
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("neighbours", NEIGHBOURS)
+@pytest.mark.parametrize("kept", [0.0, 0.5, 2.0])
+def test_memory_that_is_held_is_seen(kept, neighbours, tmp_path):
+    both = entrants(tmp_path, kept=kept)
+    large = [benchmark for benchmark in BENCHMARKS if benchmark.size[0] * 512 * kept > 2 * costs.PAGES or not kept]
+    with busy(neighbours):
+        found = [finding for _ in range(GATES) for finding in costs.compared(large, both)]
+    print(f"\n+{kept} inputs kept, {neighbours} neighbours: {len(found)} of {GATES * len(large)}", flush=True)
+    assert len(found) == (GATES * len(large) if kept else 0)
