@@ -1,9 +1,9 @@
 """How often the gate is right: on code that is the same, and on code that is slower or dearer by a known amount.
 
-    pytest tests/gate_power.py -m soak -s            (LOSSMARK_POWER=gates per row, default 3: a short run)
+    LOSSMARK_POWER=34 pytest tests/gate_power.py -m soak -s          gates of 3 benchmarks per row (default: 3)
 
-Quiet, and beside 2 and 4 busy neighbours. Prints the table of rates; the README's was made with 34 gates of 3 benchmarks
-per row. Beside it stands what ``--benchmark-compare-fail=mean:5%`` would have said of the very same times.
+Quiet, and beside 2 and 4 busy neighbours. Prints the rates row by row, and beside them what
+``--benchmark-compare-fail=mean:5%`` would have said of the very same times.
 """
 
 import contextlib
@@ -70,15 +70,17 @@ def entrants(folder, **head):
 @pytest.mark.parametrize("slowdown", SLOWDOWNS)
 def test_rates_of_the_verdicts(slowdown, neighbours, tmp_path):
     both = entrants(tmp_path, more=slowdown)
-    counts, means = Counter(), 0
+    counts, reasons, means = Counter(), Counter(), 0
     with busy(neighbours):
         for _ in range(GATES):
             for race in raced(BENCHMARKS, both, Terms(0.05, SECONDS)):
                 counts[race.verdict] += 1
                 means += race.means > 1.05
+                reasons.update([race.reason.partition(":")[0].partition("(")[0]] if race.reason else [])
     total = sum(counts.values())
     rates = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ("fail", "pass", "inconclusive"))
     print(f"\n+{slowdown:.0%}, {neighbours} neighbours: {rates} of {total}; a mean beyond 5 %: {means}", flush=True)
+    print(dict(reasons), flush=True)
     assert total == GATES * len(BENCHMARKS)
     if slowdown == 0:
         assert not counts["fail"]

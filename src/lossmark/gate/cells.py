@@ -75,10 +75,9 @@ def _changed(before: Mapping[Key, Cell], after: Mapping[Key, Cell]) -> Iterator[
         if (old.verdict == "pass" and new.verdict != "pass") or (was_good and not is_good):
             text = f"was {old.verdict}, is {new.verdict}" + (f": {new.detail}" if new.detail else "")
             broken.append(Finding("cells", "regression", _name(key), text))
-        elif is_good and new.budget_used is not None and old.budget_used is not None:
-            if new.budget_used > max(WORSE * old.budget_used, NOTABLE):
-                text = f"uses {new.budget_used:.2f} of its bound, was {old.budget_used:.2f}"
-                looser.append(Finding("cells", "regression", _name(key), text))
+        elif is_good and (new.budget_used or 0) > max(WORSE * (old.budget_used or 0), NOTABLE):
+            text = f"uses {new.budget_used:.2f} of its bound, was {old.budget_used or 0:.2f}"
+            looser.append(Finding("cells", "regression", _name(key), text))
     yield from _few(broken)
     yield from _few(looser)
 

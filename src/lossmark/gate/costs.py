@@ -12,7 +12,7 @@ from .outcome import Benchmark, Finding
 from .race import Entrants
 
 SLACK = 0.02
-PAGES = 512 << 10
+PAGES = 256 << 10
 """What a peak may be higher by: pages are given as a whole, and threads take some of their own."""
 WEIGHINGS = 3
 """The least of several peaks counts: what else a process does only adds to it."""
