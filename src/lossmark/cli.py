@@ -14,7 +14,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from . import certify as certification
-from . import cli_gate, edges, errors, registry
+from . import cli_gate, cli_history, edges, errors, registry
 from . import cli_speed as speed
 from .errors import HARNESS_ERROR, PASS, REGRESSION, LossmarkError
 from .implementation import FRAMEWORKS
@@ -38,7 +38,7 @@ def list_() -> None:
         print(f"{loss.id:18} {loss.model.title}: {len(loss.cases)} cases, {len(loss.families)} families")
     for name in registry.implementations():
         own = registry.OWN.get(name)
-        version = registry.framework_version(own.framework) if own else "registered by another package"
+        version = registry.framework_version(own.framework) if own else f"registered under {registry.ENTRY_POINTS}"
         print(f"{name:18} {version or 'not installed'}")
 
 
@@ -159,6 +159,7 @@ def run(context: typer.Context) -> None:
 app.command()(speed.compare)
 app.command()(speed.bench)
 app.command()(cli_gate.gate)
+app.add_typer(cli_history.app, name="history")
 
 
 @app.command()

@@ -21,17 +21,17 @@ LONGEST = 500
 
 def text(outcome: Outcome) -> str:
     """Lines for a terminal."""
-    lines = [f"gate: {outcome.verdict} ({outcome.base} → {outcome.head})"]
+    lines = [f"gate: {outcome.verdict} ({_clean(outcome.base)} → {_clean(outcome.head)})"]
     lines += [f"  {side}: {_counts(counts)}" for side, counts in outcome.cells.items()]
-    lines += [f"  {MARKS[race.verdict]} {race.benchmark.name}: {_race(race)}" for race in outcome.races]
-    lines += [f"  {finding.severity}: {finding.subject}: {_short(finding.text)}" for finding in outcome.findings]
+    lines += [f"  {MARKS[race.verdict]} {_clean(race.benchmark.name)}: {_clean(_race(race))}" for race in outcome.races]
+    lines += [f"  {found.severity}: {_clean(found.subject)}: {_clean(found.text)}" for found in outcome.findings]
     return "\n".join(lines)
 
 
 def markdown(outcome: Outcome) -> str:
     """A summary for a pull request or a job."""
     lines = [f"## lossmark gate: {outcome.verdict}", "", f"{_cell(outcome.base)} → {_cell(outcome.head)}", ""]
-    lines += _table(("finding", "what", ""), ((f.severity, f.subject, _short(f.text)) for f in outcome.findings))
+    lines += _table(("finding", "what", ""), ((f.severity, f.subject, f.text) for f in outcome.findings))
     sides = [(side, *(counts.get(verdict, 0) for verdict in VERDICTS)) for side, counts in outcome.cells.items()]
     lines += _table(("cells", *VERDICTS), sides)
     lines += _table(
@@ -59,7 +59,7 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterator[st
 
 def _cell(words: str) -> str:
     """Text that Markdown takes as text."""
-    words = UNPRINTABLE.sub("�", words).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    words = _clean(words).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|])", r"\\\1", " ".join(words.split()))
 
 
