@@ -1,143 +1,148 @@
-"""Builds the report: results in, one self-contained page out."""
+"""Builds the report: results in, a site out that opens from the disk and asks nothing of the network."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
-from lossmark import __version__
+from lossmark import __version__, history
 from lossmark.dtypes import DTYPES
-from lossmark.readings import page
+from lossmark.gate.cells import compared
 from lossmark.registry import losses
 from lossmark.results import VERDICTS, Cell, Results, read
-from lossmark.spec.loss import Loss
-from lossmark.spec.numbers import parse
 
-MARKS = {"pass": "✓", "deviates": "≈", "fail": "✗", "error": "!", "unsupported": "–", "not-run": "○"}
-SHOWN_FAILURES = 200
-SCOREBOARD = Path(__file__).parent / "results" / "sharpness.json"
+from . import cells as shown
+from . import failing, inputs, loss_pages, speed_page, takeaway
+
+HERE = Path(__file__).parent
+SCOREBOARD = HERE / "results" / "sharpness.json"
+LEFT_OUT = 1000
+"""Rows of cells that were not judged; the rest is in the table of all cells and in the files."""
 
 
-def build(sources: Sequence[Path], output: Path, timings: Any = None) -> Path:
-    """Write ``index.html`` into ``output`` and return its path; raises ``ResultsError`` for unreadable results."""
-    runs = [read(path) for path in sources]
-    cells = [cell for run in runs for cell in run.cells]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    text = environment.get_template("index.html").render(
-        version=__version__,
-        banner=_banner(runs, cells),
-        counts={verdict: sum(cell.verdict == verdict for cell in cells) for verdict in VERDICTS},
-        runs=runs,
-        matrix=_matrix(cells),
-        dtypes=list(DTYPES),
-        losses=[_loss(loss, cells) for loss in losses().values() if any(cell.loss == loss.id for cell in cells)],
-        marks=MARKS,
-        timings=timings,
-        sharpness=_sharpness(),
-    )
+def build(
+    sources: Sequence[Path],
+    output: Path,
+    timings: Any = None,
+    *,
+    since: Path | None = None,
+    kept: Path | None = None,
+) -> Path:
+    """Write the site into ``output`` and return its first page; raises ``ResultsError`` for unreadable results.
+
+    ``since`` is an earlier run that this one is compared with, ``kept`` a folder of history.
+    """
+    found = inputs.gathered(sources)
     output.mkdir(parents=True, exist_ok=True)
-    path = output / "index.html"
-    path.write_text(text, encoding="utf-8")
-    return path
+    site = _Site(found, _changes(found, since))
+    series = history.series(history.runs(kept)) if kept else []
+    site.speed = speed_page.content(found.benchmarks, timings, series)
+    for name, text in site.pages():
+        (output / name).write_text(text, encoding="utf-8")
+    takeaway.write(found.cells, found.counts, site.banner, output)
+    return output / "index.html"
 
 
-def _sharpness() -> Any:
-    """The scoreboard of mutants as it was last kept (``lossmark mutants --results``); None if it was not."""
-    return json.loads(SCOREBOARD.read_text(encoding="utf-8")) if SCOREBOARD.is_file() else None
-
-
-def _banner(runs: Sequence[Results], cells: Sequence[Cell]) -> dict[str, str]:
-    """The verdict of the whole: only a complete run without failures is green."""
-    counts = Counter(cell.verdict for cell in cells)
-    dead = [run.source for run in runs if run.footer is None]
-    partial = [run.source for run in runs if not run.complete]
-    if dead:
-        return {"kind": "bad", "text": f"incomplete: the run died before its end ({', '.join(dead)})"}
-    if counts["fail"] or counts["error"]:
-        return {"kind": "bad", "text": f"{counts['fail'] + counts['error']} cells do not conform"}
-    if partial or not cells:
-        return {"kind": "bad", "text": "incomplete: cells are missing from the results"}
-    if not counts["pass"]:
-        return {"kind": "bad", "text": "nothing was judged"}
-    return {"kind": "good", "text": "every judged cell conforms"}
-
-
-def _matrix(cells: Sequence[Cell]) -> list[dict[str, Any]]:
-    """Loss × implementation rows with a box per dtype, each with its verdict counts and its cells that do not pass."""
-    rows = []
-    for loss, impl in dict.fromkeys((cell.loss, cell.impl) for cell in cells):
-        mine = [cell for cell in cells if (cell.loss, cell.impl) == (loss, impl)]
-        boxes = {dtype: _box([cell for cell in mine if cell.dtype == dtype]) for dtype in DTYPES}
-        wrong = [cell for cell in mine if cell.verdict in ("fail", "error", "deviates")]
-        rows.append(
-            {
-                "loss": loss,
-                "impl": impl,
-                "boxes": boxes,
-                "wrong": wrong[:SHOWN_FAILURES],
-                "hidden": len(wrong[SHOWN_FAILURES:]),
-            }
-        )
-    return rows
-
-
-def _box(cells: Sequence[Cell]) -> dict[str, Any] | None:
-    if not cells:
+def _changes(found: inputs.Inputs, since: Path | None) -> list[Any] | None:
+    """What an earlier run had that this one has not; None where there is nothing to compare."""
+    if since is None:
         return None
-    counts = Counter(cell.verdict for cell in cells)
-    worst = next(
-        verdict for verdict in ("fail", "error", "deviates", "pass", "not-run", "unsupported") if counts[verdict]
-    )
-    reasons = Counter(cell.detail for cell in cells if cell.verdict in ("not-run", "unsupported"))
-    spread = _spread([cell for cell in cells if cell.check in ("value", "gradient") and cell.error_ulp is not None])
-    return {"verdict": worst, "counts": dict(counts), "spread": spread, "reasons": reasons.most_common(3)}
+    now = Results({"planned": len(found.cells)}, tuple(found.cells), {})
+    return list(compared(read(since), now, {}))
 
 
-def _loss(loss: Loss, cells: Sequence[Cell]) -> dict[str, Any]:
-    formula = loss.gradients({}).formula
-    mine = [cell for cell in cells if cell.loss == loss.id]
-    return {
-        "model": loss.model,
-        "mathml": page.mathml(formula.loss),
-        "latex": page.latex(formula.loss),
-        "example": _example(loss),
-        "accuracy": _accuracy(mine),
+class _Site:
+    """The pages of one report."""
+
+    def __init__(self, found: inputs.Inputs, changes: list[Any] | None):
+        self.found, self.changes = found, changes
+        self.cells = [_cleaned(cell) for cell in found.cells]
+        self.banner = inputs.banner(found)
+        self.speed: dict[str, Any] | None = None
+        self.sources = self._sources()
+        self._templates = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
+            trim_blocks=True, lstrip_blocks=True,
+        )  # fmt: skip
+        self._templates.filters["key"] = inputs.key
+
+    def pages(self) -> Iterator[tuple[str, str]]:
+        """The name and text of each page."""
+        by_loss = shown.grouped(self.cells, lambda cell: cell.loss)
+        by_impl = shown.grouped(self.cells, lambda cell: cell.impl)
+        known = [loss for loss in losses().values() if loss.id in by_loss]
+        common = {
+            "version": __version__,
+            "banner": self.banner,
+            "dtypes": list(DTYPES),
+            "marks": shown.MARKS,
+            "style": Markup((HERE / "templates" / "style.css").read_text(encoding="utf-8")),
+            "script": Markup((HERE / "templates" / "script.js").read_text(encoding="utf-8")),
+            "loss_pages": [(loss.id, loss_pages.page_of(loss.id)) for loss in known],
+            "impl_pages": [(impl, shown.impl_page(impl)) for impl in by_impl],
+            "has_speed": self.speed is not None,
+        }
+        yield "index.html", self._page("index.html", common, **self._overview())
+        for loss in known:
+            yield (
+                loss_pages.page_of(loss.id),
+                self._page("loss.html", common, loss=loss_pages.content(loss, by_loss[loss.id])),
+            )
+        league = shown.league(self.cells)
+        for impl, mine in by_impl.items():
+            yield shown.impl_page(impl), self._page("impl.html", common, **self._impl(impl, mine), league=league)
+        if self.speed is not None:
+            yield "speed.html", self._page("speed.html", common, speed=self.speed)
+
+    def _page(self, template: str, common: Mapping[str, Any], **content: Any) -> str:
+        return self._templates.get_template(template).render(**common, **content)
+
+    def _overview(self) -> dict[str, Any]:
+        left_out = [cell for cell in self.cells if cell.verdict in ("not-run", "unsupported", "deviates")]
+        return {
+            "counts": self.found.counts,
+            "runs": self.found.runs,
+            "gates": self.found.gates,
+            "matrix": shown.matrix(self.cells),
+            "failing": failing.told(self.cells, self.sources),
+            "failures": sum(cell.verdict in ("fail", "error") for cell in self.cells),
+            "left_out": left_out[:LEFT_OUT],
+            "hidden": len(left_out[LEFT_OUT:]),
+            "changes": self.changes,
+            "sharpness": json.loads(SCOREBOARD.read_text(encoding="utf-8")) if SCOREBOARD.is_file() else None,
+            "packed": shown.packed(self.cells),
+            "verdicts": VERDICTS,
+        }
+
+    def _impl(self, impl: str, mine: Sequence[Cell]) -> dict[str, Any]:
+        by_loss = shown.grouped(mine, lambda cell: cell.loss)
+        return {
+            "impl": impl,
+            "framework": mine[0].framework,
+            "losses": [(loss, shown.boxes(cells)) for loss, cells in by_loss.items()],
+            "failing": failing.told(mine, self.sources),
+            "left_out": [cell for cell in mine if cell.verdict in ("not-run", "unsupported", "deviates")][:LEFT_OUT],
+        }
+
+    def _sources(self) -> dict[str, str]:
+        """Where each implementation was loaded from, as its run has it."""
+        found: dict[str, str] = {}
+        for run in self.found.runs:
+            named = run.header.get("environment", {})
+            found |= named.get("implementations", {}) if isinstance(named, Mapping) else {}
+        return found
+
+
+def _cleaned(cell: Cell) -> Cell:
+    """The cell without what no page can hold (NUL, lone surrogates)."""
+    texts = {
+        name: value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+        for name, value in vars(cell).items()
+        if isinstance(value, str)
     }
-
-
-def _example(loss: Loss) -> dict[str, Any]:
-    """The worked example: its inputs and certified value in decimal."""
-    case = next((case for case in loss.cases if case.id.endswith("/worked")), loss.cases[0])
-    value = case.golden.expect.value if case.golden else None
-    shown = [f"{parse(x)!r} ({x})" for x in value or [] if isinstance(x, str)]
-    inputs = {name: array.tolist() for name, array in case.inputs.items()}
-    return {"id": case.id, "why": case.why, "inputs": inputs, "value": ", ".join(shown)}
-
-
-def _accuracy(cells: Sequence[Cell]) -> list[dict[str, Any]]:
-    """Per implementation and mode, the largest and median distance from the true value in ulp, by dtype and check."""
-    rows = []
-    for impl, mode in dict.fromkeys((cell.impl, cell.mode) for cell in cells):
-        for check in ("value", "gradient"):
-            mine = [c for c in cells if (c.impl, c.mode, c.check) == (impl, mode, check) and c.error_ulp is not None]
-            if mine:
-                boxes = {dtype: _spread([c for c in mine if c.dtype == dtype]) for dtype in DTYPES}
-                rows.append({"impl": impl, "mode": mode, "check": check, "boxes": boxes})
-    return rows
-
-
-def _spread(cells: Sequence[Cell]) -> dict[str, float] | None:
-    errors = sorted(cell.error_ulp for cell in cells if cell.error_ulp is not None)
-    used = [cell.budget_used for cell in cells if cell.budget_used is not None]
-    if not errors:
-        return None
-    return {"median": errors[len(errors) // 2], "largest": errors[-1], "budget": max(used, default=0.0)}
+    return Cell(**{**vars(cell), **texts})

@@ -125,11 +125,13 @@ def explain(
 
 @app.command()
 def report(
-    results: Annotated[list[Path], typer.Argument(help="results files (*.jsonl)")],
+    results: Annotated[list[Path], typer.Argument(help="results.jsonl, bench.parquet, gate.json")],
     output: Annotated[Path, typer.Option("-o", "--output", help="folder of the pages")] = Path("reports/out"),
+    since: Annotated[Path | None, typer.Option(help="an earlier results.jsonl: what has changed since")] = None,
+    history: Annotated[Path | None, typer.Option(help="a folder of `lossmark history`, for its steps")] = None,
 ) -> None:
     """Build the HTML report of a run."""
-    print(_room("reports.build").build(results, output))
+    print(_room("reports.build").build(results, output, since=since, kept=history))
 
 
 @app.command(context_settings=PASSED_ON)

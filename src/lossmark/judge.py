@@ -185,7 +185,8 @@ def _explain(
             high = np.minimum(high, np.min(np.where(free, np.inf, ends[1]), axis=1, initial=np.inf))
     fits = low <= high * (1 + 2.0**-40)
     members = np.clip((low + high) / 2, 0, 1)
-    exact = [f"{value:g}" for value in sorted({float(round(m, 3)) for m in members[fits]})]
+    told = fits & (high - low < 1)  # where both slopes are the same, nothing was chosen
+    exact = [f"{value:g}" for value in sorted({float(round(m, 3)) for m in members[told]})]
     note = f"slope chosen at the kink: {', '.join(exact[:3])}{'…' if len(exact) > 3 else ''}" if exact else ""
     return fits, note, members
 

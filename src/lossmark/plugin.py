@@ -107,7 +107,9 @@ class Session:
         self.recorder = Recorder(self.stream)
         self.started = time.perf_counter()
         versions = {name: framework_version(name) for name in FRAMEWORKS}
-        self.recorder.header(sum(len(run.checks) for run in self.runs), results.environment(versions))
+        surroundings = results.environment(versions)
+        surroundings["implementations"] = {run.target.name: run.target.reference.source for run in self.runs}
+        self.recorder.header(sum(len(run.checks) for run in self.runs), surroundings)
 
     def _scope(self, named: bool) -> expectations.Scope:
         """What the options leave in; a file of expectations ``named`` for this run is about its implementations."""

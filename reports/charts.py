@@ -1,0 +1,202 @@
+"""Charts, drawn when the report is built: SVG whose colours are the page's, with the numbers beside them as a table."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import vl_convert
+
+from lossmark.dtypes import DTYPES
+from lossmark.registry import load
+from lossmark.results import Cell
+from lossmark.spec.loss import Loss
+
+INK, LINE = "#010101", "#020202"
+"""Colours that stand for the page's own: each is replaced by a variable of the style sheet."""
+SERIES = tuple(f"#0404{index:02x}" for index in range(8))
+POWER = "'2^' + format(log(datum.value) / LN2, '.0f')"
+SHAPES = ((1, 0), (6, 3), (2, 2), (8, 2, 2, 2))
+POINTS = 121
+QUANTILES = 41
+SMALLEST = 2.0**-6
+"""Where an error of 0 ulp is drawn on the logarithmic axis."""
+LARGEST = 2.0**20
+"""Where every larger one is: what is left after terms cancel may be any number of ulp away."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawing, what it shows in a sentence, and its numbers."""
+
+    svg: str
+    label: str
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+def curves(loss: Loss) -> Chart:
+    """The loss and its derivative along its score or distance."""
+    axis, points = _path(loss)
+    frame = pd.DataFrame(points, columns=["x", "what", "y"])
+    base = alt.Chart(frame).encode(
+        x=alt.X("x:Q", title=axis),
+        y=alt.Y("y:Q", title="loss, derivative"),
+        color=alt.Color("what:N", title="", scale=alt.Scale(range=list(SERIES))),
+        strokeDash=alt.StrokeDash("what:N", title="", scale=alt.Scale(range=[list(shape) for shape in SHAPES])),
+    )
+    label = f"{loss.model.title}: the loss and its derivative along the {axis}"
+    few = frame[frame["x"].isin(sorted(set(frame["x"]))[:: (POINTS - 1) // 8])]
+    return Chart(_svg(base.mark_line(), 520, 240, label), label, ("x", "curve", "value"), _rows(few))
+
+
+def _path(loss: Loss) -> tuple[str, list[tuple[float, str, float]]]:
+    """A line through the space of inputs, along which the loss changes: the argument's name, and the curves."""
+    xs = np.linspace(-4, 4, POINTS)
+    column = lambda values: np.asarray(values, np.float64).reshape(-1, 1)
+    ones, zeros = np.ones(POINTS), np.zeros(POINTS)
+    points: list[tuple[float, str, float]] = []
+    if loss.id in ("pairwise_hinge", "bpr"):
+        axis, moved = "score gap s⁻ - s⁺", "d_neg"
+        variants = {"": {"u": column(ones), "d_pos": column(zeros), "d_neg": column(xs)}}
+    elif loss.id == "labeled_triplet":
+        axis, moved = "anchor on the line from the positive (0) to the negative (1)", "anc"
+        xs = np.linspace(-1, 2, POINTS)
+        arrays = {"anc": column(xs), "pos": column(zeros), "neg": column(ones)}
+        variants = {f"label {label:g}": arrays | {"label": np.full(POINTS, label)} for label in (1.0, 0.0)}
+    else:
+        xs = np.linspace(0, 2.5, POINTS)
+        axis = "distance d"
+        moved = "d" if loss.id == "contrastive" else "x1"
+        arrays = {"d": xs} if moved == "d" else {"x1": column(xs), "x2": column(zeros)}
+        variants = {f"y = {label:g}": arrays | {"y": np.full(POINTS, label)} for label in (1.0, 0.0)}
+    numpy = load("numpy")
+    for name, inputs in variants.items():
+        values = numpy.losses[loss.id](**inputs, reduction="none")
+        slopes = numpy.gradients[loss.id](**inputs, reduction="none")[moved].reshape(-1)
+        for what, ys in (("loss", values), ("derivative", slopes)):
+            points += [(float(x), f"{what} {name}".strip(), float(y)) for x, y in zip(xs, ys, strict=True)]
+    return axis, points
+
+
+def accuracy(cells: Sequence[Cell]) -> Chart | None:
+    """The distribution of distances from the true value, by implementation and dtype, and of the bound."""
+    rows = list(_quantiles(cells))
+    if not rows:
+        return None
+    frame = pd.DataFrame(rows, columns=["dtype", "who", "ulp", "share"])
+    names = list(dict.fromkeys(frame["who"]))
+    colours = [INK if name == "bound" else colour for name, colour in zip(names, itertools.cycle(SERIES), strict=False)]
+    chart = (
+        alt.Chart(frame)
+        .mark_line(interpolate="step-after")
+        .encode(
+            x=alt.X("ulp:Q", title="distance in ulp", scale=alt.Scale(type="log", domain=[SMALLEST, LARGEST]),
+                    axis=alt.Axis(values=[2.0**k for k in range(-6, 21, 4)], labelExpr=POWER)),
+            y=alt.Y("share:Q", title="share of cells"),
+            color=alt.Color("who:N", title="", sort=names, scale=alt.Scale(domain=names, range=colours)),
+            strokeDash=alt.StrokeDash("who:N", title="", sort=names, scale=alt.Scale(
+                domain=names, range=[list(shape) for _, shape in zip(names, itertools.cycle(SHAPES), strict=False)])),
+            facet=alt.Facet("dtype:N", columns=2, title=None, sort=list(DTYPES)),
+        )
+    )  # fmt: skip
+    label = "Share of cells whose distance from the true value is at most so many ulp, and the bound"
+    few = frame[np.isclose(frame["share"] * 4 % 1, 0)]
+    return Chart(_svg(chart, 300, 170, label), label, ("dtype", "implementation", "ulp", "share of cells"), _rows(few))
+
+
+def _quantiles(cells: Sequence[Cell]) -> Iterator[tuple[str, str, float, float]]:
+    kept = [
+        cell
+        for cell in cells
+        if cell.check in ("value", "gradient") and cell.error_ulp is not None and math.isfinite(cell.error_ulp)
+    ]
+    shares = np.linspace(0, 1, QUANTILES)
+    for dtype in DTYPES:
+        mine = [cell for cell in kept if cell.dtype == dtype]
+        bounds = [c.error_ulp / c.budget_used for c in mine if c.error_ulp and c.budget_used and c.budget_used < 1e9]
+        groups = {impl: [c.error_ulp for c in mine if c.impl == impl] for impl in dict.fromkeys(c.impl for c in mine)}
+        for who, errors in (*groups.items(), ("bound", bounds)):
+            if errors:
+                found = np.quantile(np.clip(np.array(errors, float), SMALLEST, LARGEST), shares)
+                yield from ((dtype, who, float(ulp), float(share)) for ulp, share in zip(found, shares, strict=True))
+
+
+def speed(frame: pd.DataFrame, loss_id: str, passes: str) -> Chart | None:
+    """Time against size, or beside the others where there is one size; with the quartiles of the rounds."""
+    mine = frame[(frame["loss"] == loss_id) & (frame["passes"] == passes) & frame["seconds"].notna()]
+    mine = mine[(mine["allocator"] == "warm") & (mine["dtype"] == "float32")]
+    if mine.empty:
+        return None
+    found = pd.DataFrame(
+        {
+            "numbers": mine["batch"] * mine["width"], "low": mine["low"] * 1e3, "high": mine["high"] * 1e3,
+            "ms": mine["seconds"] * 1e3, "who": mine["impl"] + " " + mine["mode"], "framework": mine["framework"],
+        }
+    )  # fmt: skip
+    several = found["numbers"].nunique() > 1
+    against = "against B × D" if several else f"at B × D = {found['numbers'].iloc[0]:,}"
+    label = f"{loss_id}, {passes}: milliseconds of a call {against}, with the quartiles of the rounds"
+    drawn = _against_size(found) if several else _beside(found)
+    columns = ("B × D", "low", "high", "ms", "implementation", "framework")
+    return Chart(
+        _svg(drawn, 300 if several else 520, 200 if several else 18 * len(found), label), label, columns, _rows(found)
+    )
+
+
+def _against_size(found: pd.DataFrame) -> alt.FacetChart:
+    base = alt.Chart(found).encode(
+        x=alt.X("numbers:Q", title="B × D", scale=alt.Scale(type="log"), axis=alt.Axis(format="~s", tickCount=5)),
+        color=alt.Color("who:N", title="", scale=alt.Scale(range=list(SERIES))),
+    )
+    y = alt.Y("ms:Q", title="ms", scale=alt.Scale(type="log"), axis=alt.Axis(tickCount=5))
+    lines = base.mark_line(point=True).encode(y=y) + base.mark_rule().encode(y=alt.Y("low:Q", title="ms"), y2="high:Q")
+    return lines.facet(facet=alt.Facet("framework:N", title=None), columns=2)
+
+
+def _beside(found: pd.DataFrame) -> alt.LayerChart:
+    order = list(found.sort_values("ms")["who"])
+    base = alt.Chart(found).encode(
+        y=alt.Y("who:N", title="", sort=order, axis=alt.Axis(labelLimit=300)),
+        color=alt.Color("framework:N", title="", scale=alt.Scale(range=list(SERIES))),
+    )
+    x = alt.X("ms:Q", title="ms", scale=alt.Scale(type="log"))
+    return base.mark_point(filled=True, size=70).encode(x=x) + base.mark_rule(strokeWidth=2).encode(
+        x=alt.X("low:Q", title="ms"), x2="high:Q"
+    )
+
+
+def _rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
+    tidy = lambda value: f"{value:.4g}" if isinstance(value, float) else value
+    return [tuple(map(tidy, row)) for row in frame.itertuples(index=False, name=None)]
+
+
+def _svg(chart: Any, width: int, height: int, label: str) -> str:
+    """The drawing with the page's colours and fonts, told to those who do not see it by its label."""
+    inner = chart.spec if isinstance(chart, alt.FacetChart) else chart
+    inner.width, inner.height = width, height
+    axis = {"labelColor": INK, "titleColor": INK, "gridColor": LINE, "domainColor": LINE, "tickColor": LINE}
+    chart = chart.configure(
+        background="transparent",
+        padding={"left": 30, "right": 10, "top": 5, "bottom": 5},
+        view=alt.ViewConfig(stroke=LINE),
+        axis=alt.AxisConfig(**axis),
+    )
+    chart = chart.configure_legend(
+        labelColor=INK, titleColor=INK, orient="bottom", columns=4, labelLimit=300, columnPadding=30
+    )
+    chart = chart.configure_header(labelColor=INK)
+    svg = vl_convert.vegalite_to_svg(chart.to_json())
+    names = {INK: "--ink", LINE: "--line"} | {c: f"--series-{i}" for i, c in enumerate(SERIES)}
+    for colour, name in names.items():
+        svg = svg.replace(colour, f"var({name})")
+    svg = re.sub(r'font-family="[^"]*"', "", svg)
+    title = label.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+    return re.sub(r"<svg ", f'<svg role="img" aria-label="{title}" ', svg, count=1)

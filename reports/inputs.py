@@ -1,0 +1,108 @@
+"""What a report is made of: runs of cells, benchmarks and gates, and whether they can be believed together."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lossmark import __version__
+from lossmark.results import VERDICTS, Cell, Results, ResultsError, read
+
+
+@dataclass
+class Inputs:
+    """The results that were given, read."""
+
+    runs: list[Results] = field(default_factory=list)
+    benchmarks: pd.DataFrame | None = None
+    gates: list[Mapping[str, Any]] = field(default_factory=list)
+
+    @property
+    def cells(self) -> list[Cell]:
+        return [cell for run in self.runs for cell in run.cells]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        found = Counter(cell.verdict for cell in self.cells)
+        return {verdict: found[verdict] for verdict in VERDICTS}
+
+
+def gathered(sources: Sequence[Path]) -> Inputs:
+    """Cells (``*.jsonl``), benchmarks (``*.parquet``) and gates (``*.json``); raises :class:`ResultsError`."""
+    inputs, frames = Inputs(), []
+    for source in sources:
+        if source.suffix == ".parquet":
+            frames.append(_benchmarks(source))
+        elif source.suffix == ".json":
+            inputs.gates.append(_gate(source))
+        else:
+            inputs.runs.append(read(source))
+    if frames:
+        environments = {json.dumps(_machine(frame.attrs["environment"]), sort_keys=True) for frame in frames}
+        if len(environments) > 1:
+            raise ResultsError("benchmarks of different machines are not shown together: give those of one machine")
+        inputs.benchmarks = pd.concat(frames, ignore_index=True)
+        inputs.benchmarks.attrs = frames[0].attrs
+    return inputs
+
+
+def _benchmarks(source: Path) -> pd.DataFrame:
+    try:
+        frame = pd.read_parquet(source)
+        frame[["loss", "impl", "mode", "seconds", "ratio", "reason"]], frame.attrs["environment"]
+    except Exception as error:
+        raise ResultsError(f"{source}: no results of benchmarks: {error}") from None
+    return frame
+
+
+def _machine(environment: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: environment.get(name) for name in ("cpu", "cores", "platform")}
+
+
+def _gate(source: Path) -> Mapping[str, Any]:
+    try:
+        record: Mapping[str, Any] = json.loads(source.read_text(encoding="utf-8"))
+        record["verdict"], record["findings"], record["benchmarks"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResultsError(f"{source}: no outcome of a gate: {error!r}") from None
+    return record
+
+
+def banner(inputs: Inputs) -> dict[str, str]:
+    """The verdict of the whole: only complete runs of one version without failures are green."""
+    counts, runs = inputs.counts, inputs.runs
+    dead = [run.source for run in runs if run.footer is None]
+    versions = sorted({str(run.header.get("lossmark")) for run in runs} | {__version__})
+    wrong = counts["fail"] + counts["error"]
+    if dead:
+        return _bad(f"incomplete: the run died before its end ({', '.join(dead)})")
+    if wrong:
+        return _bad(f"{wrong} {'cell does' if wrong == 1 else 'cells do'} not conform")
+    if not all(run.complete for run in runs) or not inputs.cells:
+        return _bad("incomplete: cells are missing from the results")
+    if len(versions) > 1:
+        return _bad(f"results of different versions of lossmark: {', '.join(versions)}")
+    if _repeated(inputs.cells):
+        return _bad("the same cells come from several runs, which do not agree or were added twice")
+    if not counts["pass"]:
+        return _bad("nothing was judged")
+    return {"kind": "good", "mark": "✓", "text": "every judged cell conforms"}
+
+
+def _bad(text: str) -> dict[str, str]:
+    return {"kind": "bad", "mark": "✗", "text": text}
+
+
+def _repeated(cells: Sequence[Cell]) -> bool:
+    return len({key(cell) for cell in cells}) < len(cells)
+
+
+def key(cell: Cell) -> str:
+    """What names a cell, in links too."""
+    return "|".join((cell.impl, cell.device, cell.dtype, cell.mode, cell.case, cell.check))

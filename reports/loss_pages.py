@@ -1,0 +1,107 @@
+"""What the page of a loss tells: formula, worked example, curves, edges, accuracy, golden cases."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lossmark.edges import EDGES
+from lossmark.readings import page
+from lossmark.results import Cell
+from lossmark.spec.loss import Case, Loss
+from lossmark.spec.numbers import parse
+
+from . import charts
+from .cells import MARKS, WORST_FIRST, boxes, grouped
+
+KINK = "slope chosen at the kink: "
+
+
+def content(loss: Loss, cells: Sequence[Cell]) -> dict[str, Any]:
+    """Everything the template of a loss needs."""
+    formula = loss.gradients({}).formula
+    return {
+        "id": loss.id,
+        "page": page_of(loss.id),
+        "model": loss.model,
+        "mathml": page.mathml(formula.loss),
+        "latex": page.latex(formula.loss),
+        "example": _example(loss),
+        "curves": charts.curves(loss),
+        "kinks": _kinks(cells),
+        "edges": list(_edges(loss, cells)),
+        "impls": list(dict.fromkeys(cell.impl for cell in cells)),
+        "accuracy": _accuracy(cells),
+        "ecdf": charts.accuracy(cells),
+        "cases": [_case(case, cells) for case in loss.cases],
+    }
+
+
+def page_of(loss_id: str) -> str:
+    return f"loss-{loss_id}.html"
+
+
+def _example(loss: Loss) -> dict[str, Any]:
+    """The worked example: its inputs, its terms step by step, its certified value."""
+    case = next((case for case in loss.cases if case.id.endswith("/worked")), loss.cases[0])
+    value = case.golden.expect.value if case.golden else None
+    shown = [f"{parse(x)!r} ({x})" for x in value or [] if isinstance(x, str)]
+    inputs = {name: array.tolist() for name, array in case.inputs.items()}
+    return {"id": case.id, "why": case.why, "inputs": inputs, "terms": _terms(loss), "value": ", ".join(shown)}
+
+
+def _terms(loss: Loss) -> list[tuple[str, str]]:
+    formula = loss.model.formula
+    return [*formula.where.items(), ("loss", formula.loss)]
+
+
+def _kinks(cells: Sequence[Cell]) -> list[tuple[str, str]]:
+    """Which member of the subdifferential each implementation chooses."""
+    found: dict[str, Counter[str]] = {}
+    for cell in cells:
+        if cell.check == "gradient" and cell.detail.startswith(KINK):
+            found.setdefault(cell.impl, Counter())[cell.detail.removeprefix(KINK)] += 1
+    return [(impl, ", ".join(counts)) for impl, counts in found.items()]
+
+
+def _edges(loss: Loss, cells: Sequence[Cell]) -> Iterator[dict[str, Any]]:
+    """Each edge that concerns the loss, with what every implementation does there."""
+    flags = {case.id: set(case.flags) for case in loss.cases}
+    for edge in EDGES:
+        if not edge.concerns(loss):
+            continue
+        mine = [
+            cell
+            for cell in cells
+            if (edge.check and cell.check == edge.check) or flags.get(cell.case, set()) & set(edge.flags)
+        ]
+        if mine:
+            yield {"title": edge.title, "impls": {impl: _met(met) for impl, met in grouped(mine, _impl).items()}}
+
+
+def _impl(cell: Cell) -> str:
+    return cell.impl
+
+
+def _met(cells: Sequence[Cell]) -> dict[str, str]:
+    verdicts = Counter(cell.verdict for cell in cells)
+    worst = next(verdict for verdict in WORST_FIRST if verdicts[verdict])
+    grades = Counter(cell.detail.removeprefix("grade: ") for cell in cells if cell.detail.startswith("grade: "))
+    grade = "; ".join(text for text, _ in grades.most_common(2))
+    return {"verdict": worst, "mark": MARKS[worst], "text": f"{verdicts[worst]}", "grade": grade}
+
+
+def _accuracy(cells: Sequence[Cell]) -> list[dict[str, Any]]:
+    """Per implementation, mode and check, the median and largest distance from the true value in ulp, by dtype."""
+    kept = [cell for cell in cells if cell.check in ("value", "gradient")]
+    groups: Mapping[Any, list[Cell]] = grouped(kept, lambda cell: (cell.impl, cell.mode, cell.check))
+    return [
+        {"impl": impl, "mode": mode, "check": check, "boxes": boxes(mine)}
+        for (impl, mode, check), mine in groups.items()
+    ]
+
+
+def _case(case: Case, cells: Sequence[Cell]) -> dict[str, Any]:
+    counts = Counter(cell.verdict for cell in cells if cell.case == case.id)
+    return {"id": case.id, "flags": ", ".join(case.flags), "why": case.why, "shape": list(case.shape), "counts": counts}

@@ -1,0 +1,90 @@
+"""What people take away: JSON, CSV and Parquet of the cells, badges, a Markdown summary for a pull request."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lossmark.results import VERDICTS, Cell
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "|", "%")
+"""What a spreadsheet would run, or take for a number."""
+COLUMNS = (
+    "loss", "case", "impl", "framework", "device", "dtype", "mode", "check", "verdict", "error_ulp", "budget_used",
+    "detail",
+)  # fmt: skip
+
+
+def write(cells: Sequence[Cell], counts: Mapping[str, int], banner: Mapping[str, str], output: Path) -> None:
+    """Write every file into ``output``."""
+    frame = pd.DataFrame([vars(cell) for cell in cells], columns=list(COLUMNS))
+    frame.to_parquet(output / "cells.parquet", index=False)
+    (output / "cells.csv.gz").write_bytes(gzip.compress(as_csv(cells).encode(), mtime=0))
+    records = json.dumps([cell.record() for cell in cells], allow_nan=False)
+    (output / "cells.json.gz").write_bytes(gzip.compress(records.encode(), mtime=0))
+    (output / "summary.md").write_text(markdown(cells, counts, banner), encoding="utf-8")
+    message = "pass" if banner["kind"] == "good" else "fail"
+    colour = "brightgreen" if banner["kind"] == "good" else "red"
+    endpoint = {"schemaVersion": 1, "label": "lossmark", "message": message, "color": colour}
+    (output / "badge.json").write_text(json.dumps(endpoint), encoding="utf-8")
+    (output / "badge.svg").write_text(badge("lossmark", message, banner["kind"] == "good"), encoding="utf-8")
+
+
+def as_csv(cells: Sequence[Cell]) -> str:
+    """Comma-separated values in which no text is taken for a formula."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for cell in cells:
+        writer.writerow([_harmless(getattr(cell, name)) for name in COLUMNS])
+    return text.getvalue()
+
+
+def _harmless(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    value = value.replace("\0", "\ufffd")
+    return f"'{value}" if value.startswith(FORMULA_STARTS) else value
+
+
+def markdown(cells: Sequence[Cell], counts: Mapping[str, int], banner: Mapping[str, str]) -> str:
+    """The verdict, the counts, and a row for each loss and implementation."""
+    lines = [f"## lossmark: {banner['mark']} {_text(banner['text'])}", ""]
+    lines += [", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS), ""]
+    lines += ["| loss | implementation | " + " | ".join(VERDICTS) + " |", "|---|---|" + "---:|" * len(VERDICTS)]
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for cell in cells:
+        row = found.setdefault((cell.loss, cell.impl), dict.fromkeys(VERDICTS, 0))
+        row[cell.verdict] += 1
+    for (loss, impl), row in found.items():
+        lines.append(f"| {_text(loss)} | {_text(impl)} | " + " | ".join(str(row[v]) for v in VERDICTS) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _text(words: str) -> str:
+    short = " ".join(words.split())[:200]
+    plain = "".join(char if char.isprintable() else "\ufffd" for char in short)
+    return escape(plain).replace("|", "\\|").replace("`", "\\`").replace("[", "\\[")
+
+
+def badge(label: str, message: str, good: bool) -> str:
+    """A flat badge, made here: nothing is asked of anybody."""
+    left, right = 7 * len(label) + 12, 7 * len(message) + 12
+    colour = "#1a7f37" if good else "#b42318"
+    label, message = escape(label), escape(message)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="20" role="img" '
+        f'aria-label="{label}: {message}"><title>{label}: {message}</title>'
+        f'<rect width="{left}" height="20" fill="#444c56"/>'
+        f'<rect x="{left}" width="{right}" height="20" fill="{colour}"/>'
+        f'<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11" text-anchor="middle">'
+        f'<text x="{left / 2}" y="14">{label}</text><text x="{left + right / 2}" y="14">{message}</text></g></svg>\n'
+    )
