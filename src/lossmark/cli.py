@@ -224,7 +224,7 @@ def main() -> int:
     try:
         result = app(standalone_mode=False)
     except typer.Exit as stop:
-        return int(stop.exit_code)
+        return _known(int(stop.exit_code))
     except TyperException as error:
         print(f"lossmark: {getattr(error, 'message', error)} (see lossmark --help)", file=sys.stderr)
         return HARNESS_ERROR
@@ -237,7 +237,15 @@ def main() -> int:
     except Exception:
         traceback.print_exc()
         return HARNESS_ERROR
-    return result if isinstance(result, int) else PASS
+    return _known(result) if isinstance(result, int) else PASS
+
+
+def _known(code: int) -> int:
+    """One of lossmark's exit codes; the command-line library has its own for an interrupt."""
+    if code in (PASS, REGRESSION, errors.INCONCLUSIVE, HARNESS_ERROR):
+        return code
+    print("lossmark: interrupted", file=sys.stderr)
+    return HARNESS_ERROR
 
 
 if __name__ == "__main__":

@@ -70,16 +70,17 @@ class Track:
         return _raced(benchmark, evidence, terms, alpha), evidence
 
     def _collect(self, three: Sequence[Contestant], evidence: Evidence, terms: Terms, alpha: float) -> None:
-        order, until = random.Random(0), time.monotonic() + terms.seconds
+        """Rounds until two looks in a row say the same: looking often makes any one of them wrong more often."""
+        order, until, before = random.Random(0), time.monotonic() + terms.seconds, "undecided"
         while time.monotonic() < until or len(evidence.rounds) < 2:
             core = order.choice(CORES)
             found = {index: _timed(three[index], index, core) for index in order.sample(range(3), 3)}
             evidence.rounds.append((found[0], found[1], found[2]))
-            if len(evidence.rounds) % CHECKED_EVERY == 0 and evidence.verdict(terms.threshold, alpha) in (
-                "pass",
-                "fail",
-            ):
-                return
+            if len(evidence.rounds) % CHECKED_EVERY == 0:
+                now = evidence.verdict(terms.threshold, alpha)
+                if now == before and now in ("pass", "fail"):
+                    return
+                before = now
 
 
 class _Crashed(Exception):  # noqa: N818 (an outcome, not an error)
