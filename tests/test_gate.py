@@ -44,7 +44,7 @@ SLOWER = SOURCE.replace("    w =", "    [np.multiply(u, d_pos) for _ in range(40
 DEARER = SOURCE.replace("    w =", "    np.ones((4 * len(u), u.shape[1]), u.dtype)\n    w =", 1)
 WRONG = SOURCE.replace("    w =", "    u = u * u.dtype.type(1.01) if u.dtype == np.float16 else u\n    w =", 1)
 CRASHES = SOURCE.replace("    w =", "    if len(u) > 200: raise SystemExit\n    w =", 1)
-QUICK = ("--case", "bpr/small*", "--size", "1024x64", "--seconds", "20")
+QUICK = ("--case", "bpr/small*", "--size", "1024x64", "--seconds", "12")
 
 
 def gated(folder, base, head, *options):
