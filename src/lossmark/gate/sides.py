@@ -24,7 +24,7 @@ import psutil
 from ..errors import LoadError, LossmarkError
 from ..plan import Target, discover
 from ..pool import Worker
-from ..registry import OWN, Reference, losses, peers
+from ..registry import OWN, Reference, implementations, losses, peers
 from ..results import Results, read
 
 DOCUMENTATION = ("*.md", "*.rst", "LICENSE*", "docs/*", "*.png", "*.svg", ".gitignore")
@@ -125,7 +125,7 @@ class Change:
 @contextlib.contextmanager
 def sides(base: str, impls: Sequence[str], install: str = "") -> Iterator[Change]:
     """The two sides; ``base`` is a file or name of an implementation, or a revision. Raises :class:`LossmarkError`."""
-    if base in OWN or Path(base.partition("::")[0]).is_file():
+    if base in implementations() or Path(base.partition("::")[0]).is_file():
         yield _two_implementations(base, impls)
         return
     root = Path(git("rev-parse", "--show-toplevel"))
