@@ -1,0 +1,40 @@
+"""Results made up for the tests of the report."""
+
+from lossmark.reports.build import build
+
+from lossmark.results import Cell, Recorder, environment
+
+HOSTILE = "<script>alert(1)</script> \"'`=1+1|[x](javascript:1) \u202eabc\u202c \x00 {{ 7*7 }}"
+LOSSES = ("bpr", "contrastive", "contrastive_pair", "labeled_triplet", "pairwise_hinge")
+KEY = ("impl", "device", "dtype", "mode", "case", "check")
+
+
+def cell(number=0, verdict="pass", impl="torch", detail="", **changed):
+    """One of many different cells."""
+    found = {
+        "impl": impl, "framework": "torch", "device": "cpu", "dtype": ("float32", "float64")[number % 2],
+        "mode": "eager", "loss": LOSSES[number % 5], "case": f"{LOSSES[number % 5]}/case-{number}", "check": "value",
+        "verdict": verdict, "error_ulp": 0.25 + number % 7, "budget_used": 0.1 + number % 9 / 10, "detail": detail,
+    }  # fmt: skip
+    return Cell(**(found | changed))
+
+
+HALF = "mean: got 0.34657 (0x1.62e42fp-2), expected 0.693147 (0x1.62e42fp-1), off by 4e+06 ulp, bound 1e-7"
+FAILING = cell(0, "fail", detail=HALF, case="bpr/worked", loss="bpr", dtype="float32")
+
+
+def written(path, cells, *, footer=True, planned=None, version=None):
+    with path.open("w", encoding="utf-8") as stream:
+        recorder = Recorder(stream)
+        surroundings = environment({}) | {"implementations": {"torch": "my losses.py"}}
+        recorder.header(len(cells) if planned is None else planned, surroundings)
+        recorder.cells([each.record() for each in cells])
+        if footer:
+            recorder.footer()
+    if version:
+        path.write_text(path.read_text(encoding="utf-8").replace('"lossmark": "', f'"lossmark": "{version}'))
+    return path
+
+
+def page(folder, cells, **options):
+    return build([written(folder / "results.jsonl", cells)], folder / "site", **options)
