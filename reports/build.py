@@ -17,10 +17,9 @@ from lossmark.registry import losses
 from lossmark.results import VERDICTS, Cell, Results, read
 
 from . import cells as shown
-from . import failing, inputs, loss_pages, speed_page, takeaway
+from . import failing, inputs, looks, loss_pages, speed_page, takeaway
 
 HERE = Path(__file__).parent
-SCOREBOARD = HERE / "results" / "sharpness.json"
 LEFT_OUT = 1000
 """Rows of cells that were not judged; the rest is in the table of all cells and in the files."""
 
@@ -114,7 +113,9 @@ class _Site:
             "left_out": left_out[:LEFT_OUT],
             "hidden": len(left_out[LEFT_OUT:]),
             "changes": self.changes,
-            "sharpness": json.loads(SCOREBOARD.read_text(encoding="utf-8")) if SCOREBOARD.is_file() else None,
+            "sharpness": json.loads(looks.SCOREBOARD.read_text(encoding="utf-8"))
+            if looks.SCOREBOARD.is_file()
+            else None,
             "packed": shown.packed(self.cells),
             "verdicts": VERDICTS,
         }

@@ -6,8 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from flint import arb
+
+from lossmark.certify import rows
 from lossmark.edges import EDGES
 from lossmark.readings import page
+from lossmark.readings.exact import Choice
 from lossmark.results import Cell
 from lossmark.spec.loss import Case, Loss
 from lossmark.spec.numbers import parse
@@ -48,12 +52,21 @@ def _example(loss: Loss) -> dict[str, Any]:
     value = case.golden.expect.value if case.golden else None
     shown = [f"{parse(x)!r} ({x})" for x in value or [] if isinstance(x, str)]
     inputs = {name: array.tolist() for name, array in case.inputs.items()}
-    return {"id": case.id, "why": case.why, "inputs": inputs, "terms": _terms(loss), "value": ", ".join(shown)}
+    return {"id": case.id, "why": case.why, "inputs": inputs, "terms": _terms(loss, case), "value": ", ".join(shown)}
 
 
-def _terms(loss: Loss) -> list[tuple[str, str]]:
-    formula = loss.model.formula
-    return [*formula.where.items(), ("loss", formula.loss)]
+def _terms(loss: Loss, case: Case) -> list[tuple[str, str, str]]:
+    """Each named term of the formula with its exact value in the first example, to 15 digits."""
+    written = loss.model.formula
+    formula = loss.gradients(case.params).formula
+    values = rows(loss, case, Choice())[0]
+    named = [*formula.named, ("loss", formula.loss)]
+    texts = {**written.where, "loss": written.loss}
+    return [(name, texts.get(name, ""), _digits(values[node])) for name, node in named if node in values]
+
+
+def _digits(value: Any) -> str:
+    return value.str(15, radius=False) if isinstance(value, arb) else str(value)
 
 
 def _kinks(cells: Sequence[Cell]) -> list[tuple[str, str]]:

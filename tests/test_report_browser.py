@@ -112,7 +112,7 @@ def test_a_keyboard_leads_from_the_banner_to_the_command_that_repeats(site, open
     tab.wait_for_function("document.activeElement.textContent === 'Copied'")
     command = "pytest conformance --impl 'my losses.py' --case bpr/worked --device cpu --dtype float32 --mode eager"
     assert tab.locator("details.failing .repeat code").text_content() == command
-    assert "factor ½" in tab.locator("details.failing").text_content()
+    assert "one half" in tab.locator("details.failing").text_content()
 
 
 def test_a_link_opens_the_failing_cell(site, opened):
