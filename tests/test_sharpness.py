@@ -36,9 +36,11 @@ def test_every_mutant_in_torch_is_killed_and_every_class_of_cases_is_needed():
     assert len(board.unseen_by(scoreboard.USUAL)) >= 25
 
 
+@pytest.mark.parametrize("half", [0, 1])
 @pytest.mark.parametrize("framework", INSTALLED)
-def test_no_right_implementation_is_accused(framework):
-    found = kills.observe(catalogue.right((framework,)), large=False)
+def test_no_right_implementation_is_accused(framework, half):
+    """The soak holds them to random batches by the million, so that the few of the check are left out here."""
+    found = kills.observe(catalogue.right((framework,))[half::2], large=False, without=["properties"])
     assert len({dtype for _, dtype in found}) == 4
     assert not {name: box.cases for name, box in found.items() if box.cases}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import functools
 import os
 import shutil
 import subprocess
@@ -53,8 +54,7 @@ class Side:
         """What there is, by name; raises :class:`LoadError`."""
         if self.own:  # which have every loss, and need not be loaded to know it
             return {name: _own(name) for name in self.sources}
-        found = [target for source in self.sources for target in discover(source, self.python, self.environment)]
-        return {target.name: target for target in found}
+        return {target.name: target for target in _discovered(self)}
 
     def worker(self, target: Target, policy: Mapping[str, str]) -> Worker:
         """A process for an implementation, with a policy of the allocator."""
@@ -69,6 +69,11 @@ class Side:
         if not results.is_file():
             raise LossmarkError(f"conformance of the {self.label}: {(words or ['no word'])[-1]}")
         return read(results)
+
+
+@functools.cache
+def _discovered(side: Side) -> list[Target]:
+    return [target for source in side.sources for target in discover(source, side.python, side.environment)]
 
 
 def _own(name: str) -> Target:
