@@ -54,7 +54,8 @@ def gate(
         base, tuple(impl or ()), tuple(loss or ()), tuple(dtype or ()), tuple(mode or ()), case,
         tuple(size_of(given) for given in size or ("4096x128",)), Terms(threshold, seconds), install,
     )  # fmt: skip
-    signal.signal(signal.SIGTERM, _interrupted)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a job in the background may have been started to ignore the first
+        signal.signal(number, _interrupted)
     with Console(stderr=True).status("gate") as status:
         outcome = judged(request, lambda words: status.update(words))
     for path, form in written:
