@@ -64,6 +64,7 @@ class _Site:
         self.banner = inputs.banner(found)
         self.speed: dict[str, Any] | None = None
         self.sources = self._sources()
+        self._told: dict[Cell, dict[str, Any]] = {}
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
             trim_blocks=True, lstrip_blocks=True,
@@ -82,7 +83,7 @@ class _Site:
             "marks": shown.MARKS,
             "style": Markup((HERE / "templates" / "style.css").read_text(encoding="utf-8")),
             "script": Markup((HERE / "templates" / "script.js").read_text(encoding="utf-8")),
-            "loss_pages": [(loss.id, loss_pages.page_of(loss.id)) for loss in known],
+            "loss_pages": {loss.id: loss_pages.page_of(loss.id) for loss in known},
             "impl_pages": [(impl, shown.impl_page(impl)) for impl in by_impl],
             "has_speed": self.speed is not None,
         }
@@ -108,7 +109,7 @@ class _Site:
             "runs": self.found.runs,
             "gates": self.found.gates,
             "matrix": shown.matrix(self.cells),
-            "failing": failing.told(self.cells, self.sources),
+            "failing": self._failing(self.cells),
             "failures": sum(cell.verdict in ("fail", "error") for cell in self.cells),
             "left_out": left_out[:LEFT_OUT],
             "hidden": len(left_out[LEFT_OUT:]),
@@ -126,9 +127,17 @@ class _Site:
             "impl": impl,
             "framework": mine[0].framework,
             "losses": [(loss, shown.boxes(cells)) for loss, cells in by_loss.items()],
-            "failing": failing.told(mine, self.sources),
+            "failing": self._failing(mine),
             "left_out": [cell for cell in mine if cell.verdict in ("not-run", "unsupported", "deviates")][:LEFT_OUT],
         }
+
+    def _failing(self, cells: Sequence[Cell]) -> list[dict[str, Any]]:
+        """What the overview and a page of an implementation tell of the same cell is found out once."""
+        wrong = [cell for cell in cells if cell.verdict in ("fail", "error")][: failing.SHOWN]
+        for cell in wrong:
+            if cell not in self._told:
+                self._told[cell] = failing.told(cell, self.sources)
+        return [self._told[cell] for cell in wrong]
 
     def _sources(self) -> dict[str, str]:
         """Where each implementation was loaded from, as its run has it."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from lossmark import __version__
-from lossmark.results import VERDICTS, Cell, Results, ResultsError, read
+from lossmark.bench import Row
+from lossmark.results import VERDICTS, Cell, Results, ResultsError, machine, read
 
 
 @dataclass
@@ -44,8 +45,7 @@ def gathered(sources: Sequence[Path]) -> Inputs:
         else:
             inputs.runs.append(read(source))
     if frames:
-        environments = {json.dumps(_machine(frame.attrs["environment"]), sort_keys=True) for frame in frames}
-        if len(environments) > 1:
+        if len({machine(frame.attrs["environment"]) for frame in frames}) > 1:
             raise ResultsError("benchmarks of different machines are not shown together: give those of one machine")
         inputs.benchmarks = pd.concat(frames, ignore_index=True)
         inputs.benchmarks.attrs = frames[0].attrs
@@ -55,14 +55,10 @@ def gathered(sources: Sequence[Path]) -> Inputs:
 def _benchmarks(source: Path) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(source)
-        frame[["loss", "impl", "mode", "seconds", "ratio", "reason"]], frame.attrs["environment"]
+        frame[[field.name for field in fields(Row)]], frame.attrs["environment"]
     except Exception as error:
         raise ResultsError(f"{source}: no results of benchmarks: {error}") from None
     return frame
-
-
-def _machine(environment: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: environment.get(name) for name in ("cpu", "cores", "platform")}
 
 
 def _gate(source: Path) -> Mapping[str, Any]:

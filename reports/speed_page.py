@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from lossmark.bench_results import figures
 from lossmark.history import Series
 
 from . import charts
@@ -46,33 +47,12 @@ def _groups(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
             for _, row in rows.iterrows()
             if row["impl"] == row["framework"] and row["mode"] == "eager"
         }
-        yield {"title": title, "rows": [_row(row, plain.get(row["framework"])) for _, row in rows.iterrows()]}
+        yield {"title": title, "rows": [figures(row) | {"even": _break_even(row, plain)} for _, row in rows.iterrows()]}
 
 
-def _row(row: pd.Series, plain: float | None) -> dict[str, str]:
-    ratio = f"{row['ratio']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})" if _is(row["ratio"]) else "–"
-    memory = f"{row['peak'] / row['results']:.2f}" if _is(row["peak"]) and row["results"] else "–"
-    return {
-        "impl": row["impl"], "mode": row["mode"], "time": _time(row["seconds"]), "ratio": ratio,
-        "limit": f"{row['limit']:.0%}" if _is(row["limit"]) else "–", "memory": memory,
-        "traffic": f"{row['traffic']:.1f}" if _is(row.get("traffic")) else "–",
-        "even": _break_even(row, plain), "reason": row["reason"],
-    }  # fmt: skip
-
-
-def _break_even(row: pd.Series, plain: float | None) -> str:
+def _break_even(row: pd.Series, plain: Mapping[str, float]) -> str:
     """After how many calls compiling has paid, against the plain form in eager mode."""
-    if not _is(row["compilation"]) or not _is(plain) or plain is None:
+    saved = plain.get(row["framework"], math.nan) - row["seconds"]
+    if math.isnan(saved) or math.isnan(row["compilation"]):
         return "–"
-    saved = plain - row["seconds"]
     return f"{math.ceil(row['compilation'] / saved):,}" if saved > 0 else "never"
-
-
-def _is(value: Any) -> bool:
-    return value is not None and value == value
-
-
-def _time(seconds: float) -> str:
-    if not _is(seconds):
-        return "–"
-    return f"{seconds * 1e3:.2f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.1f} µs"

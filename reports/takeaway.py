@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from lossmark import plain
 from lossmark.results import VERDICTS, Cell
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "|", "%")
@@ -33,8 +35,7 @@ def write(cells: Sequence[Cell], counts: Mapping[str, int], banner: Mapping[str,
     (output / "summary.md").write_text(markdown(cells, counts, banner), encoding="utf-8")
     message = "pass" if banner["kind"] == "good" else "fail"
     colour = "brightgreen" if banner["kind"] == "good" else "red"
-    endpoint = {"schemaVersion": 1, "label": "lossmark", "message": message, "color": colour}
-    (output / "badge.json").write_text(json.dumps(endpoint), encoding="utf-8")
+    (output / "badge.json").write_text(plain.badge(message, colour), encoding="utf-8")
     (output / "badge.svg").write_text(badge("lossmark", message, banner["kind"] == "good"), encoding="utf-8")
 
 
@@ -57,22 +58,13 @@ def _harmless(value: Any) -> Any:
 
 def markdown(cells: Sequence[Cell], counts: Mapping[str, int], banner: Mapping[str, str]) -> str:
     """The verdict, the counts, and a row for each loss and implementation."""
-    lines = [f"## lossmark: {banner['mark']} {_text(banner['text'])}", ""]
+    lines = [f"## lossmark: {banner['mark']} {plain.markdown(banner['text'])}", ""]
     lines += [", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS), ""]
-    lines += ["| loss | implementation | " + " | ".join(VERDICTS) + " |", "|---|---|" + "---:|" * len(VERDICTS)]
-    found: dict[tuple[str, str], dict[str, int]] = {}
+    found: dict[tuple[str, str], Counter[str]] = {}
     for cell in cells:
-        row = found.setdefault((cell.loss, cell.impl), dict.fromkeys(VERDICTS, 0))
-        row[cell.verdict] += 1
-    for (loss, impl), row in found.items():
-        lines.append(f"| {_text(loss)} | {_text(impl)} | " + " | ".join(str(row[v]) for v in VERDICTS) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _text(words: str) -> str:
-    short = " ".join(words.split())[:200]
-    plain = "".join(char if char.isprintable() else "\ufffd" for char in short)
-    return escape(plain).replace("|", "\\|").replace("`", "\\`").replace("[", "\\[")
+        found.setdefault((cell.loss, cell.impl), Counter())[cell.verdict] += 1
+    rows = ((*names, *(count[verdict] for verdict in VERDICTS)) for names, count in found.items())
+    return "\n".join([*lines, *plain.table(("loss", "implementation", *VERDICTS), rows)])
 
 
 def badge(label: str, message: str, good: bool) -> str:

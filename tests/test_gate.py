@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,9 +16,11 @@ import psutil
 import pytest
 from ruamel.yaml import YAML
 
-from lossmark.gate import cells, formats
+from lossmark.gate import cells, costs, formats
 from lossmark.gate.decide import ALPHA, Evidence, holm
 from lossmark.gate.outcome import Benchmark, Finding, Outcome, Race
+from lossmark.gate.race import Terms, raced
+from lossmark.gate.sides import Side
 from lossmark.registry import room
 from lossmark.results import Cell, Results
 from tests.miniatures import HEAD
@@ -44,7 +47,7 @@ SLOWER = SOURCE.replace("    w =", "    [np.multiply(u, d_pos) for _ in range(40
 DEARER = SOURCE.replace("    w =", "    np.ones((4 * len(u), u.shape[1]), u.dtype)\n    w =", 1)
 WRONG = SOURCE.replace("    w =", "    u = u * u.dtype.type(1.01) if u.dtype == np.float16 else u\n    w =", 1)
 CRASHES = SOURCE.replace("    w =", "    if len(u) > 200: raise SystemExit\n    w =", 1)
-QUICK = ("--case", "bpr/small*", "--size", "1024x64", "--seconds", "12")
+QUICK = ("--case", "bpr/small*", "--size", "1024x64", "--seconds", "6")
 
 
 def gated(folder, base, head, *options):
@@ -64,22 +67,41 @@ def test_the_same_code_is_never_a_regression(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("head", "step", "words"),
-    [(SLOWER, "race", "times as long"), (DEARER, "costs", "peak memory"), (WRONG, "cells", "float16"),
-     (CRASHES, "race", "SystemExit")],
-    ids=["slower", "dearer", "wrong", "crashes"],
+    ("base", "head", "named"),
+    [(SOURCE + CONTRASTIVE, WRONG, {"cells": "float16", "race": "contrastive"}),
+     (SOURCE, CRASHES, {"race": "SystemExit"})],
+    ids=["wrong in one dtype and without a loss", "crashes"],
 )  # fmt: skip
-def test_what_is_worse_fails_and_is_named(head, step, words, tmp_path):
-    code, found = gated(tmp_path, SOURCE, head, *(("--size", "4096x128") if head is DEARER else ()))
+def test_what_is_worse_fails_and_is_named(base, head, named, tmp_path):
+    code, found = gated(tmp_path, base, head)
     assert code == 1, found
-    named = [item for item in found["findings"] if item["severity"] == "regression" and item["step"] == step]
-    assert any(words in item["text"] + item["subject"] for item in named), found["findings"]
+    regressions = [item for item in found["findings"] if item["severity"] == "regression"]
+    for step, words in named.items():
+        texts = [item["text"] + item["subject"] for item in regressions if item["step"] == step]
+        assert any(words in text for text in texts), found["findings"]
 
 
-def test_a_loss_that_is_gone_and_nothing_to_time_are_no_pass(tmp_path):
-    code, found = gated(tmp_path, SOURCE + CONTRASTIVE, SOURCE, "--case", "*/worked")
-    assert code == 1
-    assert any("gone" in item["text"] for item in found["findings"])
+def entrants(folder, head):
+    found = []
+    for name, source in (("base", SOURCE), ("head", head)):
+        (folder / f"{name}.py").write_text(source)
+        side = Side(name, (str(folder / f"{name}.py"),))
+        found.append((side, side.targets()["mini"]))
+    return lambda impl: tuple(found)
+
+
+def test_what_is_slower_fails_and_what_holds_more_memory_too(tmp_path):
+    benchmark = Benchmark("mini", "bpr", "eager", (1024, 64), "fwd")
+    (slower,) = raced([benchmark], entrants(tmp_path, SLOWER), Terms(seconds=20))
+    assert slower.verdict == "fail", slower
+    assert slower.ratio.low > 1.05
+    larger = replace(benchmark, size=(4096, 128))
+    (dearer,) = costs.compared([larger], entrants(tmp_path, DEARER))
+    assert "peak memory" in dearer.text
+    assert not list(costs.compared([larger], entrants(tmp_path, SOURCE)))
+
+
+def test_nothing_to_time_is_no_pass(tmp_path):
     code, found = gated(tmp_path, SOURCE, SOURCE, "--loss", "contrastive", "--case", "*")
     assert code == 3, found
 

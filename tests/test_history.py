@@ -85,10 +85,11 @@ def test_a_file_cut_short_is_said_and_not_left_out(tmp_path):
 
 def test_the_command_line_keeps_and_shows(tmp_path):
     for number in range(8):
-        assert lossmark("history", "add", gate(tmp_path, number, 1.0 + (number > 3)), cwd=tmp_path).returncode == 0
+        history.add([gate(tmp_path, number, 1.0 + (number > 3))], tmp_path / history.FOLDER)
+    assert lossmark("history", "add", gate(tmp_path, 8, 2.0), cwd=tmp_path).returncode == 0
     listed = lossmark("history", "list", cwd=tmp_path)
     assert listed.returncode == 0
-    assert listed.stdout.count("run-") == 8
+    assert listed.stdout.count("run-") == 9
     shown = lossmark("history", "show", "--format", "json", cwd=tmp_path)
     (series,) = json.loads(shown.stdout)
     assert len(series["steps"]) == 1

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 from lossmark.reports.build import build
 
-from tests.sites import FAILING, HOSTILE, KEY, cell, page, written
+from tests.sites import FAILING, HOSTILE, KEY, cell, page, timed, written
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 assert CHROMIUM or not os.environ.get("LOSSMARK_REQUIRE"), "where everything is required, a Chromium is too"
@@ -24,7 +24,7 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     cells = [cell(number) for number in range(1, 60)]
     cells += [FAILING, cell(90, "not-run", detail="the bound exceeds a quarter"), cell(91, impl="jax")]
-    return page(folder, cells)
+    return page(folder, cells, timed(folder / "bench.parquet"))
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,13 @@ def test_without_javascript_everything_that_matters_is_there(site, opened):
 def test_every_kind_of_page_is_accessible(scheme, site, opened):
     from axe_playwright_python.sync_playwright import Axe
 
-    kinds = ["index.html", "loss-bpr.html", "loss-contrastive.html", next(site.parent.glob("impl-*")).name]
+    kinds = [
+        "index.html",
+        "loss-bpr.html",
+        "loss-contrastive.html",
+        "speed.html",
+        next(site.parent.glob("impl-*")).name,
+    ]
     for name in kinds:
         tab = opened(site.parent / name, color_scheme=scheme)
         tab.evaluate("for (const item of document.querySelectorAll('details')) item.open = true")

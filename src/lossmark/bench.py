@@ -199,13 +199,14 @@ def _timed(row: Row, index: int, base: int | None, times: Sequence[dict[int, Tim
 
 
 def _weighed(row: Row, contestant: Contestant, least: int) -> Row:
-    found = contestant.weigh()
-    traffic = float("nan") if found.traffic is None else found.traffic / least
-    row = replace(row, traffic=traffic)
-    peak = found.peak or 0
-    if row.allocator == "warm" or peak < found.results:  # hidden by an allocator that keeps what it has had
-        return row
-    return replace(row, peak=peak, results=found.results)
+    found = contestant.weigh(memory=row.allocator == "default")
+    hidden = found.peak is None or found.peak < found.results  # by an allocator that keeps what it has had
+    return replace(
+        row,
+        traffic=float("nan") if found.traffic is None else found.traffic / least,
+        peak=float("nan") if hidden or found.peak is None else found.peak,
+        results=found.results,
+    )
 
 
 QUICK = ((64, 16), (16384, 128))

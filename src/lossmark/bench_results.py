@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -14,7 +13,7 @@ from rich.table import Table as RichTable
 from .bench import Row
 from .errors import LossmarkError
 from .registry import framework_version
-from .results import environment
+from .results import environment, write_parquet
 
 KEY = ["loss", "batch", "width", "dtype", "passes", "allocator"]
 """What names the group that a row was measured in."""
@@ -47,13 +46,7 @@ class Table:
         new = pd.DataFrame([asdict(row) for row in rows])
         self.frame = new if self.frame.empty else pd.concat([self.frame, new], ignore_index=True)
         self.frame.attrs["environment"] = self.environment
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self.frame.to_parquet(draft, index=False)
-            draft.replace(self.path)
-        finally:
-            draft.unlink(missing_ok=True)
+        write_parquet(self.frame, self.path)
 
 
 def _stable(found: dict[str, Any]) -> dict[str, Any]:
@@ -75,15 +68,22 @@ def tables(frame: pd.DataFrame) -> Iterator[RichTable]:
 
 
 def _cells(row: pd.Series) -> list[str]:
-    ratio = f"{row.ratio:.2f} ({row.ratio_low:.2f} to {row.ratio_high:.2f})" if row.ratio == row.ratio else "–"
-    memory = f"{row.peak / row.results:.2f}" if row.peak == row.peak and row.results else "–"
-    moved = f"{row.traffic:.1f}" if row.traffic == row.traffic else "–"
-    share = f"{row.limit:.0%}" if row.limit == row.limit else "–"
-    return [
-        row.impl, row["mode"], _time(row.seconds), ratio, share,
-        *(f"{value:.1f}" if value == value else "–" for value in (row.cores, row.faults)),
-        memory, moved, _time(row.first_call), row.reason,
-    ]  # fmt: skip
+    numbers = [f"{value:.1f}" if value == value else "–" for value in (row.cores, row.faults)]
+    shown = figures(row)
+    first = [shown[name] for name in ("impl", "mode", "time", "ratio", "limit")]
+    return [*first, *numbers, shown["memory"], shown["traffic"], _time(row.first_call), row.reason]
+
+
+def figures(row: pd.Series) -> dict[str, str]:
+    """A row as people read it, here and on a page."""
+    known = row.ratio == row.ratio
+    return {
+        "impl": row.impl, "mode": row["mode"], "time": _time(row.seconds), "reason": row.reason,
+        "ratio": f"{row.ratio:.2f} ({row.ratio_low:.2f} to {row.ratio_high:.2f})" if known else "–",
+        "limit": f"{row.limit:.0%}" if row.limit == row.limit else "–",
+        "memory": f"{row.peak / row.results:.2f}" if row.peak == row.peak and row.results else "–",
+        "traffic": f"{row.traffic:.1f}" if row.traffic == row.traffic else "–",
+    }  # fmt: skip
 
 
 def _time(seconds: float) -> str:

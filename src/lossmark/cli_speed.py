@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from . import registry
 from .errors import INCONCLUSIVE, PASS, REGRESSION, LoadError, LossmarkError
+from .plan import Target
 from .spec.loss import Loss
 
 WIDE = 160
@@ -71,8 +72,8 @@ def bench(
     from .bench_results import Table, tables
     from .plan import Choice, targets
 
-    named = tuple(impl or registry.OWN) + (_installed(registry.peers()) if peers else ())
-    found = [t for t in targets(Choice(impls=named)) if registry.framework_version(t.reference.framework)]
+    found = [t for t in targets(Choice(impls=tuple(impl or ()))) if registry.framework_version(t.reference.framework)]
+    found += _installed(registry.peers()) if peers else []
     sizes = [size_of(text) for text in size or ()]
     groups = benchmark.grid(_losses(loss), sizes, full)
     table = Table(output, {t.reference.framework for t in found}, resume)
@@ -95,19 +96,17 @@ def bench(
     raise typer.Exit(INCONCLUSIVE if stopped else PASS)
 
 
-def _installed(names: Iterable[str]) -> tuple[str, ...]:
+def _installed(names: Iterable[str]) -> list[Target]:
     """Those that can be loaded; of the others it is said why not."""
     from .plan import discover
 
-    found = []
+    found: list[Target] = []
     for name in names:
         try:
-            discover(name)
+            found += discover(name)
         except LoadError as error:
             print(f"not timed: {error}; pip install 'lossmark[peers]'", file=sys.stderr)
-        else:
-            found.append(name)
-    return tuple(found)
+    return found
 
 
 def wide_console() -> Console:

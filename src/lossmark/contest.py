@@ -177,9 +177,9 @@ class Contestant:
         start = CHECKED + 1 - self.calls
         return self._refused(Timing(self.calls, 1, show=self.exercise.backward, turn=start)) or self._kept_results()
 
-    def weigh(self) -> Weighed:
-        """The peak memory of a call, in a process of its own: what an earlier call left would hide it."""
-        found = self.worker.run(Weighing())
+    def weigh(self, memory: bool) -> Weighed:
+        """What a call costs beside time; with ``memory`` the process is not warm any more."""
+        found = self.worker.run(Weighing(memory))
         return found if isinstance(found, Weighed) else Weighed(None, 0)
 
     def _refused(self, timing: Timing) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .dtypes import DTYPES, DType
 from .plan import Run
 from .results import Cell
+from .spec.loss import Loss
 from .spec.numbers import canonical
 from .suite import Suite
 
@@ -22,13 +24,15 @@ def failure(run: Run, suite: Suite, wrong: Sequence[Cell]) -> str:
     ]
     if case.why:
         lines.append(f"  case     {case.why}")
-    lines += [f"  {name:8} {_shown(array)}" for name, array in case.inputs.items()]
+    lines += [f"  {name:8} {shown(array)}" for name, array in case.inputs.items()]
     if case.params:
         lines.append("  params   " + ", ".join(f"{name}={value!r}" for name, value in case.params.items()))
     for cell in wrong:
         used = "" if cell.budget_used is None else f" (uses {cell.budget_used:.3g} of its bound)"
         lines.append(f"  {cell.verdict.upper():5} {cell.check}: {cell.detail}{used}")
-    lines.append(f"  bound    {derivation(run)}")
+    lines.append(
+        f"  bound    {derivation(run.loss, DTYPES[run.dtype])}. lossmark explain {run.case.id} shows it term by term"
+    )
     lines.append(f"  repeat   {run.command}")
     return "\n".join(lines)
 
@@ -38,21 +42,18 @@ def _terms(run: Run) -> str:
     return " where " + ", ".join(f"{name} = {text}" for name, text in terms.items()) if terms else ""
 
 
-def _shown(array: np.ndarray) -> str:
+def shown(array: np.ndarray) -> str:
+    """Shape and numbers, in decimal and hex, of a small array."""
     if array.size > 24:
         return f"{list(array.shape)}, seeded" if array.ndim else str(array)
     flat = ", ".join(f"{x:g} ({canonical(float(x))})" for x in array.ravel()[:24])
     return f"{list(array.shape)}: {flat}"
 
 
-def derivation(run: Run) -> str:
-    """In one line, where the bound of a run comes from."""
-    from .dtypes import DTYPES
-
-    dtype = DTYPES[run.dtype]
+def derivation(loss: Loss, dtype: DType) -> str:
+    """In one line, where a bound comes from."""
     return (
         f"running error of the formula in {dtype.name}: u = 2^-{dtype.p} per rounding, sums in any order with "
         f"a = 2^-{dtype.accumulator_p}, 0 where every step is exact; "
-        f"the largest over {1 + len(run.loss.model.formula.associations)} equal evaluations. "
-        f"lossmark explain {run.case.id} shows it term by term"
+        f"the largest over {1 + len(loss.model.formula.associations)} equal evaluations"
     )

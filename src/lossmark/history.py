@@ -8,10 +8,10 @@ all, under a name that its content gives, so that several writers need no lock.
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
 import math
-import os
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ import ruptures
 from numpy.typing import NDArray
 
 from .errors import LossmarkError
-from .results import Results, read
+from .results import Results, machine, read, write_parquet
 
 SCHEMA = 1
 FOLDER = Path(".lossmark/history")
@@ -81,7 +81,7 @@ def add(sources: Sequence[Path], folder: Path = FOLDER) -> Path:
         environment, found = _read(source)
         environments.append(environment)
         points += found
-    machines = {_machine(environment) for environment in environments}
+    machines = {machine(environment) for environment in environments}
     if len(machines) > 1:
         raise LossmarkError("these results were measured on different machines: they are not one run")
     frame = pd.DataFrame(points, columns=["series", "figure", "value"]).dropna()
@@ -96,13 +96,7 @@ def _written(frame: pd.DataFrame, folder: Path, date: str) -> Path:
     digest = hashlib.sha256(content.encode()).hexdigest()[:12]
     stamp = "".join(char for char in date if char.isdigit())[:14]
     path = folder / f"run-{stamp}-{digest}.parquet"
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f".{path.name}.{os.getpid()}"
-    try:
-        frame.to_parquet(draft, index=False)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_parquet(frame, path)
     return path
 
 
@@ -159,22 +153,22 @@ def runs(folder: Path = FOLDER) -> list[Run]:
         if schema != SCHEMA:
             raise LossmarkError(f"{path}: has schema {schema}, this lossmark knows {SCHEMA}")
         date = str(environment.get("date", ""))
-        found.append(Run(path.stem, date, frame.attrs["commit"], _machine(environment), environment, frame))
+        found.append(Run(path.stem, date, frame.attrs["commit"], machine(environment), environment, frame))
     return sorted(found, key=lambda run: (run.date, run.name))
 
 
 def series(found: Sequence[Run], wanted: Iterable[str] = ("*",)) -> list[Series]:
     """Every series whose name matches one of some patterns, with its steps."""
-    patterns = tuple(wanted)
+    patterns = [f"*{pattern}*" for pattern in wanted]
     table: dict[tuple[str, str, str], list[tuple[Run, float]]] = {}
     for run in found:
         for name, figure, value in run.points.itertuples(index=False, name=None):
-            if any(Path(name).match(pattern) or pattern in name for pattern in patterns) or "*" in patterns:
-                machine = run.machine if figure in MACHINE_FIGURES else ""
-                table.setdefault((name, figure, machine), []).append((run, value))
+            if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+                place = run.machine if figure in MACHINE_FIGURES else ""
+                table.setdefault((name, figure, place), []).append((run, value))
     return [
-        Series(name, figure, machine, tuple(value for _, value in points), tuple(_steps(points)))
-        for (name, figure, machine), points in sorted(table.items())
+        Series(name, figure, place, tuple(value for _, value in points), tuple(_steps(points)))
+        for (name, figure, place), points in sorted(table.items())
     ]
 
 
@@ -196,12 +190,6 @@ def _steps(points: Sequence[tuple[Run, float]]) -> Iterator[Step]:
 def _noise(logs: NDArray[np.float64]) -> float:
     """The spread of a run, from the differences of neighbours, which steps hardly touch."""
     return float(np.median(np.abs(np.diff(logs))) / (0.6745 * math.sqrt(2)))
-
-
-def _machine(environment: Mapping[str, Any]) -> str:
-    """A name for what times depend on."""
-    named = {name: environment.get(name) for name in ("cpu", "cores", "platform", "python", "frameworks")}
-    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _commit() -> str:

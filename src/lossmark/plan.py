@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -116,10 +117,14 @@ class Run:
     @property
     def command(self) -> str:
         """The command that repeats just these cells."""
-        source = self.target.reference.source
-        words = ["pytest", "conformance", "--impl", source, "--case", self.case.id, "--device", self.device]
-        words += ["--dtype", self.dtype, "--mode", self.mode] + ["--full"] * self.full
-        return " ".join(f"'{word}'" if any(char in word for char in " '\"*?[]$") else word for word in words)
+        text = repeat(self.target.reference.source, self.case.id, self.device, self.dtype, self.mode)
+        return f"{text} --full" if self.full else text
+
+
+def repeat(source: str, case: str, device: str, dtype: str, mode: str) -> str:
+    """The command that runs one case of one implementation, quoted for a shell."""
+    words = ["pytest", "conformance", "--impl", source, "--case", case, "--device", device]
+    return shlex.join([*words, "--dtype", dtype, "--mode", mode])
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ A file without footer is of a run that died; readers say so. Numbers that JSON c
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -155,6 +156,23 @@ def environment(frameworks: Mapping[str, str | None]) -> dict[str, Any]:
             "jax": "x64 on, default_matmul_precision highest",
         },
     }
+
+
+def machine(environment: Mapping[str, Any]) -> str:
+    """A name for what times depend on: times of different machines, or versions, are never laid side by side."""
+    named = {name: environment.get(name) for name in ("cpu", "cores", "platform", "python", "frameworks")}
+    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table as a whole or not at all; a file that is there is replaced."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        frame.to_parquet(draft, index=False)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _cpu() -> str:

@@ -19,7 +19,7 @@ from .framework import Framework
 from .implementation import Implementation
 from .memory import faults, peak
 from .outcomes import Outcomes, failure
-from .work import Array, Failure, Returned, Stage, Timed, Timing, Weighed
+from .work import Array, Failure, Returned, Stage, Timed, Timing, Weighed, Weighing
 
 
 def batch_of(stage: Stage, turn: int) -> Mapping[str, Array]:
@@ -95,8 +95,8 @@ class Stopwatch:
             cores, given_pages / timing.calls, transfer / timing.calls,
         )  # fmt: skip
 
-    def weigh(self) -> Weighed:
-        """What a call costs beside time. Not to be mixed with times: what is free goes back to the system first."""
+    def weigh(self, weighing: Weighing) -> Weighed:
+        """What a call costs beside time."""
         tensors = self._tensors(batch_of(self._stage, self._turn))
         _, gradient = self._run(tensors)
         results = sum(self._framework.to_numpy(x).nbytes for x in (gradient or {}).values())
@@ -104,7 +104,8 @@ class Stopwatch:
         before = self._framework.programs()
         highest, programs, traffic = None, 0, None
         with contextlib.suppress(BaseException):  # what a call raises is for other checks
-            highest = self._peak(tensors)
+            highest = self._peak(tensors) if weighing.memory else None
+            self._run(tensors)
             programs = self._framework.programs() - before
             traffic = self._framework.traffic(self._run, tensors, self._stage.mode)
         return Weighed(highest, results, traffic, programs)

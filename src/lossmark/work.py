@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from numpy.typing import NDArray
 
@@ -185,7 +185,12 @@ class Timed:
 
 @dataclass(frozen=True)
 class Weighing:
-    """Measure what a call of the stage costs beside time: memory, traffic, programs."""
+    """Measure what a call of the stage costs beside time: traffic, programs, and memory if that is asked for.
+
+    Measuring memory gives back to the system what is free, so that the calls after it are not warm.
+    """
+
+    memory: bool
 
 
 @dataclass(frozen=True)
@@ -205,10 +210,7 @@ class Weighed:
 Message = Task | Probe | Watch | Stage | Timing | Weighing
 Reply = Answer | Probed | Watched | Staged | Timed | Weighed
 
-_MESSAGES = (
-    Hello, Start, Task, Probe, Watch, Stage, Timing, Weighing, Failure, Returned, Answer, Probed, Watched, Staged,
-    Timed, Weighed,
-)  # fmt: skip
+_MESSAGES = (Hello, Start, Failure, Returned, *get_args(Message), *get_args(Reply))
 PROTOCOL = hashlib.sha256(
     repr([(kind.__name__, [(field.name, field.type) for field in fields(kind)]) for kind in _MESSAGES]).encode()
 ).hexdigest()[:12]

@@ -67,7 +67,7 @@ class Runner:
         if isinstance(message, Stage):
             return self.staged(message)
         assert self._stopwatch is not None
-        return self._stopwatch.time(message) if isinstance(message, Timing) else self._stopwatch.weigh()
+        return self._stopwatch.time(message) if isinstance(message, Timing) else self._stopwatch.weigh(message)
 
     def staged(self, stage: Stage) -> Staged:
         """Make ready to time what the stage says."""

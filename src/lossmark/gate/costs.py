@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from ..contest import Contestant, Exercise
-from ..registry import losses
+from ..contest import Contestant
 from ..work import Weighed
 from .outcome import Benchmark, Finding
-from .race import Entrants
+from .race import Entrants, exercise_of
 
 SLACK = 0.02
 PAGES = 256 << 10
@@ -25,8 +24,7 @@ def compared(benchmarks: Sequence[Benchmark], entrants: Entrants) -> Iterator[Fi
         workers = [side.worker(target, {}) for side, target in pair]
         try:
             for benchmark in group:
-                backward = benchmark.passes == "fwd+bwd"
-                exercise = Exercise(losses()[benchmark.loss], benchmark.size, backward=backward)
+                exercise = exercise_of(benchmark)
                 two = [
                     Contestant(target, worker, exercise, benchmark.mode)
                     for (_, target), worker in zip(pair, workers, strict=True)
@@ -39,14 +37,14 @@ def compared(benchmarks: Sequence[Benchmark], entrants: Entrants) -> Iterator[Fi
 
 
 def _weighed(contestant: Contestant) -> Weighed:
-    found = [contestant.weigh() for _ in range(WEIGHINGS)]
+    found = [contestant.weigh(memory=True) for _ in range(WEIGHINGS)]
     return min(found, key=lambda weighed: float("inf") if weighed.peak is None else weighed.peak)
 
 
 def _dearer(benchmark: Benchmark, base: Weighed, head: Weighed) -> Iterator[Finding]:
     if base.peak is not None and head.peak is not None and head.peak > base.peak * (1 + SLACK) + PAGES:
         yield _finding(benchmark, f"peak memory of a call {_size(head.peak)}, was {_size(base.peak)}")
-    if base.traffic is not None and head.traffic is not None and head.traffic > base.traffic * (1 + SLACK):
+    if base.traffic is not None and head.traffic is not None and head.traffic > base.traffic:
         yield _finding(benchmark, f"operations move {_size(head.traffic)}, moved {_size(base.traffic)}")
     if head.programs > base.programs:
         text = f"a repeated call compiles {head.programs} programs anew, compiled {base.programs}"

@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
 from ..errors import LossmarkError
+from ..plain import badge as endpoint
+from ..plain import line, table
+from ..plain import markdown as escaped
 from ..results import VERDICTS
 from .outcome import Finding, Outcome, Race
 
 COLOURS = {"pass": "brightgreen", "regression": "red", "inconclusive": "yellow", "harness error": "lightgrey"}
 MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "not timed": "–"}
-UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML cannot hold."""
-LONGEST = 500
 
 
 def text(outcome: Outcome) -> str:
     """Lines for a terminal."""
-    lines = [f"gate: {outcome.verdict} ({_clean(outcome.base)} → {_clean(outcome.head)})"]
+    lines = [f"gate: {outcome.verdict} ({line(outcome.base)} → {line(outcome.head)})"]
     lines += [f"  {side}: {_counts(counts)}" for side, counts in outcome.cells.items()]
-    lines += [f"  {MARKS[race.verdict]} {_clean(race.benchmark.name)}: {_clean(_race(race))}" for race in outcome.races]
-    lines += [f"  {found.severity}: {_clean(found.subject)}: {_clean(found.text)}" for found in outcome.findings]
+    lines += [f"  {MARKS[race.verdict]} {line(race.benchmark.name)}: {line(_race(race))}" for race in outcome.races]
+    lines += [f"  {found.severity}: {line(found.subject)}: {line(found.text)}" for found in outcome.findings]
     return "\n".join(lines)
 
 
 def markdown(outcome: Outcome) -> str:
     """A summary for a pull request or a job."""
-    lines = [f"## lossmark gate: {outcome.verdict}", "", f"{_cell(outcome.base)} → {_cell(outcome.head)}", ""]
-    lines += _table(("finding", "what", ""), ((f.severity, f.subject, f.text) for f in outcome.findings))
+    lines = [
+        f"## lossmark gate: {outcome.verdict}",
+        "",
+        f"{escaped(outcome.base)} → {escaped(outcome.head)}",
+        "",
+    ]
+    lines += table(("finding", "what", ""), ((f.severity, f.subject, f.text) for f in outcome.findings))
     sides = [(side, *(counts.get(verdict, 0) for verdict in VERDICTS)) for side, counts in outcome.cells.items()]
-    lines += _table(("cells", *VERDICTS), sides)
-    lines += _table(
+    lines += table(("cells", *VERDICTS), sides)
+    lines += table(
         ("benchmark", "head / base", "99 % interval", "pairs", "base / base", "verdict"), map(_row, outcome.races)
     )
     return "\n".join(lines)
@@ -47,22 +51,6 @@ def _row(race: Race) -> tuple[object, ...]:
     return (race.benchmark.name, *numbers, drift, f"{race.verdict} {race.reason}".strip())
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
-    columns = list(head)
-    body = [list(row) for row in rows]
-    if body:
-        yield "| " + " | ".join(columns) + " |"
-        yield "|" + "---|" * len(columns)
-        yield from ("| " + " | ".join(_cell(str(item)) for item in row) + " |" for row in body)
-        yield ""
-
-
-def _cell(words: str) -> str:
-    """Text that Markdown takes as text."""
-    words = _clean(words).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|])", r"\\\1", " ".join(words.split()))
-
-
 def as_json(outcome: Outcome) -> str:
     return json.dumps(outcome.record(), indent=1, ensure_ascii=False)
 
@@ -73,9 +61,9 @@ def junit(outcome: Outcome) -> str:
     for race in outcome.races:
         case = _case(suite, "race", race.benchmark.name)
         if race.verdict == "fail":
-            ElementTree.SubElement(case, "failure", message=_clean(_race(race)))
+            ElementTree.SubElement(case, "failure", message=line(_race(race)))
         elif race.verdict != "pass":
-            ElementTree.SubElement(case, "skipped", message=_clean(race.reason))
+            ElementTree.SubElement(case, "skipped", message=line(race.reason))
     for finding in outcome.findings:
         if finding.step != "race" or finding.severity == "harness error":
             _add(suite, finding)
@@ -91,17 +79,16 @@ def _add(suite: ElementTree.Element, finding: Finding) -> None:
     tags = {"regression": "failure", "harness error": "error"}
     case = _case(suite, finding.step, finding.subject)
     if finding.severity in tags:
-        ElementTree.SubElement(case, tags[finding.severity], message=_clean(finding.text))
+        ElementTree.SubElement(case, tags[finding.severity], message=line(finding.text))
 
 
 def _case(suite: ElementTree.Element, step: str, name: str) -> ElementTree.Element:
-    return ElementTree.SubElement(suite, "testcase", classname=f"lossmark.{step}", name=_clean(name))
+    return ElementTree.SubElement(suite, "testcase", classname=f"lossmark.{step}", name=line(name))
 
 
 def badge(outcome: Outcome) -> str:
     """What shields.io calls an endpoint."""
-    found = {"schemaVersion": 1, "label": "lossmark", "message": outcome.verdict, "color": COLOURS[outcome.verdict]}
-    return json.dumps(found)
+    return endpoint(outcome.verdict, COLOURS[outcome.verdict])
 
 
 FORMATS: Mapping[str, Callable[[Outcome], str]] = {
@@ -127,12 +114,3 @@ def _race(race: Race) -> str:
 
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in VERDICTS)
-
-
-def _clean(words: str) -> str:
-    return UNPRINTABLE.sub("�", _short(words))
-
-
-def _short(words: str) -> str:
-    words = " ".join(words.split())
-    return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"

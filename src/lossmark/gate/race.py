@@ -57,7 +57,7 @@ class Track:
 
     def race(self, benchmark: Benchmark, terms: Terms, alpha: float) -> tuple[Race, Evidence]:
         """One benchmark, raced until it is decided or its time is up."""
-        exercise = Exercise(losses()[benchmark.loss], benchmark.size, backward=benchmark.passes == "fwd+bwd")
+        exercise = exercise_of(benchmark)
         three = [Contestant(t, w, exercise, benchmark.mode) for t, w in zip(self.targets, self._workers, strict=True)]
         evidence = Evidence()
         try:
@@ -112,6 +112,11 @@ def _raced(benchmark: Benchmark, evidence: Evidence, terms: Terms, alpha: float)
     if verdict in ("undecided", "unfit"):
         return Race(benchmark, "inconclusive", *figures, UNFIT if verdict == "unfit" else UNSURE)
     return Race(benchmark, "fail" if verdict == "fail" else "pass", *figures)
+
+
+def exercise_of(benchmark: Benchmark) -> Exercise:
+    """The inputs of a benchmark, the same for both sides."""
+    return Exercise(losses()[benchmark.loss], benchmark.size, backward=benchmark.passes == "fwd+bwd")
 
 
 Entrants = Callable[[str], tuple[tuple[Side, Target], tuple[Side, Target]]]
