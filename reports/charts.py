@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,48 +42,59 @@ class Chart:
     rows: list[tuple[Any, ...]]
 
 
-def curves(loss: Loss) -> Chart:
-    """The loss and its derivative along its score or distance."""
-    axis, points = _path(loss)
-    frame = pd.DataFrame(points, columns=["x", "what", "y"])
+def curves(loss: Loss) -> Chart | None:
+    """The loss and its derivative along its score or distance; None for a loss that no line is known of."""
+    line = PATHS.get(tuple(item.name for item in loss.inputs))
+    if line is None:
+        return None
+    frame = pd.DataFrame(_points(loss, line), columns=["x", "what", "y"])
     base = alt.Chart(frame).encode(
-        x=alt.X("x:Q", title=axis),
+        x=alt.X("x:Q", title=line.axis),
         y=alt.Y("y:Q", title="loss, derivative"),
         color=alt.Color("what:N", title="", scale=alt.Scale(range=list(SERIES))),
         strokeDash=alt.StrokeDash("what:N", title="", scale=alt.Scale(range=[list(shape) for shape in SHAPES])),
     )
-    label = f"{loss.model.title}: the loss and its derivative along the {axis}"
+    label = f"{loss.model.title}: the loss and its derivative along the {line.axis}"
     few = frame[frame["x"].isin(sorted(set(frame["x"]))[:: (POINTS - 1) // 8])]
     return Chart(_svg(base.mark_line(), 520, 240, label), label, ("x", "curve", "value"), _rows(few))
 
 
-def _path(loss: Loss) -> tuple[str, list[tuple[float, str, float]]]:
-    """A line through the space of inputs, along which the loss changes: the argument's name, and the curves."""
-    xs = np.linspace(-4, 4, POINTS)
-    column = lambda values: np.asarray(values, np.float64).reshape(-1, 1)
-    ones, zeros = np.ones(POINTS), np.zeros(POINTS)
-    points: list[tuple[float, str, float]] = []
-    if loss.id in ("pairwise_hinge", "bpr"):
-        axis, moved = "score gap s⁻ - s⁺", "d_neg"
-        variants = {"": {"u": column(ones), "d_pos": column(zeros), "d_neg": column(xs)}}
-    elif loss.id == "labeled_triplet":
-        axis, moved = "anchor on the line from the positive (0) to the negative (1)", "anc"
-        xs = np.linspace(-1, 2, POINTS)
-        arrays = {"anc": column(xs), "pos": column(zeros), "neg": column(ones)}
-        variants = {f"label {label:g}": arrays | {"label": np.full(POINTS, label)} for label in (1.0, 0.0)}
-    else:
-        xs = np.linspace(0, 2.5, POINTS)
-        axis = "distance d"
-        moved = "d" if loss.id == "contrastive" else "x1"
-        arrays = {"d": xs} if moved == "d" else {"x1": column(xs), "x2": column(zeros)}
-        variants = {f"y = {label:g}": arrays | {"y": np.full(POINTS, label)} for label in (1.0, 0.0)}
+@dataclass(frozen=True)
+class Line:
+    """A line through the inputs of a loss: one argument ``moved``, the others fixed, for each value of the label."""
+
+    axis: str
+    ends: tuple[float, float]
+    moved: str
+    fixed: Mapping[str, float]
+    label: str = ""
+
+
+PATHS: Mapping[tuple[str, ...], Line] = {
+    ("u", "d_pos", "d_neg"): Line("score gap s⁻ - s⁺", (-4, 4), "d_neg", {"u": 1, "d_pos": 0}),
+    ("d", "y"): Line("distance d", (0, 2.5), "d", {}, "y"),
+    ("x1", "x2", "y"): Line("distance d", (0, 2.5), "x1", {"x2": 0}, "y"),
+    ("anc", "pos", "neg", "label"): Line(
+        "anchor on the line from the positive (0) to the negative (1)", (-1, 2), "anc", {"pos": 0, "neg": 1}, "label"
+    ),
+}
+"""By the names of the inputs, D = 1."""
+
+
+def _points(loss: Loss, line: Line) -> Iterator[tuple[float, str, float]]:
+    """The curves, from lossmark's own NumPy in float64."""
     numpy = load("numpy")
-    for name, inputs in variants.items():
-        values = numpy.losses[loss.id](**inputs, reduction="none")
-        slopes = numpy.gradients[loss.id](**inputs, reduction="none")[moved].reshape(-1)
+    xs = np.linspace(*line.ends, POINTS)
+    vectors = {item.name for item in loss.inputs if item.vector}
+    arrays = {name: np.full(POINTS, value, float) for name, value in line.fixed.items()} | {line.moved: xs}
+    shaped = {name: array[:, None] if name in vectors else array for name, array in arrays.items()}
+    for value in (1.0, 0.0) if line.label else (None,):
+        given = shaped if value is None else shaped | {line.label: np.full(POINTS, value)}
+        values = numpy.losses[loss.id](**given, reduction="none")
+        slopes = numpy.gradients[loss.id](**given, reduction="none")[line.moved].reshape(-1)
+        where = "" if value is None else f" {line.label} = {value:g}"
         for what, ys in (("loss", values), ("derivative", slopes)):
-            points += [(float(x), f"{what} {name}".strip(), float(y)) for x, y in zip(xs, ys, strict=True)]
-    return axis, points
+            yield from ((float(x), f"{what}{where}", float(y)) for x, y in zip(xs, ys, strict=True))
 
 
 def accuracy(cells: Sequence[Cell]) -> Chart | None:
