@@ -1,6 +1,8 @@
 # Each target alone takes a fresh machine with Python >= 3.11 to its end.
 PYTHON ?= python3
 BIN := .venv/bin
+# Modules are compiled when they are first imported: of what is installed, a fraction ever is.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: setup report test lint clean
 
@@ -8,7 +10,7 @@ setup: .venv/.ready
 
 .venv/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[peers,dev]'
+	$(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt -e '.[peers,dev]'
 	touch $@
 
 report: setup

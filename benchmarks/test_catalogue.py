@@ -62,7 +62,9 @@ def test_speed(benchmark, field: Field, group: Group, entry: tuple[Target, str])
     benchmark.extra_info |= {"first_call": contestant.first_call, "allocator": field.allocator}
 
     def call() -> None:
-        CLOCK.now += contestant.time().seconds
+        found = contestant.time()
+        assert found is not None, contestant.lost
+        CLOCK.now += found.seconds
 
     benchmark.pedantic(call, rounds=ROUNDS)
     reason = contestant.finish()

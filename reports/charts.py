@@ -15,6 +15,7 @@ import pandas as pd
 import vl_convert
 
 from lossmark.dtypes import DTYPES
+from lossmark.history import Series
 from lossmark.registry import load
 from lossmark.results import Cell
 from lossmark.spec.loss import Loss
@@ -182,6 +183,29 @@ def _beside(found: pd.DataFrame) -> alt.LayerChart:
     return base.mark_point(filled=True, size=70).encode(x=x) + base.mark_rule(strokeWidth=2).encode(
         x=alt.X("low:Q", title="ms"), x2="high:Q"
     )
+
+
+def over_runs(series: Series) -> Chart:
+    """A figure over the runs of one machine, and the levels between its steps."""
+    numbers = range(1, len(series.runs) + 1)
+    frame = pd.DataFrame({"run": numbers, "name": series.runs, "value": series.values})
+    frame["level"] = list(_levels(series))
+    base = alt.Chart(frame).encode(x=alt.X("run:Q", title="run", axis=alt.Axis(format="d", tickMinStep=1)))
+    scale = alt.Scale(zero=False)
+    points = base.mark_point(filled=True, size=30, color=SERIES[0]).encode(
+        y=alt.Y("value:Q", title=series.figure, scale=scale)
+    )
+    level = base.mark_line(interpolate="step", color=SERIES[1], strokeDash=list(SHAPES[1])).encode(y="level:Q")
+    label = f"{series.name}: {series.figure} over {len(series.runs)} runs, and its levels"
+    return Chart(_svg(points + level, 520, 110, label), label, ("number", "run", series.figure, "level"), _rows(frame))
+
+
+def _levels(series: Series) -> Iterator[float]:
+    """The level at each run: what the next step starts from, after the last one what it leads to."""
+    starts = [series.runs.index(step.run) for step in series.steps]
+    for index in range(len(series.runs)):
+        past = sum(start <= index for start in starts)
+        yield series.steps[past].before if past < len(series.steps) else series.steps[-1].after
 
 
 def _rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:

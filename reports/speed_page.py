@@ -13,6 +13,8 @@ from lossmark.history import Series
 
 from . import charts
 
+DRAWN = 24
+"""Series with steps that are drawn; the others are told."""
 GROUP = ["loss", "batch", "width", "dtype", "passes", "allocator"]
 
 
@@ -20,12 +22,15 @@ def content(frame: pd.DataFrame | None, timings: Any, history: Sequence[Series])
     """Everything the template needs; None where nothing was timed."""
     if frame is None and timings is None and not history:
         return None
+    changed = [series for series in history if series.steps]
     return {
         "groups": [] if frame is None else list(_groups(frame)),
         "charts": [] if frame is None else list(_charts(frame)),
         "environment": {} if frame is None else frame.attrs.get("environment", {}),
         "timings": timings,
-        "history": [series for series in history if series.steps],
+        "history": [
+            (series, charts.over_runs(series) if number < DRAWN else None) for number, series in enumerate(changed)
+        ],
         "runs": max((len(series.values) for series in history), default=0),
     }
 

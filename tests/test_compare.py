@@ -61,6 +61,22 @@ def test_a_cheat_gets_no_time(cheat, tmp_path):
     assert found["reason"].startswith("mini: ")
 
 
+def test_a_crash_is_told_of_every_loss_it_costs(tmp_path):
+    """Also after the process has been given up, and in the midst of the times."""
+    source = GUEST.format(
+        before="calls = []", first="calls.append(0)\n    if len(calls) > 9: import os; os.abort()", then=""
+    )
+    for name in ("pairwise_hinge", "contrastive", "contrastive_pair", "labeled_triplet"):
+        source += f"\n@impl.loss\ndef {name}(*arguments):\n    import os; os.abort()\n"
+    (tmp_path / "guest.py").write_text(source)
+    options = ("--size", "256x16", "--pass", "fwd", "--format", "json")
+    done = lossmark("compare", "numpy", "guest.py", *options, cwd=tmp_path)
+    found = json.loads(done.stdout)
+    assert done.returncode == 1, done.stderr
+    assert {row["verdict"] for row in found} == {"not timed"}
+    assert len(found) == 5
+
+
 def test_half_of_the_work_is_not_compared_with_all_of_it(tmp_path):
     path = tmp_path / "forward.py"
     path.write_text(GUEST.format(before="", first="", then="").partition("@impl.gradient")[0])

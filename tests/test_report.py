@@ -12,6 +12,7 @@ from lossmark.reports.build import build
 
 from lossmark.results import ResultsError
 from tests.sites import HALF, HOSTILE, cell, page, timed, written
+from tests.test_history import kept
 from tests.test_properties import lossmark
 
 
@@ -79,3 +80,11 @@ def test_times_are_shown_where_there_are_some(tmp_path):
     assert "torch-fused" in text
     assert text.count("<svg") == 1
     assert ">200 calls<" in text
+
+
+def test_a_history_is_drawn_with_its_steps(tmp_path):
+    kept(tmp_path, [1.0, 1.01, 0.99, 1.0, 1.2, 1.21, 1.2, 1.19])
+    path = page(tmp_path, [cell(0)], kept=tmp_path / "history")
+    text = (path.parent / "speed.html").read_text(encoding="utf-8")
+    assert "× 1.200 at run-" in text
+    assert "head / base over 8 runs, and its levels" in text

@@ -23,7 +23,12 @@ def site(tmp_path_factory):
     """A site with passing cells, a failing one, and some that were not judged."""
     folder = tmp_path_factory.mktemp("site")
     cells = [cell(number) for number in range(1, 60)]
-    cells += [FAILING, cell(90, "not-run", detail="the bound exceeds a quarter"), cell(91, impl="jax")]
+    cells += [
+        FAILING,
+        cell(90, "not-run", detail="the bound exceeds a quarter"),
+        cell(91, impl="jax"),
+        cell(92, device="cuda"),
+    ]
     return page(folder, cells, timed(folder / "bench.parquet"))
 
 
@@ -64,14 +69,15 @@ def opened(browser):
 def test_cells_are_filtered_sorted_and_found_again_by_their_link(site, opened):
     tab = opened(site)
     found = tab.locator("output[name=found]")
-    assert found.text_content() == "62 of 62 cells"
+    assert found.text_content() == "63 of 63 cells"
     tab.select_option("select[name=impl]", "jax")
-    assert found.text_content() == "1 of 62 cells"
+    assert found.text_content() == "1 of 63 cells"
     assert tab.locator(".matrix tbody tr:visible").count() == 1
+    assert tab.locator(".matrix tbody .count:visible").all_text_contents() == ["1"]
     assert "impl=jax" in tab.url
     tab.click("button[type=reset]")
     tab.fill("input[name=q]", "case-1")
-    assert found.text_content() == "11 of 62 cells"
+    assert found.text_content() == "11 of 63 cells"
     tab.click("#grid button[data-sort=error_ulp]")
     tab.click("#grid button[data-sort=error_ulp]")
     ulps = [float(text) for text in tab.locator("#grid tbody td:nth-child(7)").all_text_contents()]
@@ -81,7 +87,26 @@ def test_cells_are_filtered_sorted_and_found_again_by_their_link(site, opened):
     chosen = tab.locator("#one h3").text_content()
     again = opened(site, "#" + tab.url.partition("#")[2])
     assert again.locator("#one h3").text_content() == chosen
-    assert again.locator("output[name=found]").text_content() == "11 of 62 cells"
+    assert again.locator("output[name=found]").text_content() == "11 of 63 cells"
+
+
+def test_the_matrix_is_of_the_cells_that_the_filters_leave(site, opened):
+    tab = opened(site)
+    texts = partial(tab.locator(".matrix td[data-dtype]:visible").all_inner_texts)
+    before = texts()
+    tab.select_option("select[name=device]", "cuda")
+    assert set(texts()) == {"✓ pass 1 1.3 ulp, 30 %", "none"}
+    tab.select_option("select[name=device]", "cpu")
+    after = texts()
+    assert sum(a != b for a, b in zip(before, after, strict=True)) == 1, "drawn by the script as by the builder"
+    tab.select_option("select[name=dtype]", "float64")
+    assert set(tab.locator(".matrix [data-dtype]:visible").evaluate_all("x => x.map(y => y.dataset.dtype)")) == {
+        "float64"
+    }
+    assert "dtype=float64" in tab.url
+    tab.click("button[type=reset]")
+    tab.wait_for_function("!location.hash.includes('dtype')")
+    assert texts() == before
 
 
 def test_what_is_shown_can_be_taken_away(site, opened):
@@ -182,6 +207,6 @@ def test_hostile_text_is_text_in_every_page(tmp_path, opened):
     path = page(tmp_path, cells)
     for file in sorted(path.parent.glob("*.html")):
         tab = opened(file)
-        assert tab.locator("script").count() == 1 + (file.name == "index.html" and tab.locator("#packed").count())
+        assert tab.locator("script").count() == 2 + (file.name == "index.html" and tab.locator("#packed").count())
         assert "49" not in tab.title()
     assert "<script>alert" in opened(path).locator("details.failing").first.text_content()

@@ -152,7 +152,7 @@ class Field:
             times.append(in_turn(racing, order))
         for ceiling in ceilings.values():
             ceiling.close()
-        baselines = {c.target.reference.framework: i for i, c in enumerate(racing) if _plain(c)}
+        baselines = {c.target.reference.framework: i for i, c in enumerate(racing) if _plain(c) and not c.lost}
         rows = []
         for index, contestant in enumerate(racing):
             row = self._row(group, contestant)
@@ -200,6 +200,8 @@ def _timed(row: Row, index: int, base: int | None, times: Sequence[dict[int, Tim
 
 def _weighed(row: Row, contestant: Contestant, least: int) -> Row:
     found = contestant.weigh(memory=row.allocator == "default")
+    if found is None:
+        return replace(row, reason=f"no costs: {contestant.lost}")
     hidden = found.peak is None or found.peak < found.results  # by an allocator that keeps what it has had
     return replace(
         row,

@@ -104,10 +104,12 @@ def _compared(exercise: Exercise, pair: Sequence[Contestant], seconds: float, or
 
 
 def _ratio(pair: Sequence[Contestant], order: random.Random, until: float) -> Ratio | None:
-    """Times pairs until their ratio is decided or it is late; None if there was time for one pair only."""
+    """Times pairs until their ratio is decided or it is late; None if there is one pair only, or one is lost."""
     times: list[tuple[float, float]] = []
     while True:
         found = in_turn(pair, order, core=order.choice(CORES))
+        if len(found) < len(pair):
+            return None
         times.append((found[0].seconds, found[1].seconds))
         late = time.monotonic() > until
         if late or (len(times) >= LEAST_PAIRS and len(times) % CHECKED_EVERY == 0):

@@ -15,16 +15,15 @@ import numpy as np
 from .acceptance import Expected
 from .deviation import Deviation
 from .dtypes import DTYPES
-from .errors import LossmarkError
 from .judge import Judgement, combine, judge, slopes
 from .judged import explained
 from .plan import Target
-from .pool import Worker
+from .pool import GaveUp, Worker
 from .readings.cost import Cost, forward, forward_backward
 from .spec.loss import Case, Loss
 from .stopwatch import batch_of
 from .tolerance import expected
-from .work import Array, Failure, Returned, Stage, Timed, Timing, Weighed, Weighing
+from .work import Array, Failure, Message, Reply, Returned, Stage, Timed, Timing, Weighed, Weighing
 
 WARM = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "17179869184", "MALLOC_TOP_PAD_": "67108864"}
 """glibc's allocator keeps what it is given back, instead of asking the system for fresh pages at every large result."""
@@ -136,7 +135,10 @@ class Exercise:
 
 
 class Contestant:
-    """One implementation in one mode. :meth:`start`, then :meth:`time` as often as wanted, then :meth:`finish`."""
+    """One implementation in one mode. :meth:`start`, then :meth:`time` as often as wanted, then :meth:`finish`.
+
+    ``lost`` says why it cannot be gone on with, where a call raised or its process crashed or hung.
+    """
 
     def __init__(self, target: Target, worker: Worker, exercise: Exercise, mode: str = "eager", device: str = "cpu"):
         self.target, self.worker, self.exercise, self.mode = target, worker, exercise, mode
@@ -145,6 +147,7 @@ class Contestant:
         self._seen: dict[bytes, int] = {}
         self._repeated: dict[int, Array] = {}
         self.calls = 1
+        self.lost = ""
         self.first_call = self._last_seconds = float("nan")
 
     def start(self) -> str:
@@ -152,21 +155,28 @@ class Contestant:
         loss, backward = self.exercise.loss, self.exercise.backward
         if backward and not self.target.differentiates(loss):
             return "no gradient is registered, compare with --pass fwd"
-        started = self.worker.run(self._stage)
+        started = self._asked(self._stage)
         reason = str(started) if isinstance(started, Failure) else self._refused(Timing(1, 1, show=True, turn=0))
         self.first_call = self._last_seconds
-        if not reason:
-            most = max(1, BLOCK_BYTES // self.exercise.bytes)
-            seconds = max(self.time().seconds, 1e-6)
-            self.calls = max(1, min(most, 1000, round(BLOCK_SECONDS / seconds)))
-        return reason
+        if reason:
+            return reason
+        most = max(1, BLOCK_BYTES // self.exercise.bytes)
+        found = self.time()
+        if found is not None:
+            self.calls = max(1, min(most, 1000, round(BLOCK_SECONDS / max(found.seconds, 1e-6))))
+        return self.lost
 
-    def time(self, core: int | None = None) -> Timed:
-        """The fastest of some blocks of calls; raises :class:`LossmarkError` where a call fails."""
-        found = self.worker.run(Timing(self.calls, self.exercise.blocks, core=core))
-        if isinstance(found, Failure) or (isinstance(found, Timed) and isinstance(found.value, Failure)):
-            raise LossmarkError(f"{self.target.name}: {found if isinstance(found, Failure) else found.value}")
+    def time(self, core: int | None = None) -> Timed | None:
+        """The fastest of some blocks of calls; None of one that is lost."""
+        if self.lost:
+            return None
+        found = self._asked(Timing(self.calls, self.exercise.blocks, core=core))
+        if isinstance(found, Failure):
+            return None
         assert isinstance(found, Timed)
+        if isinstance(found.value, Failure):
+            self.lost = str(found.value)
+            return None
         for turn, value in found.values.items():
             if self._seen.setdefault(value.tobytes(), turn) != turn:
                 self._repeated[turn] = value
@@ -174,16 +184,28 @@ class Contestant:
 
     def finish(self) -> str:
         """Why the times do not count after all, or an empty text."""
+        if self.lost:
+            return self.lost
         start = CHECKED + 1 - self.calls
         return self._refused(Timing(self.calls, 1, show=self.exercise.backward, turn=start)) or self._kept_results()
 
-    def weigh(self, memory: bool) -> Weighed:
-        """What a call costs beside time; with ``memory`` the process is not warm any more."""
-        found = self.worker.run(Weighing(memory))
-        return found if isinstance(found, Weighed) else Weighed(None, 0)
+    def weigh(self, memory: bool) -> Weighed | None:
+        """What a call costs beside time; None of one that is lost. With ``memory`` the process is not warm any more."""
+        found = None if self.lost else self._asked(Weighing(memory))
+        return found if isinstance(found, Weighed) else None
+
+    def _asked(self, message: Message) -> Reply | Failure:
+        """The answer of the process; a crash or a hang loses the contestant, as does one that has had too many."""
+        try:
+            found = self.worker.run(message)
+        except GaveUp as error:
+            found = Failure("crashed", "", str(error))
+        if isinstance(found, Failure):
+            self.lost = str(found)
+        return found
 
     def _refused(self, timing: Timing) -> str:
-        found = self.worker.run(timing)
+        found = self._asked(timing)
         if isinstance(found, Failure):
             return str(found)
         assert isinstance(found, Timed)
@@ -209,6 +231,7 @@ def _reason(result: Judgement) -> str:
 
 
 def in_turn(contestants: Sequence[Contestant], order: random.Random, core: int | None = None) -> dict[int, Timed]:
-    """One time of each by its place, in random order, on one processor if ``core`` says which."""
+    """One time by its place of each that is not lost, in random order, on one processor if ``core`` says which."""
     turns = order.sample(range(len(contestants)), len(contestants))
-    return {index: contestants[index].time(core) for index in turns}
+    times = {index: contestants[index].time(core) for index in turns}
+    return {index: found for index, found in times.items() if found is not None}

@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import ruptures
 from numpy.typing import NDArray
 
 from .errors import LossmarkError
@@ -69,6 +68,7 @@ class Series:
     name: str
     figure: str
     machine: str
+    runs: tuple[str, ...]
     values: tuple[float, ...]
     steps: tuple[Step, ...]
 
@@ -167,9 +167,12 @@ def series(found: Sequence[Run], wanted: Iterable[str] = ("*",)) -> list[Series]
                 place = run.machine if figure in MACHINE_FIGURES else ""
                 table.setdefault((name, figure, place), []).append((run, value))
     return [
-        Series(name, figure, place, tuple(value for _, value in points), tuple(_steps(points)))
+        Series(
+            name, figure, place, tuple(run.name for run, _ in points), tuple(value for _, value in points),
+            tuple(_steps(points)),
+        )
         for (name, figure, place), points in sorted(table.items())
-    ]
+    ]  # fmt: skip
 
 
 def _steps(points: Sequence[tuple[Run, float]]) -> Iterator[Step]:
@@ -177,6 +180,8 @@ def _steps(points: Sequence[tuple[Run, float]]) -> Iterator[Step]:
     values = np.array([value for _, value in points], np.float64)
     if len(values) < LEAST_RUNS or not (values > 0).all():
         return
+    import ruptures  # takes longer to load than the rest of lossmark, and is needed here only
+
     logs = np.log(values)
     noise = max(_noise(logs), SMALLEST / 4)
     search = ruptures.Pelt(model="l2", min_size=SHORTEST, jump=1).fit((logs / noise)[:, None])

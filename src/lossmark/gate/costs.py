@@ -30,14 +30,27 @@ def compared(benchmarks: Sequence[Benchmark], entrants: Entrants) -> Iterator[Fi
                     for (_, target), worker in zip(pair, workers, strict=True)
                 ]
                 if not any(contestant.start() for contestant in two):  # else the race says why not
-                    yield from _dearer(benchmark, *(_weighed(contestant) for contestant in two))
+                    yield from _compared(benchmark, two)
         finally:
             for worker in workers:
                 worker.stop()
 
 
-def _weighed(contestant: Contestant) -> Weighed:
-    found = [contestant.weigh(memory=True) for _ in range(WEIGHINGS)]
+def _compared(benchmark: Benchmark, two: Sequence[Contestant]) -> Iterator[Finding]:
+    base, head = (_weighed(contestant) for contestant in two)
+    if base is None or head is None:
+        words = [f"the {side} has no costs: {each.lost}" for side, each in zip(("base", "head"), two, strict=True)]
+        text = words[0 if base is None else 1]
+        yield Finding("costs", "harness error" if base is None else "regression", benchmark.name, text)
+    else:
+        yield from _dearer(benchmark, base, head)
+
+
+def _weighed(contestant: Contestant) -> Weighed | None:
+    """The one of several with the least peak; None of one that is lost."""
+    found = [weighed for weighed in (contestant.weigh(memory=True) for _ in range(WEIGHINGS)) if weighed is not None]
+    if len(found) < WEIGHINGS:
+        return None
     return min(found, key=lambda weighed: float("inf") if weighed.peak is None else weighed.peak)
 
 

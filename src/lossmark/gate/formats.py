@@ -15,7 +15,7 @@ from ..results import VERDICTS
 from .outcome import Finding, Outcome, Race
 
 COLOURS = {"pass": "brightgreen", "regression": "red", "inconclusive": "yellow", "harness error": "lightgrey"}
-MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "not timed": "–"}
+MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "not timed": "–", "crashed": "!"}
 
 
 def text(outcome: Outcome) -> str:

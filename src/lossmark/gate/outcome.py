@@ -43,7 +43,7 @@ class Race:
     """How a benchmark went: the ratio head / base, and that of a second process of the base / base."""
 
     benchmark: Benchmark
-    verdict: Literal["pass", "fail", "inconclusive", "not timed"]
+    verdict: Literal["pass", "fail", "inconclusive", "not timed", "crashed"]
     ratio: Ratio | None = None
     drift: float | None = None
     means: float | None = None

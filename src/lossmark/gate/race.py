@@ -14,8 +14,7 @@ from itertools import groupby
 from types import TracebackType
 
 from ..compare import CORES
-from ..contest import WARM, Contestant, Exercise
-from ..errors import LossmarkError
+from ..contest import WARM, Contestant, Exercise, in_turn
 from ..plan import Target
 from ..pool import Worker
 from ..registry import losses
@@ -60,15 +59,12 @@ class Track:
         exercise = exercise_of(benchmark)
         three = [Contestant(t, w, exercise, benchmark.mode) for t, w in zip(self.targets, self._workers, strict=True)]
         evidence = Evidence()
-        try:
-            reasons = [contestant.start() for contestant in three]
-            if not any(reasons):
-                self._collect(three, evidence, terms, alpha)
-                reasons = [contestant.finish() for contestant in three]
-        except _Crashed as crash:
-            reasons = [crash.reason if index == crash.index else "" for index in range(3)]
+        reasons = [contestant.start() for contestant in three]
+        if not any(reasons):
+            self._collect(three, evidence, terms, alpha)
+            reasons = [contestant.finish() for contestant in three]
         if any(reasons):
-            return _untimed(benchmark, reasons), evidence
+            return _untimed(benchmark, three, reasons), evidence
         return _raced(benchmark, evidence, terms, alpha), evidence
 
     def _collect(self, three: Sequence[Contestant], evidence: Evidence, terms: Terms, alpha: float) -> None:
@@ -76,8 +72,10 @@ class Track:
         order, until, before = random.Random(0), time.monotonic() + terms.seconds, "undecided"
         while time.monotonic() < until or len(evidence.rounds) < 2:
             core = order.choice(CORES)
-            found = {index: _timed(three[index], index, core) for index in order.sample(range(3), 3)}
-            evidence.rounds.append((found[0], found[1], found[2]))
+            found = in_turn(three, order, core)
+            if len(found) < 3:
+                return
+            evidence.rounds.append((found[0].seconds, found[1].seconds, found[2].seconds))
             if len(evidence.rounds) % CHECKED_EVERY == 0:
                 now = evidence.verdict(terms.threshold, alpha)
                 if now == before and now in ("pass", "fail"):
@@ -85,25 +83,13 @@ class Track:
                 before = now
 
 
-class _Crashed(Exception):  # noqa: N818 (an outcome, not an error)
-    def __init__(self, index: int, reason: str):
-        super().__init__(reason)
-        self.index, self.reason = index, reason
-
-
-def _timed(contestant: Contestant, index: int, core: int) -> float:
-    try:
-        return contestant.time(core).seconds
-    except LossmarkError as error:
-        raise _Crashed(index, str(error)) from None
-
-
-def _untimed(benchmark: Benchmark, reasons: Sequence[str]) -> Race:
-    """Why there are no times: it is a failure if only the head has none."""
+def _untimed(benchmark: Benchmark, three: Sequence[Contestant], reasons: Sequence[str]) -> Race:
+    """Why there are no times: a failure if only the head has none; a base that crashes is no base to compare with."""
     base, head = reasons[0] or reasons[2], reasons[1]
     if head and not base:
         return Race(benchmark, "fail", reason=f"the head gets no time: {head}")
-    return Race(benchmark, "not timed", reason=f"the base gets no time: {base}")
+    crashed = any(contestant.lost for contestant in three)
+    return Race(benchmark, "crashed" if crashed else "not timed", reason=f"the base gets no time: {base}")
 
 
 def _raced(benchmark: Benchmark, evidence: Evidence, terms: Terms, alpha: float) -> Race:

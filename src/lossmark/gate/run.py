@@ -131,3 +131,5 @@ def _slower(races: Sequence[Race]) -> Iterator[Finding]:
             yield Finding("race", "inconclusive", name, result.reason)
         elif result.verdict == "not timed":
             yield Finding("race", "note", name, result.reason)
+        elif result.verdict == "crashed":
+            yield Finding("race", "harness error", name, result.reason)

@@ -61,9 +61,10 @@ def observe(
         for run in small:
             if thorough or not found[run.target.name, run.dtype].settled:
                 _hold(suite, run, found[run.target.name, run.dtype])
-        for run in small:
-            if not found[run.target.name, run.dtype].settled:
-                _use(suite, run, found[run.target.name, run.dtype])
+        for searched in (False, True):  # random batches take longer than all else
+            for run in small:
+                if not found[run.target.name, run.dtype].settled:
+                    _use(suite, run, found[run.target.name, run.dtype], searched)
         for run in runs:
             if large and run.large and not found[run.target.name, run.dtype].cases:
                 _hold(suite, run, found[run.target.name, run.dtype])
@@ -90,9 +91,9 @@ def _hold(suite: Suite, run: Run, kills: Kills) -> None:
         kills.cases[run.case.id] = _kind(run)
 
 
-def _use(suite: Suite, run: Run, kills: Kills) -> None:
-    """The checks of usage and of consistency, which no rival makes."""
-    checks = tuple(check for check in run.checks if check not in ORDINARY)
+def _use(suite: Suite, run: Run, kills: Kills, searched: bool) -> None:
+    """The checks of usage and of consistency, which no rival makes: those by random batches, or the others."""
+    checks = tuple(check for check in run.checks if check not in ORDINARY and (check == "properties") == searched)
     wrong = [cell.check for cell in suite.cells(replace(run, checks=checks)) if cell.verdict in ("fail", "error")]
     for check in wrong:
         if check == "refusal":
