@@ -10,7 +10,7 @@ import pytest
 from lossmark.gate import cells, costs, formats, race
 from lossmark.gate.decide import ALPHA, Evidence, holm
 from lossmark.gate.outcome import Benchmark, Finding, Outcome, Race
-from lossmark.gate.race import UNFIT, Terms, raced
+from lossmark.gate.race import Terms, raced
 from lossmark.gate.sides import Side
 from lossmark.results import Cell, Results
 from lossmark.work import Timed
@@ -34,7 +34,7 @@ def contrastive(d, y, *, margin=1.0, reduction="mean"):
     y, x = y.astype(w), d.astype(w)
     return np.asarray(reduced(y * x**2 + (1 - y) * np.maximum(w(margin) - x, 0) ** 2, reduction)).astype(d.dtype)
 """
-SLOWER = SOURCE.replace("    w =", "    [np.multiply(u, d_pos) for _ in range(40)]\n    w =", 1)
+SLOWER = SOURCE.replace("    w =", "    [np.multiply(u, d_pos) for _ in range(8)]\n    w =", 1)
 DEARER = SOURCE.replace("    w =", "    np.ones((4 * len(u), u.shape[1]), u.dtype)\n    w =", 1)
 WRONG = SOURCE.replace("    w =", "    u = u * u.dtype.type(1.01) if u.dtype == np.float16 else u\n    w =", 1)
 CRASHES = SOURCE.replace("    w =", "    if len(u) > 200: raise SystemExit\n    w =", 1)
@@ -85,9 +85,9 @@ BENCHMARK = Benchmark("mini", "bpr", "eager", (1024, 64), "fwd")
 
 
 def test_what_is_slower_is_never_passed(tmp_path):
-    """Whether it fails or the machine is found unfit is a matter of the machine: the rates are in gate_power."""
+    """Whether it fails or nothing can be said is a matter of the machine: the rates are in gate_power."""
     (slower,) = raced([BENCHMARK], entrants(tmp_path, SLOWER), Terms(seconds=6))
-    assert slower.verdict == "fail" or (slower.verdict == "inconclusive" and UNFIT in slower.reason), slower
+    assert slower.verdict in ("fail", "inconclusive"), slower
     assert slower.ratio.low > 1.05
 
 
