@@ -177,6 +177,17 @@ def test_every_kind_of_page_is_accessible(scheme, site, opened):
     assert shades[0] != shades[1]
 
 
+def test_nothing_moves_while_a_page_loads(site, opened):
+    shifts = """() => new Promise((done) => {
+      let sum = 0;
+      new PerformanceObserver((list) => list.getEntries().forEach((entry) => (sum += entry.value)))
+        .observe({ type: "layout-shift", buffered: true });
+      setTimeout(() => done(sum), 300);
+    })"""
+    for name in ("index.html", "loss-bpr.html", "speed.html"):
+        assert opened(site.parent / name).evaluate(shifts) < 0.01, name
+
+
 def test_a_phone_shows_it_without_scrolling_sideways(site, opened):
     for name in ("index.html", "loss-bpr.html"):
         tab = opened(site.parent / name, viewport={"width": 360, "height": 740})
