@@ -28,6 +28,8 @@ from .work import Timed
 
 LARGEST = 1 << 29
 """Bytes of the inputs of one call; a size beyond is not timed."""
+SMALL = 1 << 20
+"""Bytes of the inputs below which nothing is gained by moving fewer: to count them is left out."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,8 @@ class Field:
             if not reason:
                 base = baselines.get(contestant.target.reference.framework)
                 row = _timed(row, index, base, times, [x[self.threads(contestant.target)] for x in least])
-                row = _weighed(row, contestant, exercise.cost.bytes)
+                if self.allocator == "default" or exercise.bytes >= SMALL:
+                    row = _weighed(row, contestant, exercise.cost.bytes)
             rows.append(replace(row, reason=reason) if reason else row)
         return rows
 
