@@ -45,7 +45,7 @@ class Chart:
 
 def curves(loss: Loss) -> Chart | None:
     """The loss and its derivative along its score or distance; None for a loss that no line is known of."""
-    line = PATHS.get(tuple(item.name for item in loss.inputs))
+    line = LINES.get(tuple(item.name for item in loss.inputs))
     if line is None:
         return None
     frame = pd.DataFrame(_points(loss, line), columns=["x", "what", "y"])
@@ -71,7 +71,7 @@ class Line:
     label: str = ""
 
 
-PATHS: Mapping[tuple[str, ...], Line] = {
+LINES: Mapping[tuple[str, ...], Line] = {
     ("u", "d_pos", "d_neg"): Line("score gap s⁻ - s⁺", (-4, 4), "d_neg", {"u": 1, "d_pos": 0}),
     ("d", "y"): Line("distance d", (0, 2.5), "d", {}, "y"),
     ("x1", "x2", "y"): Line("distance d", (0, 2.5), "x1", {"x2": 0}, "y"),

@@ -38,10 +38,10 @@ def compared(benchmarks: Sequence[Benchmark], entrants: Entrants) -> Iterator[Fi
 
 def _compared(benchmark: Benchmark, two: Sequence[Contestant]) -> Iterator[Finding]:
     base, head = (_weighed(contestant) for contestant in two)
-    if base is None or head is None:
-        words = [f"the {side} has no costs: {each.lost}" for side, each in zip(("base", "head"), two, strict=True)]
-        text = words[0 if base is None else 1]
-        yield Finding("costs", "harness error" if base is None else "regression", benchmark.name, text)
+    if base is None:
+        yield Finding("costs", "harness error", benchmark.name, f"the base has no costs: {two[0].lost}")
+    elif head is None:
+        yield _finding(benchmark, f"the head has no costs: {two[1].lost}")
     else:
         yield from _dearer(benchmark, base, head)
 

@@ -88,7 +88,7 @@ def _untimed(benchmark: Benchmark, three: Sequence[Contestant], reasons: Sequenc
     base, head = reasons[0] or reasons[2], reasons[1]
     if head and not base:
         return Race(benchmark, "fail", reason=f"the head gets no time: {head}")
-    crashed = any(contestant.lost for contestant in three)
+    crashed = three[0].lost or three[2].lost
     return Race(benchmark, "crashed" if crashed else "not timed", reason=f"the base gets no time: {base}")
 
 
