@@ -143,9 +143,10 @@
     const parts = [told, " ", element("span", String(found.length), "count")];
     if (near.length) {
       const ulps = near.map((row) => columns.error_ulp[row]).sort((a, b) => a - b);
-      const used = Math.max(0, ...near.map((row) => Number(columns.budget_used[row] ?? 0)));
+      const share = (value) => (value === "inf" ? Infinity : typeof value === "number" ? value : 0);
+      const used = near.reduce((most, row) => Math.max(most, share(columns.budget_used[row])), 0);
       const median = Number(ulps[Math.floor(ulps.length / 2)].toPrecision(2));
-      parts.push(" ", element("span", `${median} ulp, ${(100 * used).toFixed(0)} %`, "soft spread"));
+      parts.push(" ", element("span", `${median} ulp, ${used === Infinity ? "inf" : (100 * used).toFixed(0)} %`, "soft spread"));
     }
     return parts;
   };
