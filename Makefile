@@ -26,7 +26,7 @@ lint: setup
 	$(BIN)/zizmor --quiet --offline --no-progress .github action.yml
 
 test: lint
-	$(BIN)/pytest tests/test_sharpness.py tests -q -n 3 --dist worksteal
+	$(BIN)/pytest tests/test_sharpness.py tests -q -n 3 --dist worksteal --timeout 900 --timeout-method thread
 	$(BIN)/pytest conformance -q --results conformance.jsonl
 	@echo "results: conformance.jsonl; make report builds the page reports/out/index.html"
 

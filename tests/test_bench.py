@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 
@@ -18,7 +17,7 @@ from lossmark.contest import Exercise
 from lossmark.plan import Choice, targets
 from lossmark.registry import framework_version, losses, peers, room
 from tests.miniatures import HEAD
-from tests.test_properties import lossmark
+from tests.processes import finished, lossmark, started
 
 WRONG = HEAD.format(framework="numpy") + "@impl.loss\ndef bpr(u, d_pos, d_neg):\n    return np.float32(0.5)\n"
 
@@ -84,7 +83,7 @@ def test_results_are_kept_and_gone_on_with(tmp_path):
 
 def test_an_interrupt_keeps_what_is_measured(tmp_path):
     command = [sys.executable, "-m", "lossmark", "bench", "--impl", "numpy", "--size", "64x16", "-o", "b.parquet"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+    with started(command, cwd=tmp_path) as run:
         until = time.monotonic() + 60
         while not (tmp_path / "b.parquet").exists() and time.monotonic() < until:
             time.sleep(0.02)
@@ -100,9 +99,7 @@ def test_the_catalogue_speaks_the_language_of_pytest_benchmark(tmp_path):
     command = [sys.executable, "-m", "pytest", str(room("benchmarks")), "-q", "-p", "no:cacheprovider"]
     chosen = ["-k", "bpr-64x16-float32-fwd+bwd and numpy-eager", "--benchmark-json", str(tmp_path / "b.json")]
     alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
-    done = subprocess.run(
-        [*command, *chosen], capture_output=True, text=True, check=False, cwd=tmp_path, env=alone
-    )  # pytest-benchmark switches itself off where it sees pytest-xdist
+    done = finished([*command, *chosen], cwd=tmp_path, env=alone)  # where it sees pytest-xdist it switches itself off
     assert done.returncode == 0, done.stdout[-2000:]
     (found,) = json.loads((tmp_path / "b.json").read_text())["benchmarks"]
     assert found["stats"]["rounds"] == 10

@@ -7,7 +7,7 @@ import pytest
 
 from lossmark.paired import LEAST_PAIRS, ratio
 from tests.miniatures import HEAD
-from tests.test_properties import lossmark
+from tests.processes import lossmark
 
 GUEST = (
     HEAD.format(framework="numpy")

@@ -3,16 +3,19 @@
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from concurrent.futures import CancelledError
 
+import psutil
 import pytest
 
 from lossmark.plan import Choice, plan
 from lossmark.registry import framework_version, losses, room
 from lossmark.results import read
 from lossmark.suite import Suite
-from tests.miniatures import FAULTY, RIGHT, WRONG
+from tests.miniatures import FAULTY, HEAD, RIGHT, WRONG
+from tests.processes import children, finished, started
 
 pytestmark = pytest.mark.skipif(framework_version("torch") is None, reason="the miniatures are written for torch")
 
@@ -20,9 +23,7 @@ pytestmark = pytest.mark.skipif(framework_version("torch") is None, reason="the 
 def conformance(*arguments, cwd, **environment):
     command = [sys.executable, "-m", "pytest", str(room("conformance")), "-q", "-p", "no:cacheprovider", *arguments]
     variables = os.environ | {"LOSSMARK_REQUIRE": ""} | environment
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=cwd, timeout=300, env=variables
-    )  # fmt: skip
+    return finished(command, cwd=cwd, env=variables)
 
 
 def held(source, folder, *arguments):
@@ -108,3 +109,19 @@ def test_a_suite_that_is_closed_leaves_nobody_waiting():
     suite.close()
     with pytest.raises(CancelledError):
         suite.cells(runs[-1])
+
+
+def test_a_judge_that_is_killed_takes_a_worker_that_hangs_with_it(tmp_path):
+    hangs = "import pathlib, time; pathlib.Path('called').touch(); time.sleep(1e6)"
+    source = HEAD.format(framework="numpy") + f"@impl.loss\ndef bpr(u, d_pos, d_neg):\n    {hangs}\n"
+    (tmp_path / "mini.py").write_text(source)
+    with started([sys.executable, "-m", "lossmark", "check", "--impl", "mini.py"], cwd=tmp_path) as judge:
+        until = time.monotonic() + 60
+        while not (tmp_path / "called").exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        left = children(judge.pid)
+        judge.kill()
+    assert (tmp_path / "called").exists()
+    assert left
+    _, alive = psutil.wait_procs(left, timeout=10)
+    assert not alive

@@ -15,7 +15,7 @@ from lossmark.gate.sides import Side
 from lossmark.results import Cell, Results
 from lossmark.work import Timed
 from tests.miniatures import HEAD
-from tests.test_properties import lossmark
+from tests.processes import lossmark
 
 SOURCE = (
     HEAD.format(framework="numpy")

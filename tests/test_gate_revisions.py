@@ -11,8 +11,8 @@ import time
 import psutil
 import pytest
 
+from tests.processes import children, lossmark, started
 from tests.test_gate import QUICK, SOURCE
-from tests.test_properties import lossmark
 
 
 def repository(folder):
@@ -91,12 +91,11 @@ def running(folder):
     seen = set()
 
     def workers():
-        found = children(process)
+        found = children(gate.pid)
         seen.update(found)
         return [child for child in found if "lossmark.worker" in command_of(child)]
 
-    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=variables) as gate:
-        process = psutil.Process(gate.pid)
+    with started(command, cwd=folder, env=variables) as gate:
         yield gate, workers
     _, alive = psutil.wait_procs(seen, timeout=10)
     assert not alive
@@ -128,12 +127,6 @@ def test_a_gate_whose_workers_are_killed_says_so_and_leaves_nothing(tmp_path):
     assert gate.returncode in (1, 3), complaints
     assert b"Traceback" not in complaints
     assert b"regression" in words or b"harness error" in words
-
-
-def children(process):
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return process.children(recursive=True)
-    return []
 
 
 def command_of(process):

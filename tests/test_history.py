@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 
 from lossmark import history
 from lossmark.errors import LossmarkError
-from tests.test_properties import lossmark
+from tests.processes import lossmark
 
 
 def gate(folder, number, value, cpu="a"):
@@ -57,8 +58,8 @@ def test_machines_are_never_laid_side_by_side(tmp_path):
 
 def test_two_writers_lose_nothing_and_leave_no_draft(tmp_path):
     paths = [gate(tmp_path, number, 1.0 + number / 100) for number in range(12)]
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
-        pool.starmap(history.add, [([path], tmp_path / "history") for path in paths * 2])
+    with ProcessPoolExecutor(4, multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(history.add, [[path] for path in paths * 2], [tmp_path / "history"] * 24))
     assert len(history.runs(tmp_path / "history")) == 12
     assert not list((tmp_path / "history").glob(".*"))
 

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,6 +9,7 @@ import pytest
 from lossmark import registry
 from lossmark.spec import assemble
 from tests.miniatures import HEAD
+from tests.processes import lossmark
 from tests.test_conformance import held
 
 SPECS = registry.room("specs")
@@ -27,11 +26,6 @@ def contrastive(d, y, *, margin=1.0, reduction="mean"):
 """
 )
 SEARCH = ("--dtype", "float64", "--case", "contrastive/sum-of-31")
-
-
-def lossmark(*arguments, cwd):
-    command = [sys.executable, "-m", "lossmark", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, cwd=cwd)
 
 
 def test_every_loss_declares_laws_of_each_kind_that_it_obeys():

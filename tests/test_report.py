@@ -11,9 +11,9 @@ import pytest
 from lossmark.reports.build import build
 
 from lossmark.results import ResultsError
+from tests.processes import lossmark
 from tests.sites import HALF, HOSTILE, cell, page, timed, written
 from tests.test_history import kept
-from tests.test_properties import lossmark
 
 
 def test_hostile_text_is_harmless_in_what_is_taken_away(tmp_path):

@@ -27,8 +27,12 @@ START_SECONDS = 120.0
 MEMORY_BYTES = min(12 << 30, psutil.virtual_memory().total // 2)
 STDERR_BYTES = 64 << 20
 """A worker that holds more memory, or writes more to its standard error during one message, is stopped."""
-GUARDED = ["/bin/sh", "-c", '"$@"; exit $?', "sh"]
-"""A shell between the judge and the worker: code that kills its parent does not kill the judge."""
+CONNECTION = 8
+GUARD = f"""exec {CONNECTION}<&0 9<&1 </dev/null >/dev/null
+{{ read -r _ <&9; kill -9 0; }} {CONNECTION}<&- &
+"$@" {CONNECTION} 9<&-; exit $?"""
+"""A shell between the judge and the worker: code that kills its parent does not kill the judge; and a judge that is
+killed, which closes the pipe that the shell reads, takes the worker with it, even one that hangs."""
 BELOW_THE_JUDGE = 5
 """The niceness of workers: several compute ahead, and one process judges what they all give."""
 PATIENCE = 3
@@ -51,6 +55,7 @@ class Worker:
         self.hello: Hello | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
+        self._watch: int | None = None
         self._stderr: IO[bytes] | None = None
 
     def start(self) -> Hello:
@@ -59,18 +64,19 @@ class Worker:
             return self.hello
         self.stop()
         here, there = Pipe()
+        watched, self._watch = os.pipe()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
         self._process = subprocess.Popen(
-            [*GUARDED, self._python, "-m", "lossmark.worker", str(there.fileno())],
-            pass_fds=[there.fileno()], stdin=subprocess.DEVNULL, stderr=self._stderr,
+            ["/bin/sh", "-c", GUARD, "sh", self._python, "-m", "lossmark.worker"],
+            stdin=there.fileno(), stdout=watched, stderr=self._stderr,
             env=os.environ | self._environment, start_new_session=True,
         )  # fmt: skip
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PGRP, self._process.pid, BELOW_THE_JUDGE)
         there.close()
+        os.close(watched)
         self._connection = here
-        here.send(Start(self.reference.framework, self.reference.together))
-        found = self._receive(START_SECONDS)
+        found = self._sent(Start(self.reference.framework, self.reference.together)) or self._receive(START_SECONDS)
         self.hello = found if isinstance(found, Hello) else Hello(error=str(found))
         if not self.hello.error and self.hello.protocol != PROTOCOL:
             self.hello = Hello(error="it is of a revision whose messages differ from this one's")
@@ -87,19 +93,22 @@ class Worker:
         compiled = isinstance(message, Timing) or (
             isinstance(message, Task) and (message.mode != "eager" or self.reference.framework == "jax")
         )
-        try:
-            assert self._connection is not None
-            self._connection.send(message)
-        except (OSError, ValueError) as error:
-            found: object = Failure("crashed", "", f"the worker is gone: {error}")
-        else:
-            found = self._receive(CELL_SECONDS + (COMPILE_SECONDS if compiled else 0.0))
+        found = self._sent(message) or self._receive(CELL_SECONDS + (COMPILE_SECONDS if compiled else 0.0))
         if isinstance(found, Failure):
             self.strikes += 1
             self.stop()
             return found
         assert isinstance(found, Reply)
         return found
+
+    def _sent(self, message: Message | Start) -> Failure | None:
+        """Why a message could not be sent, if so."""
+        assert self._connection is not None
+        try:
+            self._connection.send(message)
+        except (OSError, ValueError) as error:
+            return Failure("crashed", "", f"the worker is gone: {error}")
+        return None
 
     def _receive(self, seconds: float) -> object:
         """The next message, or a failure: the process died, took too long, or took too much memory."""
@@ -164,13 +173,15 @@ class Worker:
         """End the process, if it runs."""
         if self._connection is not None:
             self._connection.close()
+        if self._watch is not None:
+            os.close(self._watch)  # ends whatever is left of the group
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
+            if self._process.poll() is None:  # the number of one that was waited for may be another's by now
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         if self._stderr is not None:
             self._stderr.close()
-        self._process = self._connection = self._stderr = None
+        self._process = self._connection = self._watch = self._stderr = None
         self.hello = None
 
 

@@ -250,12 +250,8 @@ def serve(connection: Connection) -> None:
 
 
 def main() -> None:
-    """Take the connection from the inherited file descriptor and silence standard output."""
-    connection = Connection(int(sys.argv[1]))
-    silence = os.open(os.devnull, os.O_RDWR)
-    os.dup2(silence, 0)
-    os.dup2(silence, 1)
-    serve(connection)
+    """Take the connection from the inherited file descriptor."""
+    serve(Connection(int(sys.argv[1])))
     os._exit(0)  # a guest's threads and exit handlers must not keep the process
 
 
