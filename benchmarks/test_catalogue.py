@@ -21,7 +21,7 @@ from lossmark.registry import framework_version, losses
 ROUNDS = 10
 ENTRIES = [entry for entry in entries(targets(Choice())) if framework_version(entry[0].reference.framework) is not None]
 FULL = bool(os.environ.get("LOSSMARK_FULL"))
-GROUPS = [group for group in grid(list(losses().values()), (), FULL) if group.allocator == "warm"]
+GROUPS = [group for group in grid(list(losses().values()), (), (), FULL) if group.allocator == "warm"]
 
 
 class Clock:

@@ -81,6 +81,20 @@ def test_results_are_kept_and_gone_on_with(tmp_path):
     assert both["seconds"][:2].tolist() == first["seconds"].tolist()
 
 
+def test_what_is_asked_for_alone_is_timed(tmp_path):
+    options = ("bench", "--impl", "numpy", "--loss", "bpr", "--size", "64x16", "-o", "b.parquet")
+    alone = {"--dtype": "float64", "--pass": "fwd", "--allocator": "default"}
+    assert (
+        lossmark(*options, "--full", *[word for pair in alone.items() for word in pair], cwd=tmp_path).returncode == 0
+    )
+    (row,) = pd.read_parquet(tmp_path / "b.parquet").to_dict("records")
+    assert (row["dtype"], row["passes"], row["allocator"]) == tuple(alone.values())
+    for nothing in (("--dtype", "float23"), ("--allocator", "default")):
+        done = lossmark(*options, *nothing, cwd=tmp_path)
+        assert done.returncode == 3
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
 def test_an_interrupt_keeps_what_is_measured(tmp_path):
     command = [sys.executable, "-m", "lossmark", "bench", "--impl", "numpy", "--size", "64x16", "-o", "b.parquet"]
     with started(command, cwd=tmp_path) as run:

@@ -1,9 +1,9 @@
 """The losses in JAX, moving the fewest bytes: ``from lossmark.impls.jax_.fused import bpr``.
 
 Each is a ``jax.custom_vjp`` of two compiled passes: forward reads the inputs once and keeps a number per example,
-backward reads them once more and writes the gradients from the analytic derivative. Sums over D go in lanes, because
-XLA on a CPU keeps the order of a sum over the last axis and adds one number at a time. Arguments, results and errors
-are those of :mod:`lossmark.impls.jax_.losses`, which stands in for ``similarity="cosine"``.
+backward reads them once more and writes the gradients from the analytic derivative. Sums over D and over the batch go
+in lanes, because XLA on a CPU keeps the order of a sum over the last axis and adds one number at a time. Arguments,
+results and errors are those of :mod:`lossmark.impls.jax_.losses`, which stands in for ``similarity="cosine"``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from .common import checked_label, reduce, wide, wide_of
 impl = Implementation("jax-fused", framework="jax", version=__version__, modes=("eager", "jit"))
 
 LANES = 16
+SHORT = 1024
+"""A sum over fewer examples than this takes no time."""
 
 
 def _sums(*terms: Array) -> list[Array]:
@@ -37,6 +39,18 @@ def _sums(*terms: Array) -> list[Array]:
     while parts[0].ndim > 1:
         parts = lax.reduce(parts, zeros, add, (1,))
     return parts
+
+
+def _reduced(loss: Array, reduction: str, dtype: jnp.dtype) -> Array:
+    """The losses [B] of the examples under ``none``, else their sum or mean, rounded once to ``dtype``."""
+    if reduction == "none" or len(loss) < SHORT:
+        return reduce(loss, reduction, dtype)
+    total = jnp.pad(loss, (0, -len(loss) % LANES))
+    for _ in range(LANES.bit_length() - 1):
+        half = len(total) // 2
+        total = total[:half] + total[half:]
+    total = jnp.sum(total)
+    return (total if reduction == "sum" else total / len(loss)).astype(dtype)
 
 
 def _each(g: Array, like: Array, reduction: str) -> Array:
@@ -67,7 +81,7 @@ def _ranking(of: Callable[..., Array], slope: Callable[..., Array]) -> Callable[
         dtype = u.dtype
         u, d_pos, d_neg = wide(u, d_pos, d_neg)
         (x,) = _sums(u * (d_neg - d_pos))
-        return reduce(of(x, margin), reduction, dtype), x
+        return _reduced(of(x, margin), reduction, dtype), x
 
     @functools.partial(jax.jit, static_argnums=6)
     def _backward(
@@ -127,9 +141,27 @@ def contrastive(d: Array, y: Array, *, margin: float = 1.0, reduction: str = "me
     return _contrastive(d, y, margin, reduction)
 
 
-@functools.partial(jax.jit, static_argnums=3)
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _contrastive(d: Array, y: Array, margin: float, reduction: str) -> Array:
-    return reduce(plain.contrastive_terms(d.astype(y.dtype), y, margin), reduction, d.dtype)
+    return _contrastive_forward(d, y, margin, reduction)
+
+
+@functools.partial(jax.jit, static_argnums=3)
+def _contrastive_forward(d: Array, y: Array, margin: float, reduction: str) -> Array:
+    return _reduced(plain.contrastive_terms(d.astype(y.dtype), y, margin), reduction, d.dtype)
+
+
+@functools.partial(jax.jit, static_argnums=4)
+def _contrastive_backward(d: Array, y: Array, g: Array, margin: float, reduction: str) -> Array:
+    """∂/∂d = 2·y·d - 2·(1-y)·max(margin - d, 0)."""
+    g = g.astype(y.dtype) if reduction == "none" else _each(g, y, reduction)
+    return (2 * g * (y * d - (1 - y) * jax.nn.relu(margin - d.astype(y.dtype)))).astype(d.dtype)
+
+
+_contrastive.defvjp(
+    lambda d, y, margin, reduction: (_contrastive_forward(d, y, margin, reduction), (d, y)),
+    lambda margin, reduction, kept, g: (_contrastive_backward(*kept, g, margin, reduction), None),
+)
 
 
 @jax.custom_jvp
@@ -155,7 +187,7 @@ def _pair(x1: Array, x2: Array, y: Array, margin: float, reduction: str) -> Arra
 @functools.partial(jax.jit, static_argnums=4)
 def _pair_forward(x1: Array, x2: Array, y: Array, margin: float, reduction: str) -> tuple[Array, Array]:
     d = _distance(*wide(x1, x2))
-    return reduce(plain.contrastive_terms(d, y, margin), reduction, x1.dtype), d
+    return _reduced(plain.contrastive_terms(d, y, margin), reduction, x1.dtype), d
 
 
 @functools.partial(jax.jit, static_argnums=6)
@@ -206,7 +238,7 @@ def _triplet_forward(anc: Array, pos: Array, neg: Array, label: Array, margin: f
     ap, an, pn = _sums(jnp.square(anc - pos), jnp.square(anc - neg), jnp.square(pos - neg))
     same = label == 1
     loss = 2 * jnp.where(same, ap, an) - jnp.where(same, an, ap) - pn + margin
-    return reduce(jnp.where(jnp.isnan(label), label, loss), reduction, dtype)
+    return _reduced(jnp.where(jnp.isnan(label), label, loss), reduction, dtype)
 
 
 @functools.partial(jax.jit, static_argnums=5)

@@ -88,8 +88,12 @@ class Group:
     allocator: str = "warm"
 
     @property
+    def passes(self) -> str:
+        return "fwd+bwd" if self.backward else "fwd"
+
+    @property
     def key(self) -> tuple[object, ...]:
-        return (self.loss.id, *self.size, self.dtype, "fwd+bwd" if self.backward else "fwd", self.allocator)
+        return (self.loss.id, *self.size, self.dtype, self.passes, self.allocator)
 
 
 Entry = tuple[Target, str]
@@ -145,7 +149,8 @@ class Field:
     ) -> list[Row]:
         written = exercise.loss.gradient_of if exercise.backward else ()
         counts = {self.threads(contestant.target) for contestant in racing}
-        ceilings = {n: Ceilings(exercise.batches, written, n, exercise.cost) for n in counts}
+        rotation = max(contestant.calls for contestant in racing)
+        ceilings = {n: Ceilings(exercise.batches, written, n, exercise.cost, rotation) for n in counts}
         order, until = random.Random(0), time.monotonic() + seconds
         times: list[dict[int, Timed]] = []
         least: list[dict[int, float]] = []
@@ -219,7 +224,7 @@ BATCHES = tuple(1 << power for power in (6, 8, 10, 12, 14, 16, 18))
 WIDTHS = (16, 128, 1024)
 
 
-def grid(losses: Sequence[Loss], sizes: Sequence[tuple[int, int]], full: bool) -> list[Group]:
+def grid(losses: Sequence[Loss], sizes: Sequence[tuple[int, int]], dtypes: Sequence[str], full: bool) -> list[Group]:
     """What is timed: a small and a large size in float32, or every size, dtype and policy of the allocator.
 
     A loss without embeddings has no width, and is timed at the first.
@@ -231,7 +236,7 @@ def grid(losses: Sequence[Loss], sizes: Sequence[tuple[int, int]], full: bool) -
         for size in sizes or (every if full else QUICK):
             if flat and full and size[1] != WIDTHS[0]:
                 continue
-            for dtype in ("float32", "bfloat16", "float64") if full else ("float32",):
+            for dtype in dtypes or (("float32", "bfloat16", "float64") if full else ("float32",)):
                 large = size[0] * size[1] >= 1 << 20
                 groups += [
                     Group(loss, size, dtype, backward, allocator)

@@ -44,9 +44,22 @@ class Limit:
 
 
 class Ceilings:
-    """The machine's limit for work on ``batches`` of inputs in turn, whose gradients by ``written`` are results."""
+    """The machine's limit for work on ``batches`` of inputs in turn, whose gradients by ``written`` are results.
 
-    def __init__(self, batches: Sequence[Mapping[str, Array]], written: Sequence[str], threads: int, cost: Cost):
+    ``rotation`` is how many different inputs the work goes through before any is seen again: as many are read here, so
+    that they come from the same level of the caches.
+    """
+
+    def __init__(
+        self,
+        batches: Sequence[Mapping[str, Array]],
+        written: Sequence[str],
+        threads: int,
+        cost: Cost,
+        rotation: int = 1,
+    ):
+        copies = range(-(-rotation // len(batches)) - 1)
+        batches = [*batches, *({name: x.copy() for name, x in batch.items()} for _ in copies for batch in batches)]
         small = sum(array.nbytes for array in batches[0].values()) < SMALL
         self._threads = 1 if small else threads
         self._pool = ThreadPoolExecutor(self._threads)
@@ -57,18 +70,23 @@ class Ceilings:
 
     def measure(self) -> Limit:
         """The limit now."""
-        read = _fastest(*(self._on_slices(kernel, x) for kernel in (np.max, np.add.reduce) for x in self._inputs))
+        read = _fastest(*(self._turns(kernel, self._inputs) for kernel in (np.max, np.add.reduce)))
         written = 0.0
         if self._targets:
             # reads the inputs once more, but for those without a gradient, which are few numbers
             copies = (lambda x, y: np.copyto(y, x), lambda x, y: np.negative(x, out=y))
-            written = _fastest(*(self._on_slices(kernel, x, self._targets) for kernel in copies for x in self._sources))
+            written = _fastest(*(self._turns(kernel, self._sources, self._targets) for kernel in copies))
         # threads that take turns at small calls would measure the turns, so these are rates of one thread
         flops, exps = _peak() * self._threads, _exp_rate() * self._threads
         return Limit(read, written, self._cost.flops / flops, self._cost.transcendental / exps)
 
     def close(self) -> None:
         self._pool.shutdown()
+
+    def _turns(
+        self, kernel: Callable[..., object], batches: Sequence[Sequence[Array]], *others: Sequence[Array]
+    ) -> list[Callable[[], None]]:
+        return [self._on_slices(kernel, batch, *others) for batch in batches]
 
     def _on_slices(self, kernel: Callable[..., object], *arrays: Sequence[Array]) -> Callable[[], None]:
         def part(index: int) -> None:
@@ -90,14 +108,14 @@ def _exp_rate() -> float:
     """Calls of exp per second of one thread, from the cache."""
     numbers = np.linspace(-1, 1, CACHED, dtype=np.float32)
     out = np.empty_like(numbers)
-    return CACHED * REPEATED / _fastest(lambda: deque((np.exp(numbers, out=out) for _ in range(REPEATED)), maxlen=0))
+    return CACHED / _fastest([lambda: np.exp(numbers, out=out)] * REPEATED)
 
 
 def _peak() -> float:
     """Operations per second of one thread in a product of matrices too small for BLAS to take several."""
     a = np.ones((SIDE, SIDE), np.float32)
     out = np.empty_like(a)
-    return 2 * SIDE**3 * REPEATED / _fastest(lambda: deque((np.matmul(a, a, out) for _ in range(REPEATED)), maxlen=0))
+    return 2 * SIDE**3 / _fastest([lambda: np.matmul(a, a, out)] * REPEATED)
 
 
 def _words(array: Array) -> Array:
@@ -106,12 +124,13 @@ def _words(array: Array) -> Array:
     return flat.view(np.float32) if flat.dtype == np.float64 else flat.view({4: np.float32, 2: np.int16}[flat.itemsize])
 
 
-def _fastest(*kernels: Callable[[], object]) -> float:
-    """Seconds of the fastest of some kernels, three calls each, in turn: what one has read the next does not find."""
+def _fastest(*kernels: Sequence[Callable[[], object]]) -> float:
+    """Seconds of a call of the fastest of some kernels, each a sequence of calls that are made in turn, thrice."""
     least = float("inf")
     for _ in range(3):
-        for kernel in kernels:
+        for calls in kernels:
             start = time.perf_counter()
-            kernel()
-            least = min(least, time.perf_counter() - start)
+            for call in calls:
+                call()
+            least = min(least, (time.perf_counter() - start) / len(calls))
     return least

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from . import registry
+from .dtypes import DTYPES
 from .errors import INCONCLUSIVE, PASS, REGRESSION, LoadError, LossmarkError
 from .plan import Target
 from .spec.loss import Loss
@@ -26,6 +27,13 @@ class Passes(StrEnum):
 
     forward = "fwd"
     both = "fwd+bwd"
+
+
+class Allocator(StrEnum):
+    """Whether memory that was freed is kept, or given back to the system as glibc has it."""
+
+    warm = "warm"
+    default = "default"
 
 
 class Format(StrEnum):
@@ -62,6 +70,9 @@ def bench(
     impl: Annotated[list[str] | None, typer.Option(help="only this implementation (repeatable)")] = None,
     loss: Annotated[list[str] | None, typer.Option(help="only this loss (repeatable)")] = None,
     size: Annotated[list[str] | None, typer.Option(help="only this size, BxD (repeatable)")] = None,
+    dtype: Annotated[list[str] | None, typer.Option(help="only this dtype (repeatable)")] = None,
+    passes: Annotated[Passes | None, typer.Option("--pass", help="only this pass")] = None,
+    allocator: Annotated[Allocator | None, typer.Option(help="only this policy of the allocator")] = None,
     peers: Annotated[bool, typer.Option("--peers", help="time other people's losses beside lossmark's")] = False,
     full: Annotated[bool, typer.Option("--full", help="every size, dtype and pass, for hours")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="leave out what the results file has already")] = False,
@@ -75,7 +86,14 @@ def bench(
     found = [t for t in targets(Choice(impls=tuple(impl or ()))) if registry.framework_version(t.reference.framework)]
     found += _installed(registry.peers()) if peers else []
     sizes = [size_of(text) for text in size or ()]
-    groups = benchmark.grid(_losses(loss), sizes, full)
+    for name in dtype or ():
+        if name not in DTYPES:
+            raise LossmarkError(f"unknown dtype {name!r}, expected one of {', '.join(DTYPES)}")
+    groups = [
+        group
+        for group in benchmark.grid(_losses(loss), sizes, dtype or (), full)
+        if passes in (None, group.passes) and allocator in (None, group.allocator)
+    ]
     table = Table(output, {t.reference.framework for t in found}, resume)
     groups = [group for group in groups if group.key not in table.keys]
     rounds, seconds = (30, 60.0) if full else (6, 4.0)
