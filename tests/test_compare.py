@@ -1,11 +1,17 @@
 """Comparisons decide what can be decided, and nobody gets a time who cheats."""
 
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
 
+from lossmark.contest import Contestant, Exercise
 from lossmark.paired import LEAST_PAIRS, ratio
+from lossmark.plan import Choice, targets
+from lossmark.pool import Worker
+from lossmark.registry import losses
 from tests.miniatures import HEAD
 from tests.processes import lossmark
 
@@ -128,3 +134,19 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
         found = ratio([(a, 1.1 * b) for a, b in np.exp(np.abs(generator.normal(0, 0.2, (40, 2))))])
         hits += found.low <= 1.1 <= found.high
     assert hits >= 190
+
+
+def test_a_process_that_ends_between_two_calls_loses_its_contestant():
+    """A new process in its place would not know what is to be timed."""
+    (target,) = targets(Choice(impls=("numpy",)))
+    worker = Worker(target.reference)
+    contestant = Contestant(target, worker, Exercise(losses()["bpr"], (64, 16)))
+    try:
+        assert not contestant.start()
+        os.killpg(worker._process.pid, signal.SIGKILL)
+        worker._process.wait()
+        assert contestant.time() is None
+        assert "signal 9" in contestant.lost
+        assert contestant.finish() == contestant.lost
+    finally:
+        worker.stop()

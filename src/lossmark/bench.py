@@ -247,11 +247,11 @@ def grid(losses: Sequence[Loss], sizes: Sequence[tuple[int, int]], dtypes: Seque
     return groups
 
 
-def entries(found: Iterable[Target], modes: bool = True) -> list[Entry]:
-    """Every implementation in each of its modes, or in eager mode only."""
-    chosen = [(target, mode) for target in found for mode in target.modes if modes or mode == "eager"]
+def entries(found: Iterable[Target], modes: Sequence[str] = ()) -> list[Entry]:
+    """Every implementation in each of its modes, or in some only; raises :class:`LossmarkError` if none has any."""
+    chosen = [(target, mode) for target in found for mode in target.modes if not modes or mode in modes]
     if not chosen:
-        raise LossmarkError("there is nothing to be timed: no implementation runs in eager mode")
+        raise LossmarkError(f"there is nothing to be timed: no implementation has the mode {' or '.join(modes)}")
     return chosen
 
 

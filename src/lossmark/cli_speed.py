@@ -71,6 +71,7 @@ def bench(
     loss: Annotated[list[str] | None, typer.Option(help="only this loss (repeatable)")] = None,
     size: Annotated[list[str] | None, typer.Option(help="only this size, BxD (repeatable)")] = None,
     dtype: Annotated[list[str] | None, typer.Option(help="only this dtype (repeatable)")] = None,
+    mode: Annotated[list[str] | None, typer.Option(help="only this mode (repeatable)")] = None,
     passes: Annotated[Passes | None, typer.Option("--pass", help="only this pass")] = None,
     allocator: Annotated[Allocator | None, typer.Option(help="only this policy of the allocator")] = None,
     peers: Annotated[bool, typer.Option("--peers", help="time other people's losses beside lossmark's")] = False,
@@ -102,7 +103,7 @@ def bench(
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("timing", total=len(groups))
         try:
-            for rows in benchmark.bench(groups, benchmark.entries(found), rounds, seconds):
+            for rows in benchmark.bench(groups, benchmark.entries(found, mode or ()), rounds, seconds):
                 table.add(rows)
                 progress.advance(task)
         except KeyboardInterrupt:

@@ -6,6 +6,7 @@ very size, dtype and mode that is timed, and so is every value that equals an ea
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -46,12 +47,13 @@ class Exercise:
 
     def __init__(self, loss: Loss, size: tuple[int, int], dtype: str = "float32", backward: bool = True):
         self.loss, self.size, self.dtype, self.backward = loss, size, dtype, backward
-        self.batches = tuple(self._drawn(np.random.default_rng([seed, *size])) for seed in range(self._rotation()))
         self._kept: dict[tuple[int, Deviation | None], Expected] = {}
 
-    def _rotation(self) -> int:
-        """Several batches in turn; fewer where one is larger than any cache."""
-        return 2 if self._large else BATCHES
+    @functools.cached_property
+    def batches(self) -> tuple[Mapping[str, Array], ...]:
+        """Several inputs in turn; fewer where one is larger than any cache."""
+        seeds = range(2 if self._large else BATCHES)
+        return tuple(self._drawn(np.random.default_rng([seed, *self.size])) for seed in seeds)
 
     @property
     def shape(self) -> str:
@@ -74,7 +76,9 @@ class Exercise:
     @property
     def bytes(self) -> int:
         """What the inputs of one call hold."""
-        return sum(array.nbytes for array in self.batches[0].values())
+        batch, width = self.size
+        numbers = sum(batch * (width if item.vector else 1) for item in self.loss.inputs)
+        return numbers * DTYPES[self.dtype].numpy.itemsize
 
     @property
     def cost(self) -> Cost:

@@ -17,7 +17,7 @@ from typing import IO
 import psutil
 
 from .registry import Reference
-from .work import PROTOCOL, Failure, Hello, Message, Reply, Start, Task, Timing
+from .work import PROTOCOL, Failure, Hello, Message, Reply, Start, Task, Timing, Weighing
 
 CELL_SECONDS = 10.0
 """The time limit of a cell."""
@@ -86,6 +86,8 @@ class Worker:
         """Have a message answered; a crash or a hang costs this message only. Raises :class:`GaveUp`."""
         if self.strikes >= PATIENCE:
             raise GaveUp(f"given up after {PATIENCE} crashes or hangs")
+        if isinstance(message, (Timing, Weighing)) and self._process is not None and self._process.poll() is not None:
+            return self._lost(self._ended())  # a new process would not know what is to be timed
         hello = self.start()
         if hello.error:
             self.strikes += 1
@@ -95,11 +97,14 @@ class Worker:
         )
         found = self._sent(message) or self._receive(CELL_SECONDS + (COMPILE_SECONDS if compiled else 0.0))
         if isinstance(found, Failure):
-            self.strikes += 1
-            self.stop()
-            return found
+            return self._lost(found)
         assert isinstance(found, Reply)
         return found
+
+    def _lost(self, failure: Failure) -> Failure:
+        self.strikes += 1
+        self.stop()
+        return failure
 
     def _sent(self, message: Message | Start) -> Failure | None:
         """Why a message could not be sent, if so."""
@@ -120,14 +125,16 @@ class Worker:
                 if self._connection.poll(0.25):
                     return self._trusted(self._connection.recv())
             except Exception as error:  # a closed pipe, or bytes that are no message
-                code = self._wait()
-                ended = f"the process ended ({_ending(code)}){self._last_words()}"
-                return Failure("crashed", "", ended if code is not None else f"{error}")
+                return self._ended() if self._wait() is not None else Failure("crashed", "", f"{error}")
             if self._memory() > MEMORY_BYTES:
                 return Failure("crashed", "", f"stopped: more than {MEMORY_BYTES >> 30} GiB of memory")
             if self._written() > STDERR_BYTES:
                 return Failure("crashed", "", f"stopped: more than {STDERR_BYTES >> 20} MiB of standard error")
         return Failure("timed out", "", f"no result within {seconds:g} s")
+
+    def _ended(self) -> Failure:
+        assert self._process is not None
+        return Failure("crashed", "", f"the process ended ({_ending(self._process.returncode)}){self._last_words()}")
 
     def _trusted(self, message: object) -> object:
         """The message, if nobody has killed the shell that stands for the judge; makes room for what is written."""
