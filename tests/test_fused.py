@@ -7,7 +7,7 @@ from tests.test_conformance import held
 
 SMALL_BLOCKS = "from lossmark.impls.{room} import fused, rows\n{sizes} = 24\nimpl = fused.impl\n"
 GUESTS = {
-    "torch": SMALL_BLOCKS.format(room="pytorch", sizes="rows.BLOCK"),
+    "torch": SMALL_BLOCKS.format(room="pytorch", sizes="rows.WORTHWHILE = 0; rows.BLOCK"),
     "numpy": SMALL_BLOCKS.format(room="numpy_", sizes="rows.FORWARD = rows.BACKWARD"),
     "tensorflow": """
 import tensorflow as tf
@@ -19,7 +19,7 @@ impl = fused.impl
 }
 
 
-LOSSES = ("--loss", "bpr", "--loss", "contrastive_pair", "--loss", "labeled_triplet")
+LOSSES = [f"--loss={name}" for name in ("bpr", "contrastive_pair", "labeled_triplet", "pairwise_hinge")]
 RUNS = [(framework, "float32") for framework in GUESTS] + [("torch", "bfloat16"), ("numpy", "bfloat16")]
 
 

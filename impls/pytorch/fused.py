@@ -4,8 +4,8 @@ Each is a ``torch.autograd.Function`` over blocks of rows that stay in the cache
 keeps a number or three per example; backward reads them once more and writes the gradients from the analytic
 derivative. Nothing of the size of an input is made beside the gradients that are asked for. Arguments, results and
 errors are those of :mod:`lossmark.impls.pytorch.losses`, which stands in where there is nothing to gain:
-``similarity="cosine"``, ``torch.compile`` (which fuses by itself), and second derivatives, for which backward
-differentiates the plain formula.
+``similarity="cosine"``, ``torch.compile`` (which fuses by itself), the hinge of small inputs, and second derivatives,
+for which backward differentiates the plain formula.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lossmark.arguments import check_margin, check_ranking, check_reduction, che
 
 from . import losses as plain
 from .common import checked_label, reduce
-from .rows import again, each, gradients, per_example, wide_of
+from .rows import again, each, few, gradients, per_example, wide_of
 
 impl = Implementation("torch-fused", framework="torch", version=__version__)
 
@@ -69,7 +69,7 @@ def pairwise_hinge(
     u: Tensor, d_pos: Tensor, d_neg: Tensor, *, margin: float = 1.0, similarity: str = "dot", reduction: str = "mean"
 ) -> Tensor:
     """max(0, margin - ⟨u,d⁺⟩ + ⟨u,d⁻⟩); embeddings [B, D] → [B] under none, [] under sum and mean."""
-    if similarity != "dot" or torch.compiler.is_compiling():
+    if similarity != "dot" or torch.compiler.is_compiling() or few(u):
         return plain.pairwise_hinge(u, d_pos, d_neg, margin=margin, similarity=similarity, reduction=reduction)
     check_ranking(u, d_pos, d_neg, similarity, reduction)
     check_margin(margin)

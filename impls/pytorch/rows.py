@@ -9,11 +9,18 @@ from torch import Tensor
 
 BLOCK = 1 << 20
 """Numbers of one input in a block: 4 MiB of float32."""
+WORTHWHILE = 1 << 14
+"""Numbers of one input below which an autograd function of a few operations costs what it saves."""
 
 
 def wide_of(x: Tensor) -> torch.dtype:
     """The dtype that sums accumulate in: float64 for float64, else float32."""
     return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
+def few(x: object) -> bool:
+    """Whether a tensor is too small for anything to be gained."""
+    return isinstance(x, Tensor) and x.numel() < WORTHWHILE
 
 
 def _blocks(x: Tensor) -> list[slice]:
