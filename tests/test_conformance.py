@@ -116,7 +116,7 @@ def test_a_judge_that_is_killed_takes_a_worker_that_hangs_with_it(tmp_path):
     source = HEAD.format(framework="numpy") + f"@impl.loss\ndef bpr(u, d_pos, d_neg):\n    {hangs}\n"
     (tmp_path / "mini.py").write_text(source)
     with started([sys.executable, "-m", "lossmark", "check", "--impl", "mini.py"], cwd=tmp_path) as judge:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while not (tmp_path / "called").exists() and time.monotonic() < until:
             time.sleep(0.05)
         left = children(judge.pid)
