@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 import sys
+import time
 
 import psutil
 
@@ -20,11 +21,19 @@ def started(command, **options):
                         each.kill()
 
 
-def finished(command, seconds=600, **options):
+def finished(command, seconds=300, **options):
     """A command at its end, with what it said as text."""
     with started(command, text=True, **options) as process:
         out, complaints = process.communicate(timeout=seconds)
     return subprocess.CompletedProcess(command, process.returncode, out, complaints)
+
+
+def awaited(condition, seconds=60):
+    """Wait until something is so; it fails if it does not come to that."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def lossmark(*arguments, cwd):

@@ -10,9 +10,8 @@ from lossmark.results import VERDICTS, read
 from tests.faulty import sources
 from tests.test_conformance import conformance
 
-SECONDS = 560
-"""Two that hang and one that fills memory have three cells of ten seconds each before they are given up; the rest is
-what thirty processes take to start on a slow machine beside other tests."""
+SECONDS = 280
+"""Two that hang and one that fills memory have three cells of ten seconds each before they are given up."""
 
 
 @pytest.mark.skipif(framework_version("torch") is None, reason="some guests are written for torch")

@@ -11,7 +11,7 @@ import time
 import psutil
 import pytest
 
-from tests.processes import children, lossmark, started
+from tests.processes import awaited, children, lossmark, started
 from tests.test_gate import QUICK, SOURCE
 
 
@@ -106,12 +106,9 @@ def running(folder):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_gate_leaves_nothing(number, tmp_path):
     with running(tmp_path) as (gate, workers):
-        until = time.monotonic() + 120
-        while not workers():
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        awaited(workers)
         gate.send_signal(number)
-        gate.communicate(timeout=120)
+        gate.communicate(timeout=60)
     assert gate.returncode == 3
 
 
@@ -123,7 +120,7 @@ def test_a_gate_whose_workers_are_killed_says_so_and_leaves_nothing(tmp_path):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     worker.kill()
             time.sleep(0.05)
-        words, complaints = gate.communicate(timeout=120)
+        words, complaints = gate.communicate(timeout=60)
     assert gate.returncode in (1, 3), complaints
     assert b"Traceback" not in complaints
     assert b"regression" in words or b"harness error" in words

@@ -201,11 +201,11 @@ def test_fifty_thousand_cells_open_at_once(tmp_path, opened):
     path = build([source], tmp_path / "site")
     assert time.process_time() - start < 20
     assert sum(file.stat().st_size for file in path.parent.iterdir()) < 5 << 20
-    milliseconds = [float("inf")]
-    while min(milliseconds) > 1500:
-        assert len(milliseconds) < 10, milliseconds
+    milliseconds = []
+    for _ in range(3):
         tab = opened(path)
         milliseconds.append(tab.evaluate("performance.now()"))
+    assert min(milliseconds) < 1500, milliseconds
     assert tab.locator("output[name=found]").text_content() == "50,000 of 50,000 cells"
     assert tab.locator("#grid tbody tr").count() < 60
     tab.evaluate("document.getElementById('viewport').scrollTop = 1e9")

@@ -54,9 +54,9 @@ def _reduced(loss: Array, reduction: str, dtype: jnp.dtype) -> Array:
 
 
 def _each(g: Array, like: Array, reduction: str) -> Array:
-    """The cotangent of every example's loss, [B, 1] or [], in the accumulator's dtype."""
+    """The cotangent of every example's loss, [B] or [], in the accumulator's dtype."""
     g = g.astype(like.dtype)
-    return g[:, None] if reduction == "none" else g / like.shape[0] if reduction == "mean" else g
+    return g / like.shape[0] if reduction == "mean" else g
 
 
 def _rounded(dtype: jnp.dtype, *gradients: Array) -> tuple[Array, ...]:
@@ -89,7 +89,7 @@ def _ranking(of: Callable[..., Array], slope: Callable[..., Array]) -> Callable[
     ) -> tuple[Array, ...]:
         dtype = u.dtype
         u, d_pos, d_neg = wide(u, d_pos, d_neg)
-        weight = slope(x, margin)[:, None] * _each(g, x, reduction)
+        weight = (slope(x, margin) * _each(g, x, reduction))[:, None]
         return _rounded(dtype, weight * (d_neg - d_pos), -weight * u, weight * u)
 
     def forward(u: Array, d_pos: Array, d_neg: Array, margin: float, reduction: str) -> tuple[Array, tuple[Array, ...]]:
@@ -154,8 +154,7 @@ def _contrastive_forward(d: Array, y: Array, margin: float, reduction: str) -> A
 @functools.partial(jax.jit, static_argnums=4)
 def _contrastive_backward(d: Array, y: Array, g: Array, margin: float, reduction: str) -> Array:
     """∂/∂d = 2·y·d - 2·(1-y)·max(margin - d, 0)."""
-    g = g.astype(y.dtype) if reduction == "none" else _each(g, y, reduction)
-    return (2 * g * (y * d - (1 - y) * jax.nn.relu(margin - d.astype(y.dtype)))).astype(d.dtype)
+    return (2 * _each(g, y, reduction) * (y * d - (1 - y) * jax.nn.relu(margin - d.astype(y.dtype)))).astype(d.dtype)
 
 
 _contrastive.defvjp(
@@ -200,7 +199,7 @@ def _pair_backward(
     scale = jnp.where(d < 2.0**-60, jnp.asarray(2.0**100, d.dtype), 1)  # so that a very small d can be divided by
     push = (1 - y) * jax.nn.relu(margin - d) / jnp.where(d == 0, 1, d * scale)
     difference = x1 - x2
-    g = 2 * _each(g, y, reduction)
+    g = 2 * _each(g, y, reduction)[..., None]
     by_x1 = g * (y[:, None] * difference - jnp.where(d == 0, 0, push)[:, None] * (difference * scale[:, None]))
     return by_x1.astype(dtype), (-by_x1).astype(dtype)
 
@@ -247,7 +246,7 @@ def _triplet_backward(
 ) -> tuple[Array, Array, Array]:
     dtype = anc.dtype
     anc, pos, neg = wide(anc, pos, neg)
-    g = _each(g, label, reduction)
+    g = _each(g, label, reduction)[..., None]
     same = (label == 1)[:, None]
     from_pos, from_neg = jnp.where(same, 4 * g, -2 * g) * (anc - pos), jnp.where(same, -2 * g, 4 * g) * (anc - neg)
     apart = -2 * g * (pos - neg)

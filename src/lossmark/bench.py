@@ -149,8 +149,8 @@ class Field:
     ) -> list[Row]:
         written = exercise.loss.gradient_of if exercise.backward else ()
         counts = {self.threads(contestant.target) for contestant in racing}
-        rotation = max(contestant.calls for contestant in racing)
-        ceilings = {n: Ceilings(exercise.batches, written, n, exercise.cost, rotation) for n in counts}
+        batches = exercise.rotation(max(contestant.calls for contestant in racing))
+        ceilings = {n: Ceilings(batches, written, n, exercise.cost) for n in counts}
         order, until = random.Random(0), time.monotonic() + seconds
         times: list[dict[int, Timed]] = []
         least: list[dict[int, float]] = []

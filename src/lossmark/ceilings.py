@@ -44,22 +44,9 @@ class Limit:
 
 
 class Ceilings:
-    """The machine's limit for work on ``batches`` of inputs in turn, whose gradients by ``written`` are results.
+    """The machine's limit for work on ``batches`` of inputs in turn, whose gradients by ``written`` are results."""
 
-    ``rotation`` is how many different inputs the work goes through before any is seen again: as many are read here, so
-    that they come from the same level of the caches.
-    """
-
-    def __init__(
-        self,
-        batches: Sequence[Mapping[str, Array]],
-        written: Sequence[str],
-        threads: int,
-        cost: Cost,
-        rotation: int = 1,
-    ):
-        copies = range(-(-rotation // len(batches)) - 1)
-        batches = [*batches, *({name: x.copy() for name, x in batch.items()} for _ in copies for batch in batches)]
+    def __init__(self, batches: Sequence[Mapping[str, Array]], written: Sequence[str], threads: int, cost: Cost):
         small = sum(array.nbytes for array in batches[0].values()) < SMALL
         self._threads = 1 if small else threads
         self._pool = ThreadPoolExecutor(self._threads)

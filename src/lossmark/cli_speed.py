@@ -14,9 +14,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from . import registry
-from .dtypes import DTYPES
 from .errors import INCONCLUSIVE, PASS, REGRESSION, LoadError, LossmarkError
-from .plan import Target
+from .plan import Choice, Target, check, discover, targets
 from .spec.loss import Loss
 
 WIDE = 160
@@ -54,7 +53,7 @@ def compare(
     """How many times as long does B take as A: 1 if it is slower by more than 5 %, 2 if that is not decided."""
     from . import compare as comparison
 
-    chosen = _losses(loss)
+    chosen = _losses(Choice(losses=tuple(loss or ())))
     pair = comparison.one(a), comparison.one(b)
     found = list(comparison.compare(*pair, chosen, size_of(size), passes is Passes.both))
     if format_ is Format.json:
@@ -82,17 +81,17 @@ def bench(
     """Time, memory and share of the machine's limit of every implementation; what is measured is kept at Ctrl-C."""
     from . import bench as benchmark
     from .bench_results import Table, tables
-    from .plan import Choice, targets
 
-    found = [t for t in targets(Choice(impls=tuple(impl or ()))) if registry.framework_version(t.reference.framework)]
+    choice = Choice(
+        impls=tuple(impl or ()), losses=tuple(loss or ()), dtypes=tuple(dtype or ()), modes=tuple(mode or ())
+    )
+    losses = _losses(choice)
+    found = [t for t in targets(choice) if registry.framework_version(t.reference.framework)]
     found += _installed(registry.peers()) if peers else []
     sizes = [size_of(text) for text in size or ()]
-    for name in dtype or ():
-        if name not in DTYPES:
-            raise LossmarkError(f"unknown dtype {name!r}, expected one of {', '.join(DTYPES)}")
     groups = [
         group
-        for group in benchmark.grid(_losses(loss), sizes, dtype or (), full)
+        for group in benchmark.grid(losses, sizes, choice.dtypes, full)
         if passes in (None, group.passes) and allocator in (None, group.allocator)
     ]
     table = Table(output, {t.reference.framework for t in found}, resume)
@@ -103,7 +102,7 @@ def bench(
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("timing", total=len(groups))
         try:
-            for rows in benchmark.bench(groups, benchmark.entries(found, mode or ()), rounds, seconds):
+            for rows in benchmark.bench(groups, benchmark.entries(found, choice.modes), rounds, seconds):
                 table.add(rows)
                 progress.advance(task)
         except KeyboardInterrupt:
@@ -117,8 +116,6 @@ def bench(
 
 def _installed(names: Iterable[str]) -> list[Target]:
     """Those that can be loaded; of the others it is said why not."""
-    from .plan import discover
-
     found: list[Target] = []
     for name in names:
         try:
@@ -133,12 +130,10 @@ def wide_console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=WIDE)
 
 
-def _losses(names: Iterable[str] | None) -> list[Loss]:
+def _losses(choice: Choice) -> list[Loss]:
     known = registry.losses()
-    for name in names or ():
-        if name not in known:
-            raise LossmarkError(f"unknown loss {name!r}, expected one of {', '.join(known)}")
-    return [known[name] for name in names or known]
+    check(known, choice)
+    return [known[name] for name in choice.losses or known]
 
 
 def size_of(text: str) -> tuple[int, int]:

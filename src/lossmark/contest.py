@@ -55,6 +55,12 @@ class Exercise:
         seeds = range(2 if self._large else BATCHES)
         return tuple(self._drawn(np.random.default_rng([seed, *self.size])) for seed in seeds)
 
+    def rotation(self, calls: int) -> list[Mapping[str, Array]]:
+        """At least as many different inputs as so many calls are given: they lie in the same level of the caches."""
+        copies = range(-(-calls // len(self.batches)) - 1)
+        more = ({name: x.copy() for name, x in batch.items()} for _ in copies for batch in self.batches)
+        return [*self.batches, *more]
+
     @property
     def shape(self) -> str:
         """``BxD``, or ``B`` where no input has dimensions."""

@@ -183,7 +183,7 @@ def _target(item: Mapping[str, Any]) -> Target:
 
 def plan(losses: Mapping[str, Loss], choice: Choice) -> list[Run]:
     """Every run that the choice selects; raises :class:`LossmarkError` for what it names and nobody knows."""
-    _check(losses, choice)
+    check(losses, choice)
     return plan_targets(losses, choice, targets(choice))
 
 
@@ -208,7 +208,8 @@ def plan_targets(losses: Mapping[str, Loss], choice: Choice, found: Sequence[Tar
     return runs
 
 
-def _check(losses: Mapping[str, Loss], choice: Choice) -> None:
+def check(losses: Mapping[str, Loss], choice: Choice) -> None:
+    """Raises :class:`LossmarkError` for what the choice names and nobody knows."""
     modes = {mode for name in FRAMEWORKS for mode in framework(name).modes}
     for given, known, what in (
         (choice.losses, losses, "loss"),
