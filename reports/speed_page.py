@@ -8,14 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from lossmark.bench_results import figures
+from lossmark.bench_results import KEY, figures
 from lossmark.history import Series
 
 from . import charts
 
 DRAWN = 24
 """Series with steps that are drawn; the others are told."""
-GROUP = ["loss", "batch", "width", "dtype", "passes", "allocator"]
 
 
 def content(frame: pd.DataFrame | None, timings: Any, history: Sequence[Series]) -> dict[str, Any] | None:
@@ -44,9 +43,9 @@ def _charts(frame: pd.DataFrame) -> Iterator[charts.Chart]:
 
 
 def _groups(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    for key, rows in frame.groupby(GROUP, sort=False):
-        loss, batch, width, dtype, passes, allocator = key
-        title = f"{loss}, B = {batch}, D = {width}, {dtype}, {passes}, allocator {allocator}"
+    for key, rows in frame.groupby(KEY, sort=False):
+        loss, batch, width, dtype, device, passes, allocator = key
+        title = f"{loss}, B = {batch}, D = {width}, {dtype}, {device}, {passes}, allocator {allocator}"
         plain = {
             row["framework"]: row["seconds"]
             for _, row in rows.iterrows()

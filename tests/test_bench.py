@@ -11,10 +11,12 @@ import pytest
 
 from lossmark import memory
 from lossmark.bench import Field, Group, entries
-from lossmark.ceilings import Ceilings, Limit
+from lossmark.ceilings import Ceilings, DeviceCeiling, Limit
 from lossmark.contest import Exercise
 from lossmark.plan import Choice, targets
+from lossmark.pool import Worker
 from lossmark.registry import framework_version, losses, peers, room
+from lossmark.work import Staged
 from tests.miniatures import HEAD
 from tests.processes import awaited, finished, lossmark, started
 
@@ -90,6 +92,35 @@ def test_what_is_asked_for_alone_is_timed(tmp_path):
         done = lossmark(*options, *nothing, cwd=tmp_path)
         assert done.returncode == 3
         assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("framework", ["torch", "tensorflow", "jax"])
+def test_the_bandwidth_of_a_device_is_that_of_copies(framework):
+    if framework_version(framework) is None:
+        pytest.skip(f"{framework} is not installed")
+    exercise = Exercise(losses()["bpr"], (1 << 14, 256))
+    (target,) = targets(Choice(impls=(framework,)))
+    worker = Worker(target.reference)
+    try:
+        assert isinstance(worker.run(exercise.stage(target.name, "eager", "cpu")), Staged)
+        found = DeviceCeiling(worker, exercise.cost).measure()
+    finally:
+        worker.stop()
+    ceilings = Ceilings(exercise.batches, exercise.loss.gradient_of, 1, exercise.cost)
+    beside = ceilings.measure()
+    ceilings.close()
+    assert found.read == pytest.approx(beside.read + beside.written, rel=4)  # a copy that copies nothing takes 1e-5 s
+    assert found.read > 0.2 * (beside.read + beside.written)
+
+
+def test_where_there_is_no_gpu_nothing_is_timed_on_it(tmp_path):
+    command = ("bench", "--impl", "numpy", "--loss", "bpr", "--size", "64x16", "--device", "gpu", "-o", "b.parquet")
+    done = lossmark(*command, cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.strip() == "lossmark: nothing was timed"
+    rows = pd.read_parquet(tmp_path / "b.parquet")
+    assert set(rows["device"]) == {"gpu"}
+    assert set(rows["reason"]) == {"there is no gpu"}
 
 
 def test_an_interrupt_keeps_what_is_measured(tmp_path):

@@ -177,19 +177,20 @@ class PyTorch(Framework):
             run(inputs)
         return int(counter.bytes)
 
+    def copied(self, x: Array) -> Array:
+        return x.clone()
+
     def programs(self) -> int:
         from torch._dynamo.utils import counters
 
         return int(counters["stats"]["unique_graphs"])
 
-    def peak_memory(self, device: str) -> int | None:
+    def gpu_memory(self) -> tuple[int, int] | None:
         import torch
 
-        if device != "gpu":
-            return None
         peak = torch.cuda.max_memory_allocated()
         torch.cuda.reset_peak_memory_stats()
-        return int(peak)
+        return torch.cuda.memory_allocated(), peak
 
 
 def _traffic() -> Any:

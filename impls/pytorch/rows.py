@@ -19,8 +19,8 @@ def wide_of(x: Tensor) -> torch.dtype:
 
 
 def few(x: object) -> bool:
-    """Whether a tensor is too small for anything to be gained."""
-    return isinstance(x, Tensor) and x.numel() < WORTHWHILE
+    """Whether a tensor on a CPU is too small for anything to be gained."""
+    return isinstance(x, Tensor) and x.is_cpu and x.numel() < WORTHWHILE
 
 
 def _blocks(x: Tensor) -> list[slice]:
@@ -79,16 +79,3 @@ def gradients(
             if result is not None and dtype != wide:
                 result[rows] = out
     return results
-
-
-def each(g: Tensor, inputs: Tensor, reduction: str) -> Tensor:
-    """The cotangent of every example's loss, [B] or [], in the accumulator's dtype, from that of the reduced loss."""
-    g = _as(g, wide_of(inputs))
-    return g / len(inputs) if reduction == "mean" else g
-
-
-def again(formula: Callable[..., Tensor], inputs: Sequence[Tensor], g: Tensor) -> tuple[Tensor, ...]:
-    """The gradient of ``formula`` by ``inputs``, weighed by ``g``, as something that can be differentiated again."""
-    with torch.enable_grad():
-        leaves = [x if x.requires_grad else x.detach().requires_grad_() for x in inputs]
-        return torch.autograd.grad(formula(*leaves), leaves, g, create_graph=True)

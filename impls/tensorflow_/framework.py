@@ -149,6 +149,18 @@ class TensorFlow(Framework):
 
         return tf, tf.math, tf.nn, tf.linalg, tf.Tensor
 
+    def copied(self, x: Array) -> Array:
+        import tensorflow as tf
+
+        return tf.raw_ops.DeepCopy(x=x)
+
+    def gpu_memory(self) -> tuple[int, int] | None:
+        import tensorflow as tf
+
+        found = tf.config.experimental.get_memory_info("GPU:0")
+        tf.config.experimental.reset_memory_stats("GPU:0")
+        return found["current"], found["peak"]
+
     def synchronise(self, x: Any) -> None:
         import tensorflow as tf
 

@@ -24,7 +24,7 @@ from .common import checked_label, reduce, wide, wide_of
 impl = Implementation("tensorflow-fused", framework="tensorflow", version=__version__, modes=("eager", "graph"))
 
 LANES = 16
-WORTH_COMPILING = 1 << 16
+WORTH_COMPILING = 1 << 17
 """Numbers of one input from which on a loss is compiled; below, a custom gradient costs more than it saves."""
 Pass = Callable[..., tuple[Tensor, ...]]
 
@@ -38,6 +38,12 @@ def _sum(x: Tensor) -> Tensor:
     return tf.linalg.matvec(
         tf.reduce_sum(tf.reshape(x, (batch, width // lanes, lanes)), axis=1), tf.ones(lanes, x.dtype)
     )
+
+
+def _few(x: object) -> bool:
+    """Whether an input is so small, or of a shape so unknown, that the plain form does it, with its own checks."""
+    shape = getattr(x, "shape", None)
+    return not isinstance(shape, tf.TensorShape) or (shape.num_elements() or 0) < WORTH_COMPILING
 
 
 def _fused(count: int, forward: Pass, backward: Pass, formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -58,8 +64,6 @@ def _fused(count: int, forward: Pass, backward: Pass, formula: Callable[..., Ten
         return [tf.cast(x, inputs[0].dtype) for x in found]
 
     def loss(*inputs: Tensor, margin: float, reduction: str) -> Tensor:
-        if (inputs[0].shape.num_elements() or 0) < WORTH_COMPILING:
-            return formula(*inputs, margin=margin, reduction=reduction)
         at = tf.constant(margin, wide_of(inputs[0]))
 
         @tf.custom_gradient
@@ -138,7 +142,7 @@ def pairwise_hinge(
     u: Tensor, d_pos: Tensor, d_neg: Tensor, *, margin: float = 1.0, similarity: str = "dot", reduction: str = "mean"
 ) -> Tensor:
     """max(0, margin - ⟨u,d⁺⟩ + ⟨u,d⁻⟩); embeddings [B, D] → [B] under none, [] under sum and mean."""
-    if similarity != "dot":
+    if similarity != "dot" or _few(u):
         return plain.pairwise_hinge(u, d_pos, d_neg, margin=margin, similarity=similarity, reduction=reduction)
     check_ranking(u, d_pos, d_neg, similarity, reduction)
     check_margin(margin)
@@ -148,7 +152,7 @@ def pairwise_hinge(
 @impl.loss
 def bpr(u: Tensor, d_pos: Tensor, d_neg: Tensor, *, similarity: str = "dot", reduction: str = "mean") -> Tensor:
     """log(1 + exp(⟨u,d⁻⟩ - ⟨u,d⁺⟩)); embeddings [B, D] → [B] under none, [] under sum and mean."""
-    if similarity != "dot":
+    if similarity != "dot" or _few(u):
         return plain.bpr(u, d_pos, d_neg, similarity=similarity, reduction=reduction)
     check_ranking(u, d_pos, d_neg, similarity, reduction)
     return _bpr(u, d_pos, d_neg, margin=0.0, reduction=reduction)
@@ -188,6 +192,8 @@ _pair = _fused(2, _pair_forward, _pair_backward, plain.contrastive_pair)
 @impl.loss
 def contrastive_pair(x1: Tensor, x2: Tensor, y: Tensor, *, margin: float = 1.0, reduction: str = "mean") -> Tensor:
     """The contrastive loss of d = ‖x1 - x2‖₂; embeddings [B, D], labels [B] → [B] or []."""
+    if _few(x1):
+        return plain.contrastive_pair(x1, x2, y, margin=margin, reduction=reduction)
     batch, _ = check_tensors({"x1": x1, "x2": x2}, rank=2)
     check_margin(margin)
     check_reduction(reduction, batch)
@@ -226,6 +232,8 @@ def labeled_triplet(
     anc: Tensor, pos: Tensor, neg: Tensor, label: Tensor, *, margin: float = 1.0, reduction: str = "mean"
 ) -> Tensor:
     """label=1: 2‖pos-anc‖² - ‖pos-neg‖² - ‖anc-neg‖² + margin, label=0 with pos and neg swapped. Not clamped at 0."""
+    if _few(anc):
+        return plain.labeled_triplet(anc, pos, neg, label, margin=margin, reduction=reduction)
     batch, _ = check_tensors({"anc": anc, "pos": pos, "neg": neg}, rank=2)
     check_margin(margin)
     check_reduction(reduction, batch)

@@ -4,8 +4,9 @@ Everything that is compared runs in turn inside one round: each implementation i
 and the kernels that say what the machine can do (:mod:`lossmark.ceilings`). What is reported are medians over rounds
 and ratios inside rounds. Only what conforms gets a time (:mod:`lossmark.contest`), else the table says why not.
 
-The two policies of the allocator are never mixed: ``warm`` keeps what it is given back, ``default`` (glibc's) returns
-large blocks to the system, which has to give every call new pages. Peak memory is measured under ``default``.
+The two policies of a CPU's allocator are never mixed: ``warm`` keeps what it is given back, ``default`` (glibc's)
+returns large blocks to the system, which has to give every call new pages. Peak memory is measured under ``default``.
+A GPU's memory is the ``framework``'s to give.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import os
 import random
 import statistics
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .ceilings import INVALID, Ceilings
+from .ceilings import INVALID, Ceilings, DeviceCeiling
 from .contest import WARM, Contestant, Exercise, in_turn
 from .errors import LossmarkError
 from .paired import ratio
@@ -86,6 +87,7 @@ class Group:
     dtype: str = "float32"
     backward: bool = True
     allocator: str = "warm"
+    device: str = "cpu"
 
     @property
     def passes(self) -> str:
@@ -93,7 +95,7 @@ class Group:
 
     @property
     def key(self) -> tuple[object, ...]:
-        return (self.loss.id, *self.size, self.dtype, self.passes, self.allocator)
+        return (self.loss.id, *self.size, self.dtype, self.device, self.passes, self.allocator)
 
 
 Entry = tuple[Target, str]
@@ -103,8 +105,8 @@ Entry = tuple[Target, str]
 class Field:
     """The processes of all entries, under one policy of the allocator; a context manager."""
 
-    def __init__(self, entries: Sequence[Entry], allocator: str, device: str = "cpu"):
-        self.entries, self.allocator, self.device = entries, allocator, device
+    def __init__(self, entries: Sequence[Entry], allocator: str):
+        self.entries, self.allocator = entries, allocator
         self._threads = cores()
         self._workers = [Worker(target.reference, self._environment(target)) for target, _ in entries]
 
@@ -136,8 +138,8 @@ class Field:
         for (target, mode), worker in zip(self.entries, self._workers, strict=True):
             if not target.has(group.loss):
                 continue
-            contestant = Contestant(target, worker, exercise, mode, self.device)
-            reason = "too large" if exercise.bytes > LARGEST else contestant.start()
+            contestant = Contestant(target, worker, exercise, mode, group.device)
+            reason = "too large" if exercise.bytes > LARGEST else _absent(group.device, worker) or contestant.start()
             if reason:
                 rows.append(replace(self._row(group, contestant), reason=reason))
             else:
@@ -147,10 +149,7 @@ class Field:
     def _race(
         self, group: Group, exercise: Exercise, racing: list[Contestant], rounds: int, seconds: float
     ) -> list[Row]:
-        written = exercise.loss.gradient_of if exercise.backward else ()
-        counts = {self.threads(contestant.target) for contestant in racing}
-        batches = exercise.rotation(max(contestant.calls for contestant in racing))
-        ceilings = {n: Ceilings(batches, written, n, exercise.cost) for n in counts}
+        ceilings = self._ceilings(group, exercise, racing)
         order, until = random.Random(0), time.monotonic() + seconds
         times: list[dict[int, Timed]] = []
         least: list[dict[int, float]] = []
@@ -167,17 +166,35 @@ class Field:
             if not reason:
                 base = baselines.get(contestant.target.reference.framework)
                 row = _timed(row, index, base, times, [x[self.threads(contestant.target)] for x in least])
-                if self.allocator == "default" or exercise.bytes >= SMALL:
+                if self.allocator != "warm" or exercise.bytes >= SMALL:
                     row = _weighed(row, contestant, exercise.cost.bytes)
             rows.append(replace(row, reason=reason) if reason else row)
         return rows
 
+    def _ceilings(
+        self, group: Group, exercise: Exercise, racing: Sequence[Contestant]
+    ) -> Mapping[int, Ceilings | DeviceCeiling]:
+        """What the machine can do, by the count of threads that an implementation has."""
+        counts = {self.threads(contestant.target) for contestant in racing}
+        if group.device != "cpu":
+            own = next((x for x in racing if x.target.reference.own), racing[0])
+            return dict.fromkeys(counts, DeviceCeiling(own.worker, exercise.cost))
+        written = exercise.loss.gradient_of if exercise.backward else ()
+        batches = exercise.rotation(max(contestant.calls for contestant in racing))
+        return {n: Ceilings(batches, written, n, exercise.cost) for n in counts}
+
     def _row(self, group: Group, contestant: Contestant) -> Row:
         target = contestant.target
         return Row(
-            group.loss.id, *group.size, group.dtype, self.device, contestant.exercise.passes, self.allocator,
+            group.loss.id, *group.size, group.dtype, group.device, group.passes, self.allocator,
             target.name, target.reference.framework, contestant.mode, first_call=contestant.first_call,
         )  # fmt: skip
+
+
+def _absent(device: str, worker: Worker) -> str:
+    """Why nothing can be timed on a device, or an empty text; a worker that does not start says so by itself."""
+    hello = worker.start()
+    return "" if hello.error or device in hello.devices else f"there is no {device}"
 
 
 def _plain(contestant: Contestant) -> bool:
@@ -207,13 +224,14 @@ def _timed(row: Row, index: int, base: int | None, times: Sequence[dict[int, Tim
 
 
 def _weighed(row: Row, contestant: Contestant, least: int) -> Row:
-    found = contestant.weigh(memory=row.allocator == "default")
+    found = contestant.weigh(memory=row.allocator != "warm")
     if found is None:
         return replace(row, reason=f"no costs: {contestant.lost}")
     hidden = found.peak is None or found.peak < found.results  # by an allocator that keeps what it has had
+    amplification = float("nan") if found.traffic is None else found.traffic / least
     return replace(
         row,
-        traffic=float("nan") if found.traffic is None else found.traffic / least,
+        traffic=amplification if amplification >= 1 else float("nan"),  # less says that some of it was not seen
         peak=float("nan") if hidden or found.peak is None else found.peak,
         results=found.results,
     )
@@ -224,7 +242,9 @@ BATCHES = tuple(1 << power for power in (6, 8, 10, 12, 14, 16, 18))
 WIDTHS = (16, 128, 1024)
 
 
-def grid(losses: Sequence[Loss], sizes: Sequence[tuple[int, int]], dtypes: Sequence[str], full: bool) -> list[Group]:
+def grid(
+    losses: Sequence[Loss], sizes: Sequence[tuple[int, int]], dtypes: Sequence[str], full: bool, device: str = "cpu"
+) -> list[Group]:
     """What is timed: a small and a large size in float32, or every size, dtype and policy of the allocator.
 
     A loss without embeddings has no width, and is timed at the first.
@@ -239,10 +259,10 @@ def grid(losses: Sequence[Loss], sizes: Sequence[tuple[int, int]], dtypes: Seque
             for dtype in dtypes or (("float32", "bfloat16", "float64") if full else ("float32",)):
                 large = size[0] * size[1] >= 1 << 20
                 groups += [
-                    Group(loss, size, dtype, backward, allocator)
-                    for allocator in ("warm", "default")
+                    Group(loss, size, dtype, backward, allocator, device)
+                    for allocator in (("warm", "default") if device == "cpu" else ("framework",))
                     for backward in (True, False)
-                    if full or (large and (backward or allocator == "warm")) or (backward and allocator == "warm")
+                    if full or (large and (backward or allocator != "default")) or (backward and allocator != "default")
                 ]
     return groups
 
@@ -257,10 +277,11 @@ def entries(found: Iterable[Target], modes: Sequence[str] = ()) -> list[Entry]:
 
 def bench(groups: Sequence[Group], field: Sequence[Entry], rounds: int, seconds: float) -> Iterator[list[Row]]:
     """The rows of each group in turn; groups of one policy of the allocator share their processes."""
-    for allocator in ("warm", "default"):
+    for allocator in ("warm", "default", "framework"):
         mine = [group for group in groups if group.allocator == allocator]
         if mine:
-            with Field(field if allocator == "warm" else [e for e in field if e[1] == "eager"], allocator) as processes:
+            chosen = [entry for entry in field if entry[1] == "eager" or allocator != "default"]
+            with Field(chosen, allocator) as processes:
                 for group in mine:
                     yield processes.measure(group, rounds, seconds)
 

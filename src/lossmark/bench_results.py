@@ -15,7 +15,7 @@ from .errors import LossmarkError
 from .registry import framework_version
 from .results import environment, write_parquet
 
-KEY = ["loss", "batch", "width", "dtype", "passes", "allocator"]
+KEY = ["loss", "batch", "width", "dtype", "device", "passes", "allocator"]
 """What names the group that a row was measured in."""
 
 
@@ -56,8 +56,8 @@ def _stable(found: dict[str, Any]) -> dict[str, Any]:
 def tables(frame: pd.DataFrame) -> Iterator[RichTable]:
     """One table per group: plain and fast side by side."""
     for key, rows in frame.groupby(KEY, sort=False):
-        loss, batch, width, dtype, passes, allocator = key
-        title = f"{loss}, B={batch}, D={width}, {dtype}, {passes}, allocator {allocator}"
+        loss, batch, width, dtype, device, passes, allocator = key
+        title = f"{loss}, B={batch}, D={width}, {dtype}, {device}, {passes}, allocator {allocator}"
         result = RichTable(
             "implementation", "mode", "time", "plain / this", "of the limit", "cores", "faults", "peak / results",
             "moved / least", "first call", "", title=title, title_justify="left",

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .pool import Worker
 from .readings.cost import Cost
-from .work import Array
+from .work import Array, Streamed, Streaming
 
 CACHED = 1 << 12
 """Numbers of an array that stays in the first-level cache, for the rate of exp."""
@@ -41,6 +42,22 @@ class Limit:
     def seconds(self) -> float:
         """Memory, arithmetic and exp can go on at the same time: the slowest of them rules."""
         return max(self.read + self.written, self.arithmetic, self.transcendental)
+
+
+class DeviceCeiling:
+    """The limit of a device's memory, from copies that a framework makes there: ``worker`` has a stage on it."""
+
+    def __init__(self, worker: Worker, cost: Cost):
+        self._worker, self._cost = worker, cost
+
+    def measure(self) -> Limit:
+        """The limit now; nan of a worker that is lost. Arithmetic counts for nothing beside the memory of a GPU."""
+        found = self._worker.run(Streaming())
+        bandwidth = found.bandwidth if isinstance(found, Streamed) else float("nan")
+        return Limit(self._cost.bytes / bandwidth, 0.0, 0.0, 0.0)
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class Ceilings:

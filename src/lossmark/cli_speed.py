@@ -29,10 +29,17 @@ class Passes(StrEnum):
 
 
 class Allocator(StrEnum):
-    """Whether memory that was freed is kept, or given back to the system as glibc has it."""
+    """Whether a CPU's memory that was freed is kept, or given back to the system as glibc has it."""
 
     warm = "warm"
     default = "default"
+
+
+class Device(StrEnum):
+    """Where implementations run."""
+
+    cpu = "cpu"
+    gpu = "gpu"
 
 
 class Format(StrEnum):
@@ -73,6 +80,7 @@ def bench(
     mode: Annotated[list[str] | None, typer.Option(help="only this mode (repeatable)")] = None,
     passes: Annotated[Passes | None, typer.Option("--pass", help="only this pass")] = None,
     allocator: Annotated[Allocator | None, typer.Option(help="only this policy of the allocator")] = None,
+    device: Annotated[Device, typer.Option(help="where it is timed")] = Device.cpu,
     peers: Annotated[bool, typer.Option("--peers", help="time other people's losses beside lossmark's")] = False,
     full: Annotated[bool, typer.Option("--full", help="every size, dtype and pass, for hours")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="leave out what the results file has already")] = False,
@@ -91,7 +99,7 @@ def bench(
     sizes = [size_of(text) for text in size or ()]
     groups = [
         group
-        for group in benchmark.grid(losses, sizes, choice.dtypes, full)
+        for group in benchmark.grid(losses, sizes, choice.dtypes, full, device)
         if passes in (None, group.passes) and allocator in (None, group.allocator)
     ]
     table = Table(output, {t.reference.framework for t in found}, resume)

@@ -116,13 +116,17 @@ class Framework(ABC):
         """The same numbers in those of :attr:`layouts` that an array of this shape and these numbers can have."""
         return {}
 
-    def peak_memory(self, device: str) -> int | None:
-        """Bytes at the framework's own high-water mark of a GPU since the last call; None where it keeps none."""
+    def gpu_memory(self) -> tuple[int, int] | None:
+        """Bytes that a GPU holds now and held at most since the last call; None where the framework does not say."""
         return None
 
     def traffic(self, run: Callable[[Mapping[str, Array]], Any], inputs: Mapping[str, Array], mode: str) -> int | None:
         """Bytes that the operations of ``run(inputs)`` read and write, caches left aside; None where nobody says."""
         return None
+
+    def copied(self, x: Array) -> Array:
+        """The same numbers in memory of their own on the same device: what its bandwidth is measured with."""
+        raise NotImplementedError(f"{self.name} has no devices")
 
     def programs(self) -> int:
         """How many programs have been traced or compiled in this process so far."""

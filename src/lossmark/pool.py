@@ -17,7 +17,7 @@ from typing import IO
 import psutil
 
 from .registry import Reference
-from .work import PROTOCOL, Failure, Hello, Message, Reply, Start, Task, Timing, Weighing
+from .work import PROTOCOL, Failure, Hello, Message, Reply, Start, Streaming, Task, Timing, Weighing
 
 CELL_SECONDS = 10.0
 """The time limit of a cell."""
@@ -86,7 +86,8 @@ class Worker:
         """Have a message answered; a crash or a hang costs this message only. Raises :class:`GaveUp`."""
         if self.strikes >= PATIENCE:
             raise GaveUp(f"given up after {PATIENCE} crashes or hangs")
-        if isinstance(message, (Timing, Weighing)) and self._process is not None and self._process.poll() is not None:
+        staged = isinstance(message, (Timing, Weighing, Streaming))
+        if staged and self._process is not None and self._process.poll() is not None:
             return self._lost(self._ended())  # a new process would not know what is to be timed
         hello = self.start()
         if hello.error:

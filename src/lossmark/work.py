@@ -207,8 +207,20 @@ class Weighed:
     """Traced or compiled anew by calls that have been made before in this shape."""
 
 
-Message = Task | Probe | Watch | Stage | Timing | Weighing
-Reply = Answer | Probed | Watched | Staged | Timed | Weighed
+@dataclass(frozen=True)
+class Streaming:
+    """Measure the bandwidth of the stage's device: copy the inputs of its calls, in turn."""
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """Bytes that copying reads and writes per second."""
+
+    bandwidth: float
+
+
+Message = Task | Probe | Watch | Stage | Timing | Weighing | Streaming
+Reply = Answer | Probed | Watched | Staged | Timed | Weighed | Streamed
 
 _MESSAGES = (Hello, Start, Failure, Returned, *get_args(Message), *get_args(Reply))
 PROTOCOL = hashlib.sha256(

@@ -42,6 +42,7 @@ from .work import (
     Timing,
     Watch,
     Watched,
+    Weighing,
 )
 
 
@@ -67,7 +68,9 @@ class Runner:
         if isinstance(message, Stage):
             return self.staged(message)
         assert self._stopwatch is not None
-        return self._stopwatch.time(message) if isinstance(message, Timing) else self._stopwatch.weigh(message)
+        if isinstance(message, Timing):
+            return self._stopwatch.time(message)
+        return self._stopwatch.weigh(message) if isinstance(message, Weighing) else self._stopwatch.stream()
 
     def staged(self, stage: Stage) -> Staged:
         """Make ready to time what the stage says."""
