@@ -143,3 +143,24 @@ def test_a_gradient_that_is_not_wanted_is_not_written(compiled):
     threads = 32 * program.metadata.num_warps
     assert moved(program, "st") == {128: rows * D * 4 // threads}
     assert moved(program, "ld")[128] == rows * D * 4 // threads  # u alone
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 129), (16, 2000)])
+def test_every_shape_and_layout_compiles(shape, compiled):
+    from lossmark.impls.pytorch import triton_
+
+    batch, width = shape
+    wide = torch.ones(width, 2 * batch).t()[::2]  # neither rows nor columns are beside each other
+    label = torch.ones(2 * batch)[::2]
+    for loss, inputs, count in (
+        (triton_.Hinge(0.1), [wide] * 3, 3),
+        (triton_.Bpr(), [wide] * 3, 3),
+        (triton_.Contrastive(0.1), [label, label], 1),
+        (triton_.ContrastivePair(0.1), [wide, wide, label], 2),
+        (triton_.LabeledTriplet(0.1), [wide, wide, wide, label], 3),
+    ):
+        _, kept = loss.forward(*inputs)
+        for g, among in ((torch.ones(()), batch), (torch.ones(batch), 1)):
+            loss.backward(inputs, kept, g, among, [True] * count)
+            loss.backward(inputs, kept, g, among, [True] + [False] * (count - 1))
+    assert all(program.asm["cubin"] for program, _ in compiled)

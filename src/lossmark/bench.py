@@ -47,6 +47,8 @@ class Row:
     impl: str
     framework: str
     mode: str
+    threads: int
+    """That its libraries are told to use."""
     first_call: float = float("nan")
     """With tracing and compilation, where the mode has them."""
     compilation: float = float("nan")
@@ -187,7 +189,8 @@ class Field:
         target = contestant.target
         return Row(
             group.loss.id, *group.size, group.dtype, group.device, group.passes, self.allocator,
-            target.name, target.reference.framework, contestant.mode, first_call=contestant.first_call,
+            target.name, target.reference.framework, contestant.mode, self.threads(target),
+            first_call=contestant.first_call,
         )  # fmt: skip
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import functools
 import random
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -24,12 +26,12 @@ from .readings.cost import Cost, forward, forward_backward
 from .spec.loss import Case, Loss
 from .stopwatch import batch_of
 from .tolerance import expected
-from .work import Array, Failure, Message, Reply, Returned, Stage, Timed, Timing, Weighed, Weighing
+from .work import Array, Failure, Message, Reply, Returned, Stage, Stored, Timed, Timing, Weighed, Weighing
 
 WARM = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "17179869184", "MALLOC_TOP_PAD_": "67108864"}
 """glibc's allocator keeps what it is given back, instead of asking the system for fresh pages at every large result."""
 BLOCK_SECONDS = 0.005
-BLOCK_BYTES = 256 << 20
+BLOCK_BYTES = 128 << 20
 """A block of calls lasts long enough for the clock, within a limit of memory for the inputs of its calls."""
 BLOCKS = 3
 LARGE = 1 << 20
@@ -93,7 +95,22 @@ class Exercise:
         return reading(self.loss.gradients({}), *self.size, DTYPES[self.dtype])
 
     def stage(self, impl: str, mode: str, device: str) -> Stage:
-        return Stage(impl, self.loss.id, self.batches, self.loss.gradient_of, self.backward, mode, device)
+        return Stage(impl, self.loss.id, self._shared, self.loss.gradient_of, self.backward, mode, device)
+
+    @functools.cached_property
+    def _folder(self) -> tempfile.TemporaryDirectory[str]:
+        return tempfile.TemporaryDirectory(prefix="lossmark-")
+
+    @functools.cached_property
+    def _shared(self) -> tuple[Mapping[str, Array | Stored], ...]:
+        """The batches for processes of their own: what is large in files, which go when the exercise does."""
+        if not self._large:
+            return self.batches
+        folder = Path(self._folder.name)
+        return tuple(
+            {name: Stored.written(x, folder / f"{number}-{name}") for name, x in batch.items()}
+            for number, batch in enumerate(self.batches)
+        )
 
     def _drawn(self, generator: np.random.Generator) -> Mapping[str, Array]:
         """Normal embeddings whose scores have variance 1, distances around the margin, labels 0 and 1."""
@@ -109,12 +126,12 @@ class Exercise:
                 arrays[item.name] = generator.uniform(0, 2, batch).astype(dtype)
         return arrays
 
-    def judged(self, found: Timed, stage: Stage, deviation: Deviation | None) -> Judgement:
+    def judged(self, found: Timed, deviation: Deviation | None) -> Judgement:
         """The last call that was timed."""
         assert isinstance(found.value, Returned)
         if found.value.array is None:
             return Judgement(False, note=f"got {found.value.dtype}, expected a tensor")
-        truth = self._expected(stage, found.turn, deviation, self.backward)
+        truth = self._expected(found.turn, deviation, self.backward)
         dtype = DTYPES[self.dtype]
         parts = [judge(found.value.array, truth.values["mean"], dtype, "mean")]
         if self.backward:
@@ -125,16 +142,17 @@ class Exercise:
             parts.append(slopes({**zeros, **found.gradient}, accepted, truth.kinks["mean"], dtype, "gradient of mean"))
         return combine(parts)
 
-    def value_judged(self, value: Array, turn: int, stage: Stage, deviation: Deviation | None) -> Judgement:
+    def value_judged(self, value: Array, turn: int, deviation: Deviation | None) -> Judgement:
         """The value of any one call."""
-        truth = self._expected(stage, turn, deviation, False)
+        truth = self._expected(turn, deviation, False)
         return judge(value, truth.values["mean"], DTYPES[self.dtype], "mean")
 
-    def _expected(self, stage: Stage, turn: int, deviation: Deviation | None, backward: bool) -> Expected:
+    def _expected(self, turn: int, deviation: Deviation | None, backward: bool) -> Expected:
         key = (turn, deviation)
         if key in self._kept:
             return self._kept[key]
-        inputs = {name: array.astype(np.float64) for name, array in batch_of(stage, turn).items()}
+        batch = batch_of(self.batches, self.loss.gradient_of[0], turn)
+        inputs = {name: array.astype(np.float64) for name, array in batch.items()}
         case = Case(f"{self.loss.id}/timed", self.loss.id, {}, inputs)
         meant, scale = (deviation.meant(case), deviation.scale) if deviation else (case, 1.0)
         wanted = ("mean",) if backward else ()
@@ -224,13 +242,13 @@ class Contestant:
             return str(found.value)
         if found.modified:
             return f"a call changes its input {', '.join(found.modified)}"
-        return _reason(self.exercise.judged(found, self._stage, self._deviation))
+        return _reason(self.exercise.judged(found, self._deviation))
 
     def _kept_results(self) -> str:
         until = time.monotonic() + REPEATED_SECONDS
         for turn in random.Random(0).sample(sorted(self._repeated), min(REPEATED, len(self._repeated))):
             value = self._repeated[turn]
-            reason = _reason(self.exercise.value_judged(value, turn, self._stage, self._deviation))
+            reason = _reason(self.exercise.value_judged(value, turn, self._deviation))
             if reason or time.monotonic() > until:
                 return reason
         return ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter, process_time
 from typing import Any
 
@@ -19,17 +19,16 @@ from .framework import Framework
 from .implementation import Implementation
 from .memory import faults, peak
 from .outcomes import Outcomes, failure
-from .work import Array, Failure, Returned, Stage, Streamed, Timed, Timing, Weighed, Weighing
+from .work import Array, Failure, Returned, Stage, Stored, Streamed, Timed, Timing, Weighed, Weighing
 
 COPIES = 10
 """How often each of the stage's batches is copied."""
 
 
-def batch_of(stage: Stage, turn: int) -> Mapping[str, Array]:
-    """The inputs of a call: the next of the stage's batches, its first input rolled by one row more in each round."""
-    rounds, index = divmod(turn, len(stage.batches))
-    batch = stage.batches[index]
-    first = stage.wrt[0]
+def batch_of(batches: Sequence[Mapping[str, Array]], first: str, turn: int) -> Mapping[str, Array]:
+    """The inputs of a call: the next of some batches, its ``first`` input rolled by one row more in each round."""
+    rounds, index = divmod(turn, len(batches))
+    batch = batches[index]
     return {**batch, first: np.roll(batch[first], rounds, axis=0)}
 
 
@@ -41,6 +40,9 @@ class Stopwatch:
         self._outcomes = Outcomes(adapter)
         self._function, self._by_hand = impl.losses[stage.loss], impl.gradients.get(stage.loss)
         self._weights = adapter.from_numpy(np.ones(1, np.float32), stage.device)
+        self._batches = [
+            {name: x.mapped() if isinstance(x, Stored) else x for name, x in batch.items()} for batch in stage.batches
+        ]
         self._turn = 0
         self._program = None
         if adapter.autodiff:
@@ -73,7 +75,7 @@ class Stopwatch:
         least, cores, given_pages, transfer = (float("inf"), 0.0, 0, 0.0)
         values: dict[int, Any] = {}
         for _ in range(timing.blocks):
-            batches = [batch_of(self._stage, self._turn + i) for i in range(timing.calls)]
+            batches = [self._batch(self._turn + i) for i in range(timing.calls)]
             begun = clock()
             tensors = [self._tensors(batch) for batch in batches]
             self._framework.synchronise(tensors)
@@ -100,18 +102,18 @@ class Stopwatch:
 
     def stream(self) -> Streamed:
         """What the device's memory gives: the fastest of some copies, each of different inputs than the one before."""
-        batches = [self._tensors(batch) for batch in self._stage.batches]
+        batches = [self._tensors(batch) for batch in self._batches]
         seconds = float("inf")
         for tensors in batches * COPIES:
             start = perf_counter()
             copies = [self._framework.copied(x) for x in tensors.values()]
             self._framework.synchronise(copies)
             seconds = min(seconds, perf_counter() - start)
-        return Streamed(2 * sum(x.nbytes for x in self._stage.batches[0].values()) / seconds)
+        return Streamed(2 * sum(x.nbytes for x in self._batches[0].values()) / seconds)
 
     def weigh(self, weighing: Weighing) -> Weighed:
         """What a call costs beside time."""
-        tensors = self._tensors(batch_of(self._stage, self._turn))
+        tensors = self._tensors(self._batch(self._turn))
         _, gradient = self._run(tensors)
         results = sum(self._framework.to_numpy(x).nbytes for x in (gradient or {}).values())
         del gradient
@@ -136,6 +138,9 @@ class Stopwatch:
         call()
         after = self._framework.gpu_memory()
         return after[1] - before[0] if before and after else None
+
+    def _batch(self, turn: int) -> Mapping[str, Array]:
+        return batch_of(self._batches, self._stage.wrt[0], turn)
 
     def _tensors(self, batch: Mapping[str, Array]) -> dict[str, Any]:
         return {name: self._framework.from_numpy(x, self._stage.device) for name, x in batch.items()}

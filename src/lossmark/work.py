@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -132,12 +134,31 @@ class Watched:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """An array in a file that many processes map, so that they hold it once together."""
+
+    path: Path
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    @classmethod
+    def written(cls, array: Array, path: Path) -> Stored:
+        """The array, written to a file."""
+        array.tofile(path)
+        return cls(path, array.dtype, array.shape)
+
+    def mapped(self) -> Array:
+        """The array, not to be written to."""
+        return np.asarray(np.memmap(self.path, np.uint8, "r")).view(self.dtype).reshape(self.shape)
+
+
+@dataclass(frozen=True)
 class Stage:
     """Make ready to time the mean of a loss, with its gradient by ``wrt`` if ``backward``, over batches in turn."""
 
     impl: str
     loss: str
-    batches: tuple[Mapping[str, Array], ...]
+    batches: tuple[Mapping[str, Array | Stored], ...]
     wrt: tuple[str, ...]
     backward: bool = True
     mode: str = "eager"
