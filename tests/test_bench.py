@@ -46,6 +46,25 @@ def test_the_slowest_of_memory_and_arithmetic_is_the_limit():
         assert found.transcendental > 0
 
 
+def test_large_inputs_are_mapped_from_files_while_they_are_needed():
+    exercise = Exercise(losses()["labeled_triplet"], (1 << 13, 256), "bfloat16")
+    stage = exercise.stage("torch", "eager", "cpu")
+    for shared, own in zip(stage.batches, exercise.batches, strict=True):
+        assert shared.keys() == own.keys()
+        for name, stored in shared.items():
+            found = stored.mapped()
+            assert found.dtype == own[name].dtype
+            np.testing.assert_array_equal(found, own[name])
+            with pytest.raises(ValueError, match="read-only"):
+                found[0] = 0
+    path = stage.batches[0]["label"].path
+    assert path.is_file()
+    del exercise, stage
+    assert not path.parent.exists()
+    small = Exercise(losses()["bpr"], (64, 16))
+    assert small.stage("torch", "eager", "cpu").batches is small.batches
+
+
 def test_rows_have_every_figure_and_the_rest_a_reason(tmp_path):
     path = tmp_path / "wrong.py"
     path.write_text(WRONG)

@@ -9,7 +9,7 @@ import numpy as np
 
 from .common import Array
 
-FORWARD, BACKWARD = 1 << 18, 1 << 16
+FORWARD, BACKWARD = 1 << 18, 1 << 17
 """Numbers of one input in a block: a pass forward holds one array beside its inputs, a pass backward several."""
 
 

@@ -82,8 +82,8 @@ class Contrastive:
         return ((y * d).sub_(short * other).mul_(2 * _each(g, d, count)).to(d.dtype),)
 
 
-def _squared_distance(x1: Tensor, x2: Tensor, scratch: Tensor | None) -> Rows:
-    return (torch.sub(x1, x2, out=scratch).square_().sum(1),)
+def _distances(x1: Tensor, x2: Tensor, _: object) -> Rows:
+    return (torch.cdist(x1[:, None], x2[:, None])[:, 0, 0],)
 
 
 def _along_difference(x1: Tensor, x2: Tensor, factor: Tensor, _: object, *outs: Tensor | None) -> Rows:
@@ -93,10 +93,10 @@ def _along_difference(x1: Tensor, x2: Tensor, factor: Tensor, _: object, *outs: 
 
 def _distance(x1: Tensor, x2: Tensor) -> Tensor:
     """‖x1 - x2‖₂ [B]; the few rows whose squares overflow or underflow are scaled."""
-    (squared,) = per_example(_squared_distance, x1, x2)
-    least = 2.0**-900 if squared.dtype == torch.float64 else 2.0**-80
-    rows = (~((squared > least) & (squared < torch.inf))).nonzero()[:, 0]
-    d = squared.sqrt_()
+    as_it_is = x1.dtype == wide_of(x1) and x1.is_contiguous() and x2.is_contiguous()
+    (d,) = _distances(x1, x2, None) if as_it_is else per_example(_distances, x1, x2)
+    least = 2.0**-450 if d.dtype == torch.float64 else 2.0**-40
+    rows = (~((d > least) & (d < torch.inf))).nonzero()[:, 0]
     if len(rows):
         d[rows] = plain.norm(x1[rows].to(d.dtype) - x2[rows].to(d.dtype))
     return d

@@ -7,9 +7,12 @@ very size, dtype and mode that is timed, and so is every value that equals an ea
 from __future__ import annotations
 
 import functools
+import math
 import random
+import shutil
 import tempfile
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -34,6 +37,7 @@ BLOCK_SECONDS = 0.005
 BLOCK_BYTES = 128 << 20
 """A block of calls lasts long enough for the clock, within a limit of memory for the inputs of its calls."""
 BLOCKS = 3
+"""The fastest counts, as of the kernels that say what the machine can do."""
 LARGE = 1 << 20
 """Numbers of an input that no cache holds."""
 BATCHES = 4
@@ -66,16 +70,16 @@ class Exercise:
     @property
     def shape(self) -> str:
         """``BxD``, or ``B`` where no input has dimensions."""
-        return "x".join(map(str, self.size if any(item.vector for item in self.loss.inputs) else self.size[:1]))
-
-    @property
-    def blocks(self) -> int:
-        """Of several blocks the fastest counts; of calls that make any block long, one."""
-        return 1 if self._large else BLOCKS
+        return "x".join(map(str, self._dims))
 
     @property
     def _large(self) -> bool:
-        return self.size[0] * self.size[1] > LARGE
+        return math.prod(self._dims) > LARGE
+
+    @property
+    def _dims(self) -> tuple[int, ...]:
+        """Those of the largest input."""
+        return self.size if any(item.vector for item in self.loss.inputs) else self.size[:1]
 
     @property
     def passes(self) -> str:
@@ -98,17 +102,18 @@ class Exercise:
         return Stage(impl, self.loss.id, self._shared, self.loss.gradient_of, self.backward, mode, device)
 
     @functools.cached_property
-    def _folder(self) -> tempfile.TemporaryDirectory[str]:
-        return tempfile.TemporaryDirectory(prefix="lossmark-")
+    def _folder(self) -> Path:
+        path = Path(tempfile.mkdtemp(prefix="lossmark-"))
+        weakref.finalize(self, shutil.rmtree, path)
+        return path
 
     @functools.cached_property
     def _shared(self) -> tuple[Mapping[str, Array | Stored], ...]:
         """The batches for processes of their own: what is large in files, which go when the exercise does."""
         if not self._large:
             return self.batches
-        folder = Path(self._folder.name)
         return tuple(
-            {name: Stored.written(x, folder / f"{number}-{name}") for name, x in batch.items()}
+            {name: Stored.written(x, self._folder / f"{number}-{name}") for name, x in batch.items()}
             for number, batch in enumerate(self.batches)
         )
 
@@ -198,7 +203,7 @@ class Contestant:
         """The fastest of some blocks of calls; None of one that is lost."""
         if self.lost:
             return None
-        found = self._asked(Timing(self.calls, self.exercise.blocks, core=core))
+        found = self._asked(Timing(self.calls, BLOCKS, core=core))
         if isinstance(found, Failure):
             return None
         assert isinstance(found, Timed)
