@@ -15,7 +15,9 @@ import os
 import random
 import statistics
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from .ceilings import INVALID, Ceilings, DeviceCeiling
@@ -126,6 +128,8 @@ class Field:
         return self._workers[self.entries.index(entry)]
 
     def __enter__(self) -> Field:
+        with ThreadPoolExecutor(self._threads) as together:  # importing a framework takes seconds
+            deque(together.map(Worker.start, self._workers), maxlen=0)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -265,7 +269,7 @@ def grid(
                     Group(loss, size, dtype, backward, allocator, device)
                     for allocator in (("warm", "default") if device == "cpu" else ("framework",))
                     for backward in (True, False)
-                    if full or (large and (backward or allocator != "default")) or (backward and allocator != "default")
+                    if full or (large and backward) or (allocator != "default" and (large or backward))
                 ]
     return groups
 

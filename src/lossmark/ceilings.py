@@ -7,6 +7,7 @@ lock, on as many threads as the implementation has; the fastest of those that mo
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .pool import Worker
+from .pool import GaveUp, Worker
 from .readings.cost import Cost
 from .work import Array, Streamed, Streaming
 
@@ -52,8 +53,10 @@ class DeviceCeiling:
 
     def measure(self) -> Limit:
         """The limit now; nan of a worker that is lost. Arithmetic counts for nothing beside the memory of a GPU."""
-        found = self._worker.run(Streaming())
-        bandwidth = found.bandwidth if isinstance(found, Streamed) else float("nan")
+        bandwidth = float("nan")
+        with contextlib.suppress(GaveUp):
+            found = self._worker.run(Streaming())
+            bandwidth = found.bandwidth if isinstance(found, Streamed) else bandwidth
         return Limit(self._cost.bytes / bandwidth, 0.0, 0.0, 0.0)
 
     def close(self) -> None:

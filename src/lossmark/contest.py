@@ -34,7 +34,7 @@ from .work import Array, Failure, Message, Reply, Returned, Stage, Stored, Timed
 WARM = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "17179869184", "MALLOC_TOP_PAD_": "67108864"}
 """glibc's allocator keeps what it is given back, instead of asking the system for fresh pages at every large result."""
 BLOCK_SECONDS = 0.005
-BLOCK_BYTES = 128 << 20
+BLOCK_BYTES = 64 << 20
 """A block of calls lasts long enough for the clock, within a limit of memory for the inputs of its calls."""
 BLOCKS = 3
 """The fastest counts, as of the kernels that say what the machine can do."""
