@@ -15,8 +15,8 @@ from lossmark.ceilings import Ceilings, DeviceCeiling, Limit
 from lossmark.contest import Exercise
 from lossmark.plan import Choice, targets
 from lossmark.pool import Worker
-from lossmark.registry import framework_version, losses, peers, room
-from lossmark.work import Staged
+from lossmark.registry import framework, framework_version, losses, peers, room
+from lossmark.work import Failure, Staged, Streamed, Streaming
 from tests.miniatures import HEAD
 from tests.processes import awaited, finished, lossmark, started
 
@@ -113,23 +113,39 @@ def test_what_is_asked_for_alone_is_timed(tmp_path):
         assert len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("framework", ["torch", "tensorflow", "jax"])
-def test_the_bandwidth_of_a_device_is_that_of_copies(framework):
-    if framework_version(framework) is None:
-        pytest.skip(f"{framework} is not installed")
-    exercise = Exercise(losses()["bpr"], (1 << 14, 256))
-    (target,) = targets(Choice(impls=(framework,)))
+MEMORY = {"torch": lambda x: x.numpy(), "tensorflow": lambda x: np.asarray(memoryview(x)), "jax": np.asarray}
+"""The memory of a tensor itself, as an array."""
+
+
+@pytest.mark.parametrize("name", MEMORY)
+def test_a_copy_lies_in_memory_of_its_own(name):
+    if framework_version(name) is None:
+        pytest.skip(f"{name} is not installed")
+    adapter = framework(name)
+    held = MEMORY[name]
+    x = adapter.from_numpy(np.arange(1 << 12, dtype=np.float32))
+    copy = adapter.copied(x)
+    assert np.shares_memory(held(x), held(x))
+    assert not np.shares_memory(held(x), held(copy))
+    np.testing.assert_array_equal(held(copy), held(x))
+
+
+def test_the_limit_of_a_device_is_the_least_bytes_at_the_bandwidth_of_its_copies():
+    exercise = Exercise(losses()["bpr"], (64, 16))
+    (target,) = targets(Choice(impls=("torch",)))
     worker = Worker(target.reference)
     try:
         assert isinstance(worker.run(exercise.stage(target.name, "eager", "cpu")), Staged)
-        found = DeviceCeiling(worker, exercise.cost).measure()
+        found = worker.run(Streaming())
+        assert isinstance(found, Streamed)
+        assert 0 < found.bandwidth < np.inf
+        worker.run = lambda message: Streamed(2e9)
+        ceiling = DeviceCeiling(worker, exercise.cost)
+        assert ceiling.measure().seconds == exercise.cost.bytes / 2e9
+        worker.run = lambda message: Failure("crashed")
+        assert np.isnan(ceiling.measure().seconds)
     finally:
         worker.stop()
-    ceilings = Ceilings(exercise.batches, exercise.loss.gradient_of, 1, exercise.cost)
-    beside = ceilings.measure()
-    ceilings.close()
-    assert found.read == pytest.approx(beside.read + beside.written, rel=4)  # a copy that copies nothing takes 1e-5 s
-    assert found.read > 0.2 * (beside.read + beside.written)
 
 
 def test_where_there_is_no_gpu_nothing_is_timed_on_it(tmp_path):
