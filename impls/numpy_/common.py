@@ -14,8 +14,13 @@ Array = NDArray[Any]
 
 def wide(*tensors: Array) -> tuple[Array, ...]:
     """In the dtype that sums accumulate in: float64 for float64, else float32."""
-    wide = np.float64 if tensors[0].dtype == np.float64 else np.float32
-    return tuple(x.astype(wide, copy=False) for x in tensors)
+    dtype = wide_of(tensors[0])
+    return tuple(x.astype(dtype, copy=False) for x in tensors)
+
+
+def wide_of(x: Array) -> np.dtype[Any]:
+    """The dtype that sums accumulate in: float64 for float64, else float32."""
+    return np.dtype(np.float64 if x.dtype == np.float64 else np.float32)
 
 
 def reduce(loss: Array, reduction: str, dtype: np.dtype[Any]) -> Array:

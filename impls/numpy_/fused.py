@@ -15,8 +15,8 @@ from lossmark import Implementation, __version__
 from lossmark.arguments import check_margin, check_ranking, check_reduction, check_tensors
 
 from . import losses as plain
-from .common import Array, checked_label, reduce, weight
-from .rows import gradients, per_example, wide_of
+from .common import Array, checked_label, reduce, weight, wide_of
+from .rows import gradients, per_example
 
 impl = Implementation("numpy-fused", framework="numpy", version=__version__)
 

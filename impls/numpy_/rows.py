@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
-from .common import Array
+from .common import Array, wide_of
 
 FORWARD, BACKWARD = 1 << 18, 1 << 17
 """Numbers of one input in a block: a pass forward holds one array beside its inputs, a pass backward several."""
-
-
-def wide_of(x: Array) -> np.dtype[Any]:
-    """The dtype that sums accumulate in: float64 for float64, else float32."""
-    return np.dtype(np.float64 if x.dtype == np.float64 else np.float32)
 
 
 def _blocks(x: Array, numbers: int) -> list[slice]:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from . import losses as plain
-from .rows import gradients, per_example, wide_of
+from .common import wide_of
+from .rows import cast, gradients, per_example
 
 Gradients = Sequence[Tensor | None]
 Rows = tuple[Tensor, ...]
@@ -16,8 +17,7 @@ Rows = tuple[Tensor, ...]
 
 def _each(g: Tensor, like: Tensor, count: int) -> Tensor:
     """The cotangent of every example's loss, [B] or [], in the accumulator's dtype."""
-    wide = wide_of(like)
-    g = g if g.dtype == wide else g.to(wide)  # a conversion to the same dtype costs as much as an operation
+    g = cast(g, wide_of(like))
     return g if count == 1 else g / count
 
 

@@ -10,8 +10,13 @@ from lossmark.arguments import check_label
 
 def wide(*tensors: Tensor) -> tuple[Tensor, ...]:
     """In the dtype that sums accumulate in: float64 for float64, else float32."""
-    wide = torch.float64 if tensors[0].dtype == torch.float64 else torch.float32
-    return tuple(x.to(wide) for x in tensors)
+    dtype = wide_of(tensors[0])
+    return tuple(x.to(dtype) for x in tensors)
+
+
+def wide_of(x: Tensor) -> torch.dtype:
+    """The dtype that sums accumulate in: float64 for float64, else float32."""
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
 def reduce(loss: Tensor, reduction: str, dtype: torch.dtype) -> Tensor:

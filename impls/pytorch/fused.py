@@ -22,9 +22,9 @@ from lossmark.arguments import check_margin, check_ranking, check_reduction, che
 
 from . import aten
 from . import losses as plain
-from .common import checked_label
+from .common import checked_label, wide_of
 from .passes import differentiable
-from .rows import few, wide_of
+from .rows import few
 
 impl = Implementation("torch-fused", framework="torch", version=__version__)
 

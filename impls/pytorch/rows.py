@@ -7,15 +7,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from .common import wide_of
+
 BLOCK = 1 << 20
 """Numbers of one input in a block: 4 MiB of float32."""
 WORTHWHILE = 1 << 14
 """Numbers of one input below which an autograd function of a few operations costs what it saves."""
-
-
-def wide_of(x: Tensor) -> torch.dtype:
-    """The dtype that sums accumulate in: float64 for float64, else float32."""
-    return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
 def few(x: object) -> bool:
@@ -31,7 +28,8 @@ def _blocks(x: Tensor) -> list[slice]:
     return [slice(start, start + rows) for start in range(0, len(x), rows)]
 
 
-def _as(x: Tensor, dtype: torch.dtype) -> Tensor:
+def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """``x`` in a dtype, which may be its own."""
     return x if x.dtype == dtype else x.to(dtype)  # a conversion to the same dtype costs as much as an operation
 
 
@@ -43,11 +41,11 @@ def per_example(kernel: Callable[..., tuple[Tensor, ...]], *inputs: Tensor) -> t
     wide = wide_of(inputs[0])
     blocks = _blocks(inputs[0])
     if not blocks:
-        return kernel(*[_as(x, wide) for x in inputs], None)
+        return kernel(*[cast(x, wide) for x in inputs], None)
     scratch = torch.empty_like(inputs[0][blocks[0]], dtype=wide, memory_format=torch.contiguous_format)
     parts = []
     for rows in blocks:
-        here = [_as(x[rows], wide) for x in inputs]
+        here = [cast(x[rows], wide) for x in inputs]
         parts.append(kernel(*here, scratch[: len(here[0])]))
     return tuple(map(torch.cat, zip(*parts, strict=True)))
 
@@ -67,12 +65,14 @@ def gradients(
     wide = wide_of(inputs[0])
     blocks = _blocks(inputs[0])
     if not blocks:
-        found = kernel(*[_as(x, wide) for x in inputs], *[x.unsqueeze(1) for x in factors], None, *[None] * len(inputs))
-        return [_as(x, dtype) if want else None for x, want in zip(found, wanted, strict=True)]
+        found = kernel(
+            *[cast(x, wide) for x in inputs], *[x.unsqueeze(1) for x in factors], None, *[None] * len(inputs)
+        )
+        return [cast(x, dtype) if want else None for x, want in zip(found, wanted, strict=True)]
     results = [torch.empty(x.shape, dtype=dtype) if want else None for x, want in zip(inputs, wanted, strict=True)]
     scratch = torch.empty_like(inputs[0][blocks[0]], dtype=wide, memory_format=torch.contiguous_format)
     for rows in blocks:
-        here = [_as(x[rows], wide) for x in inputs]
+        here = [cast(x[rows], wide) for x in inputs]
         outs = [None if result is None or dtype != wide else result[rows] for result in results]
         found = kernel(*here, *[x[rows, None] for x in factors], scratch[: len(here[0])], *outs)
         for result, out in zip(results, found, strict=True):

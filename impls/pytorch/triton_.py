@@ -10,7 +10,7 @@ import triton
 from torch import Tensor
 
 from . import kernels
-from .rows import wide_of
+from .common import wide_of
 
 TILE = 2048
 """Numbers of one input that a program has in its registers at a time; half as many of float64."""

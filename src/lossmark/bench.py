@@ -199,9 +199,9 @@ class Field:
 
 
 def _absent(device: str, worker: Worker) -> str:
-    """Why nothing can be timed on a device, or an empty text; a worker that does not start says so by itself."""
-    hello = worker.start()
-    return "" if hello.error or device in hello.devices else f"there is no {device}"
+    """Why nothing can be timed on a device, or an empty text; a worker that did not start says so when it is asked."""
+    hello = worker.hello
+    return "" if hello is None or hello.error or device in hello.devices else f"there is no {device}"
 
 
 def _plain(contestant: Contestant) -> bool:
