@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lossmark.plan import Choice, Target, targets
-from lossmark.pool import Worker
-from lossmark.registry import framework_version, losses
-from lossmark.spec.loss import Loss
+from lossmark.adapters.registry import framework_version, losses
+from lossmark.sandbox.process import Worker
+from lossmark.specification.loss import Loss
+from lossmark.suite.plan import Choice, Target, targets
 from lossmark.work import Stage, Timed, Timing
 
 BATCH, WIDTH, ROUNDS, CALLS = 4096, 64, 7, 3

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from lossmark.bench import Field, Group, entries, grid
-from lossmark.contest import Contestant, Exercise
-from lossmark.plan import Choice, Target, targets
-from lossmark.registry import framework_version, losses
+from lossmark.adapters.registry import framework_version, losses
+from lossmark.suite.plan import Choice, Target, targets
+from lossmark.timing.bench import Field, Group, entries, grid
+from lossmark.timing.contestant import Contestant, Exercise
 
 ROUNDS = 10
 ENTRIES = [entry for entry in entries(targets(Choice())) if framework_version(entry[0].reference.framework) is not None]

@@ -1,6 +1,6 @@
 """One test per case × implementation × device × dtype × mode; its checks are the cells of the results."""
 
-from lossmark.plugin import Conformance
+from lossmark.suite.plugin import Conformance
 
 
 def test_conforms(conformance: Conformance) -> None:

@@ -10,14 +10,16 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from lossmark import __version__, history
+from lossmark import __version__
+from lossmark.adapters.registry import losses
 from lossmark.dtypes import DTYPES
-from lossmark.gate.cells import compared
-from lossmark.registry import losses
-from lossmark.results import VERDICTS, Cell, Results, read
+from lossmark.results import history
+from lossmark.results.difference import compared
+from lossmark.results.record import VERDICTS, Cell, Results, read
+from lossmark.sharpness import likeness as looks
 
 from . import cells as shown
-from . import failing, inputs, looks, loss_pages, speed_page, takeaway
+from . import failing, inputs, loss_pages, speed_page, takeaway
 
 HERE = Path(__file__).parent
 LEFT_OUT = 1000

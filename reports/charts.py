@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
+from lossmark.adapters.registry import load
 from lossmark.dtypes import DTYPES
-from lossmark.history import Series
-from lossmark.registry import load
-from lossmark.results import Cell
-from lossmark.spec.loss import Loss
+from lossmark.results.history import Series
+from lossmark.results.record import Cell
+from lossmark.specification.loss import Loss
 
 INK, LINE = "#010101", "#020202"
 """Colours that stand for the page's own: each is replaced by a variable of the style sheet."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lossmark.adapters.registry import losses
 from lossmark.dtypes import DTYPES
-from lossmark.explain import derivation, shown
-from lossmark.plan import repeat
-from lossmark.registry import losses
-from lossmark.results import Cell
-from lossmark.spec.loss import Case, Loss
+from lossmark.results.record import Cell
+from lossmark.sharpness import likeness as looks
+from lossmark.specification.loss import Case, Loss
+from lossmark.suite.failure_text import derivation, shown
+from lossmark.suite.plan import repeat
 
-from . import looks
 from .cells import MARKS, anchor
 from .inputs import key
 

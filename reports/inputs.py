@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from lossmark import __version__
-from lossmark.bench import Row
-from lossmark.results import VERDICTS, Cell, Results, ResultsError, machine, read
+from lossmark.results.record import VERDICTS, Cell, Results, ResultsError, machine, read
+from lossmark.timing.bench import Row
 
 
 @dataclass

@@ -8,13 +8,13 @@ from typing import Any
 
 from flint import arb
 
-from lossmark.certify import rows
-from lossmark.edges import EDGES
+from lossmark.golden.certified import rows
+from lossmark.golden.coverage import EDGES
 from lossmark.readings import page
 from lossmark.readings.exact import Choice
-from lossmark.results import Cell
-from lossmark.spec.loss import Case, Loss
-from lossmark.spec.numbers import parse
+from lossmark.results.record import Cell
+from lossmark.specification.hexfloat import parse
+from lossmark.specification.loss import Case, Loss
 
 from . import charts
 from .cells import MARKS, WORST_FIRST, boxes, grouped

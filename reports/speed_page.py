@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from lossmark.bench_results import KEY, figures
-from lossmark.history import Series
+from lossmark.results.history import Series
+from lossmark.timing.table import KEY, figures
 
 from . import charts
 

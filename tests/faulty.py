@@ -59,7 +59,7 @@ IN_NUMPY = {
     "kills-its-group": "os.killpg(0, signal.SIGKILL)",
     "closes-everything": "os.closerange(0, 256)",
     "changes-seterr": "np.seterr(all='ignore')",
-    "patches-the-comparer": "import lossmark.judge as j; j.judge = lambda *a, **k: j.Judgement(True)",
+    "patches-the-comparer": "import lossmark.checks.judgement as j; j.judge = lambda *a, **k: j.Judgement(True)",
     "patches-the-clock": "time.perf_counter = lambda: 0.0",
     "patches-numpy": "np.isclose = np.allclose = lambda *a, **k: True",
     "leaves-a-thread": "threading.Thread(target=time.sleep, args=(1e6,)).start(); result = -result",

@@ -5,8 +5,8 @@ from dataclasses import asdict
 import pandas as pd
 from lossmark.reports.build import build
 
-from lossmark.bench import Row
-from lossmark.results import Cell, Recorder, environment, write_parquet
+from lossmark.results.record import Cell, Recorder, environment, write_parquet
+from lossmark.timing.bench import Row
 
 HOSTILE = "<script>alert(1)</script> \"'`=1+1|[x](javascript:1) \u202eabc\u202c \x00 {{ 7*7 }}"
 LOSSES = ("bpr", "contrastive", "contrastive_pair", "labeled_triplet", "pairwise_hinge")

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lossmark import memory
-from lossmark.bench import Field, Group, entries
-from lossmark.ceilings import Ceilings, DeviceCeiling, Limit
-from lossmark.contest import Exercise
-from lossmark.plan import Choice, targets
-from lossmark.pool import Worker
-from lossmark.registry import framework, framework_version, losses, peers, room
+from lossmark.adapters.registry import framework, framework_version, losses, peers, room
+from lossmark.sandbox import peak_memory as memory
+from lossmark.sandbox.process import Worker
+from lossmark.suite.plan import Choice, targets
+from lossmark.timing.bench import Field, Group, entries
+from lossmark.timing.contestant import Exercise
+from lossmark.timing.machine_limit import Ceilings, DeviceCeiling, Limit
 from lossmark.work import Failure, Staged, Streamed, Streaming
 from tests.miniatures import HEAD
 from tests.processes import awaited, finished, lossmark, started

@@ -7,11 +7,11 @@ import signal
 import numpy as np
 import pytest
 
-from lossmark.contest import Contestant, Exercise
-from lossmark.paired import LEAST_PAIRS, ratio
-from lossmark.plan import Choice, targets
-from lossmark.pool import Worker
-from lossmark.registry import losses
+from lossmark.adapters.registry import losses
+from lossmark.sandbox.process import Worker
+from lossmark.suite.plan import Choice, targets
+from lossmark.timing.contestant import Contestant, Exercise
+from lossmark.timing.ratio import LEAST_PAIRS, ratio
 from tests.miniatures import HEAD
 from tests.processes import lossmark
 
@@ -37,7 +37,7 @@ def slope(u, d_pos, d_neg):
     return {{"u": s * (d_neg - d_pos), "d_pos": -s * u, "d_neg": s * u}}
 """
 )
-PATCHED = "time.perf_counter = lambda: 0.0\nimport lossmark.stopwatch as s; s.perf_counter = time.perf_counter"
+PATCHED = "time.perf_counter = lambda: 0.0\nimport lossmark.sandbox.stopwatch as s; s.perf_counter = time.perf_counter"
 CHEATS = {
     "keeps results by identity": {"first": "if id(u) in kept: return kept[id(u)]", "then": "kept[id(u)] = value"},
     "keeps one result": {"first": "if kept: return kept[0]", "then": "kept[0] = value"},

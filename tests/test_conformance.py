@@ -9,10 +9,10 @@ from concurrent.futures import CancelledError
 import psutil
 import pytest
 
-from lossmark.plan import Choice, plan
-from lossmark.registry import framework_version, losses, room
-from lossmark.results import read
-from lossmark.suite import Suite
+from lossmark.adapters.registry import framework_version, losses, room
+from lossmark.results.record import read
+from lossmark.suite.plan import Choice, plan
+from lossmark.suite.suite import Suite
 from tests.miniatures import FAULTY, HEAD, RIGHT, WRONG
 from tests.processes import awaited, children, finished, started
 

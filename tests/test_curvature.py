@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from mpmath import mpf
 
-from lossmark.curvature import ALONG, curved, directed, without
+from lossmark.adapters.registry import framework_version, losses
+from lossmark.checks.curvature import ALONG, curved, directed, without
 from lossmark.dtypes import FLOAT64
-from lossmark.plan import Choice, plan
-from lossmark.registry import framework_version, losses
-from lossmark.suite import Suite
-from lossmark.tolerance import expected
+from lossmark.suite.plan import Choice, plan
+from lossmark.suite.suite import Suite
+from lossmark.tolerance.expected import expected
 from lossmark.work import Answer
 from tests.independent import LOSSES
 from tests.miniatures import TORCH

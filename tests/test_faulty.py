@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lossmark.registry import framework_version
-from lossmark.results import VERDICTS, read
+from lossmark.adapters.registry import framework_version
+from lossmark.results.record import VERDICTS, read
 from tests.faulty import sources
 from tests.test_conformance import conformance
 

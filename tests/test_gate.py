@@ -7,12 +7,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from lossmark.gate import cells, costs, formats, race
-from lossmark.gate.decide import ALPHA, Evidence, holm
+from lossmark.gate import costs, formats, race
+from lossmark.gate.evidence import ALPHA, Evidence, holm
 from lossmark.gate.outcome import Benchmark, Finding, Outcome, Race
 from lossmark.gate.race import Terms, raced
 from lossmark.gate.sides import Side
-from lossmark.results import Cell, Results
+from lossmark.results import difference as cells
+from lossmark.results.record import Cell, Results
 from lossmark.work import Timed
 from tests.miniatures import HEAD
 from tests.processes import lossmark

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from mpmath import mpf
 
-from lossmark.certify import certified, check
-from lossmark.registry import losses, room
-from lossmark.spec.assemble import load
-from lossmark.spec.loss import outcome
+from lossmark.adapters.registry import losses, room
+from lossmark.golden.certified import certified, check
+from lossmark.specification.assemble import load
+from lossmark.specification.loss import outcome
 from tests.independent import LOSSES
 
 FINITE = [

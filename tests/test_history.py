@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lossmark import history
 from lossmark.errors import LossmarkError
+from lossmark.results import history
 from tests.processes import lossmark
 
 

@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-from lossmark import registry
-from lossmark.spec import assemble
+from lossmark.adapters import registry
+from lossmark.specification import assemble
 from tests.miniatures import HEAD
 from tests.processes import lossmark
 from tests.test_conformance import held

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from flint import ctx
 
-from lossmark import certify, tolerance
+from lossmark.adapters.registry import losses
 from lossmark.dtypes import DTYPES
 from lossmark.formula.tree import topological
+from lossmark.golden import certified as certify
 from lossmark.readings import cost, exact, page
 from lossmark.readings.exact import Choice
 from lossmark.readings.rounding import two_doubles
-from lossmark.registry import losses
-from lossmark.spec.loss import draw
+from lossmark.specification.loss import draw
+from lossmark.tolerance import expected as tolerance
 
 CASES = [
     (loss, draw(loss, family, DTYPES["float64"]))

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from lossmark.reports.build import build
 
-from lossmark.results import ResultsError
+from lossmark.results.record import ResultsError
 from tests.processes import lossmark
 from tests.sites import HALF, HOSTILE, cell, page, timed, written
 from tests.test_history import kept

@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 
+from lossmark.adapters.implementation import FRAMEWORKS
+from lossmark.adapters.registry import framework_version
 from lossmark.dtypes import DTYPES
-from lossmark.implementation import FRAMEWORKS
-from lossmark.registry import framework_version
-from lossmark.sharpness import catalogue, kills, scoreboard
+from lossmark.sharpness import kills, scoreboard
+from lossmark.sharpness import mutants as catalogue
 
 AT_LEAST = {"torch": 15, "tensorflow": 15, "jax": 15, "numpy": 10}
 INSTALLED = tuple(name for name in FRAMEWORKS if framework_version(name))

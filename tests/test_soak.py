@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from lossmark.implementation import FRAMEWORKS
-from lossmark.plan import Choice, targets
-from lossmark.registry import framework_version
-from lossmark.sharpness import catalogue, soak
+from lossmark.adapters.implementation import FRAMEWORKS
+from lossmark.adapters.registry import framework_version
+from lossmark.sharpness import mutants as catalogue
+from lossmark.sharpness import soak
+from lossmark.suite.plan import Choice, targets
 
 INSTALLED = tuple(name for name in FRAMEWORKS if framework_version(name))
 FILE = Path(os.environ.get("LOSSMARK_SOAK", "soak.jsonl"))

@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-
-from lossmark.arguments import check_label, check_label_values
+from lossmark.impls.arguments import check_label, check_label_values
 
 
 def wide(*tensors: Array) -> tuple[Array, ...]:

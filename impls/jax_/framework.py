@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmark.framework import Array, Call, Derivative, Described, Framework, Params, Program
+from lossmark.adapters.framework import Array, Call, Derivative, Described, Framework, Params, Program
 
 COMPILED = "/jax/core/compile/backend_compile_duration"
 

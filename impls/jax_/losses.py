@@ -9,9 +9,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from lossmark.impls.arguments import check_margin, check_ranking, check_reduction, check_tensors
 
 from lossmark import Implementation, __version__
-from lossmark.arguments import check_margin, check_ranking, check_reduction, check_tensors
 
 from .common import checked_label, reduce, wide
 

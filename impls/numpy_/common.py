@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from lossmark.impls.arguments import check_label, check_label_values
 from numpy.typing import NDArray
-
-from lossmark.arguments import check_label, check_label_values
 
 Array = NDArray[Any]
 

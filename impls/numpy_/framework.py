@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmark.framework import Array, Call, Described, Framework, Program
+from lossmark.adapters.framework import Array, Call, Described, Framework, Program
 
 
 class NumPy(Framework):

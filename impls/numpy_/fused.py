@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from lossmark.impls.arguments import check_margin, check_ranking, check_reduction, check_tensors
 
 from lossmark import Implementation, __version__
-from lossmark.arguments import check_margin, check_ranking, check_reduction, check_tensors
 
 from . import losses as plain
 from .common import Array, checked_label, reduce, weight, wide_of

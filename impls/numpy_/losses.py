@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from lossmark.impls.arguments import check_margin, check_ranking, check_reduction, check_tensors
 from numpy.typing import NDArray
 
 from lossmark import Implementation, __version__
-from lossmark.arguments import check_margin, check_ranking, check_reduction, check_tensors
 
 from .common import checked_label, reduce, weight, wide
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import torch
+from lossmark.impls.arguments import check_label
 from torch import Tensor
-
-from lossmark.arguments import check_label
 
 
 def wide(*tensors: Tensor) -> tuple[Tensor, ...]:

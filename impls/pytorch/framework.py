@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmark.framework import Array, Call, Derivative, Described, FellBack, Framework, Params, Program
+from lossmark.adapters.framework import Array, Call, Derivative, Described, FellBack, Framework, Params, Program
 
 
 class PyTorch(Framework):

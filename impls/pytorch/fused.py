@@ -15,10 +15,10 @@ import importlib.util
 from types import ModuleType
 
 import torch
+from lossmark.impls.arguments import check_margin, check_ranking, check_reduction, check_tensors
 from torch import Tensor
 
 from lossmark import Implementation, __version__
-from lossmark.arguments import check_margin, check_ranking, check_reduction, check_tensors
 
 from . import aten
 from . import losses as plain

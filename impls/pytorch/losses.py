@@ -8,10 +8,10 @@ at 20 and is then 5.7e5 ulp off in float64.
 from __future__ import annotations
 
 import torch
+from lossmark.impls.arguments import check_margin, check_ranking, check_reduction, check_tensors
 from torch import Tensor
 
 from lossmark import Implementation, __version__
-from lossmark.arguments import check_margin, check_ranking, check_reduction, check_tensors
 
 from .common import checked_label, reduce, wide
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import tensorflow as tf
+from lossmark.impls.arguments import check_label, check_label_values
 from tensorflow import Tensor
-
-from lossmark.arguments import check_label, check_label_values
 
 
 def wide(*tensors: Tensor) -> tuple[Tensor, ...]:

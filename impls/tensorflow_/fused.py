@@ -13,10 +13,10 @@ import math
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
+from lossmark.impls.arguments import check_margin, check_ranking, check_reduction, check_tensors
 from tensorflow import Tensor
 
 from lossmark import Implementation, __version__
-from lossmark.arguments import check_margin, check_ranking, check_reduction, check_tensors
 
 from . import losses as plain
 from .common import checked_label, reduce, wide, wide_of

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import tensorflow as tf
+from lossmark.impls.arguments import check_margin, check_ranking, check_reduction, check_tensors
 from tensorflow import Tensor
 
 from lossmark import Implementation, __version__
-from lossmark.arguments import check_margin, check_ranking, check_reduction, check_tensors
 
 from .common import checked_label, reduce, wide
 

@@ -11,9 +11,9 @@ _ROOT = Path(__file__).resolve().parents[2]
 if not (Path(__file__).parent / "specs").is_dir() and (_ROOT / "specs").is_dir():
     __path__.append(str(_ROOT))  # in a clone the rooms lie beside src/, in a wheel inside the package
 
-from .deviation import Deviation  # noqa: E402
-from .implementation import Implementation  # noqa: E402
-from .registry import implementations, load  # noqa: E402
+from .adapters.deviation import Deviation  # noqa: E402
+from .adapters.implementation import Implementation  # noqa: E402
+from .adapters.registry import implementations, load  # noqa: E402
 
 __version__ = "0.1.0"
 __all__ = ["Deviation", "Implementation", "__version__", "implementations", "load"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from ..contest import Contestant
+from ..timing.contestant import Contestant
 from ..work import Weighed
 from .outcome import Benchmark, Finding
 from .race import Entrants, exercise_of

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from ..errors import HARNESS_ERROR, INCONCLUSIVE, PASS, REGRESSION
-from ..paired import Ratio
+from ..timing.ratio import Ratio
 
 Step = Literal["cells", "costs", "race", "harness"]
 Severity = Literal["regression", "harness error", "inconclusive", "note"]

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from types import TracebackType
 
-from ..compare import CORES
-from ..contest import WARM, Contestant, Exercise, in_turn
-from ..plan import Target
-from ..pool import Worker
-from ..registry import losses
-from .decide import ALPHA, Evidence, holm
+from ..adapters.registry import losses
+from ..sandbox.process import Worker
+from ..suite.plan import Target
+from ..timing.compare import CORES
+from ..timing.contestant import WARM, Contestant, Exercise, in_turn
+from .evidence import ALPHA, Evidence, holm
 from .outcome import Benchmark, Race
 from .sides import Side
 

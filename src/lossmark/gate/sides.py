@@ -22,11 +22,11 @@ from pathlib import Path
 
 import psutil
 
+from ..adapters.registry import OWN, Reference, implementations, losses, peers
 from ..errors import LoadError, LossmarkError
-from ..plan import Target, discover
-from ..pool import Worker
-from ..registry import OWN, Reference, implementations, losses, peers
-from ..results import Results, read
+from ..results.record import Results, read
+from ..sandbox.process import Worker
+from ..suite.plan import Target, discover
 
 DOCUMENTATION = ("*.md", "*.rst", "LICENSE*", "docs/*", "*.png", "*.svg", ".gitignore")
 """Files that nothing computed depends on."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..dtypes import DType
 from ..formula.tree import Node, topological
-from ..spec.loss import Gradients
+from ..specification.loss import Gradients
 
 TRANSCENDENTAL: Mapping[str, int] = {
     "exp": 1, "expm1": 1, "log": 1, "log1p": 1, "softplus": 2, "sigmoid": 1,

@@ -1,1 +1,4 @@
-"""How sharp the suite is: which wrong implementations it kills, which kills are proved, what other tests would see."""
+"""What wrong implementations the suite kills, and whom it accuses.
+
+Stands on the suite. Knows no command line and no page.
+"""

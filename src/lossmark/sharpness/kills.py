@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..plan import ORDINARY, Choice, Run, Target, plan_targets
-from ..registry import losses
-from ..spec.loss import Case
-from ..suite import Suite, Unsupported
+from ..adapters.registry import losses
+from ..specification.loss import Case
+from ..suite.plan import ORDINARY, Choice, Run, Target, plan_targets
+from ..suite.suite import Suite, Unsupported
 from ..work import Failure
 from .rivals import LOSSMARK, RIVALS
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..acceptance import Acceptance
-from ..judged import Judged
-from ..spec.loss import Family
+from ..checks.ordinary import Judged
+from ..specification.loss import Family
+from ..tolerance.acceptance import Acceptance
 from ..work import Failure, Returned
 
 Tolerance = tuple[float, float]

@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.table import Table
 
+from ..adapters.registry import losses
 from ..dtypes import DTYPES
-from ..registry import losses
-from .catalogue import Mutant
-from .certified import certified
 from .kills import Found, Kills, observe
+from .mutants import Mutant
+from .proofs import certified
 from .rivals import RIVALS
 
 USUAL = "rtol 1e-3, random inputs, values under mean"

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..judged import Judged
-from ..plan import Choice, Run, Target, plan_targets
-from ..registry import losses
-from ..spec.loss import Family, Loss
-from ..spec.numbers import canonical
-from ..suite import Suite, Unsupported
+from ..adapters.registry import losses
+from ..checks.ordinary import Judged
+from ..specification.hexfloat import canonical
+from ..specification.loss import Family, Loss
+from ..suite.plan import Choice, Run, Target, plan_targets
+from ..suite.suite import Suite, Unsupported
 from ..work import Failure, Returned
 
 SHAPES = ((7, 8), (64, 129), (1000, 1))

@@ -1,0 +1,198 @@
+"""Finding things: the spec folder, the frameworks, and implementations by name, file or module."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from ..errors import LoadError, LossmarkError, SpecError
+from ..specification import assemble
+from ..specification.loss import Loss
+from .implementation import Implementation
+
+if TYPE_CHECKING:
+    from .framework import Framework
+
+ENTRY_POINTS = "lossmark.implementations"
+ROOMS: Mapping[str, str] = {"numpy": "numpy_", "torch": "pytorch", "tensorflow": "tensorflow_", "jax": "jax_"}
+"""Framework → its folder in ``lossmark.impls``, named so that nothing shadows the framework."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """One of lossmark's own implementations: its framework, its module in the framework's folder, its modes."""
+
+    framework: str
+    module: str
+    modes: tuple[str, ...] = ("eager",)
+
+
+OWN: Mapping[str, Own] = {
+    "numpy": Own("numpy", "losses"),
+    "torch": Own("torch", "losses", ("eager", "compile")),
+    "tensorflow": Own("tensorflow", "losses", ("eager", "graph", "xla")),
+    "jax": Own("jax", "losses", ("eager", "jit")),
+    "numpy-fused": Own("numpy", "fused"),
+    "torch-fused": Own("torch", "fused"),
+    "tensorflow-fused": Own("tensorflow", "fused", ("eager", "graph")),
+    "jax-fused": Own("jax", "fused", ("eager", "jit")),
+}
+"""By name. Those written beside the formula, and those that move the fewest bytes."""
+
+
+def room(name: str) -> Path:
+    """The folder of ``lossmark.<name>``, in a clone or in a wheel."""
+    spec = importlib.util.find_spec(f"lossmark.{name}")
+    if spec is None or not spec.submodule_search_locations:
+        raise LossmarkError(f"the {name} folder of lossmark is not installed")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def losses(folder: Path | None = None) -> dict[str, Loss]:
+    """Every loss of a spec folder (default: lossmark's own) by id, in order of name."""
+    return _losses((folder or room("specs")).resolve())
+
+
+@functools.cache
+def _losses(folder: Path) -> dict[str, Loss]:
+    paths = sorted(folder.glob("*.yaml"))
+    if not paths:
+        raise SpecError(f"no spec files (*.yaml) in {folder}")
+    return {loss.id: loss for loss in map(assemble.load, paths)}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """How to load an implementation again, in another process: a module or file, and the names bound in it."""
+
+    source: str
+    name: str
+    framework: str
+    own: bool = False
+
+    @property
+    def together(self) -> tuple[str, ...]:
+        """The sources that one process may hold: lossmark's own of a framework trust each other, guests nobody."""
+        mates = tuple(name for name, own in OWN.items() if own.framework == self.framework)
+        return mates if self.own else (self.source,)
+
+
+@functools.cache
+def framework(name: str) -> Framework:
+    """The adapter of a framework; importing the framework itself is left to its methods."""
+    module = importlib.import_module(f"lossmark.impls.{ROOMS[name]}.framework")
+    found: Framework = module.FRAMEWORK
+    return found
+
+
+def framework_version(name: str) -> str | None:
+    """The installed version of a framework, without importing it; None where it is absent."""
+    adapter = framework(name)
+    if importlib.util.find_spec(adapter.module) is None:
+        return None
+    for distribution in adapter.distributions:
+        try:
+            return metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            continue
+    return "unknown"
+
+
+def _plugins() -> dict[str, metadata.EntryPoint]:
+    return {point.name: point for point in metadata.entry_points(group=ENTRY_POINTS)}
+
+
+def implementations() -> list[str]:
+    """The names of lossmark's own implementations and of those that other distributions register."""
+    return [*OWN, *sorted(_plugins())]
+
+
+def peers() -> list[str]:
+    """The names of other people's losses that lossmark has a module for, their libraries installed or not."""
+    return sorted(name for name, point in _plugins().items() if point.module.startswith("lossmark.impls.peers."))
+
+
+def load(source: str | Path) -> Implementation:
+    """The implementation with this name, in this file (``FILE.py`` or ``FILE.py::name``) or in this module.
+
+    Raises :class:`LoadError` where there is none, or several and no ``::name``.
+    """
+    text, _, wanted = str(source).partition("::")
+    found = load_all(text)
+    chosen = [impl for impl in found if not wanted or impl.name == wanted]
+    if len(chosen) == 1:
+        return chosen[0]
+    names = ", ".join(repr(impl.name) for impl in found)
+    if wanted and not chosen:
+        raise LoadError(f"{text}: no implementation named {wanted!r}, it has {names}")
+    raise LoadError(f"{text}: holds several implementations ({names}), name one: {text}::NAME")
+
+
+def load_all(source: str) -> list[Implementation]:
+    """Every implementation that a name, file or module stands for, each object once, in order of binding."""
+    module = _module(source)
+    found: dict[int, Implementation] = {}
+    for value in vars(module).values():
+        if isinstance(value, Implementation):
+            found.setdefault(id(value), value)
+    if not found:
+        raise LoadError(f"{source}: no module-level name is bound to a lossmark.Implementation")
+    return list(found.values())
+
+
+def _module(source: str) -> ModuleType:
+    if source in OWN:
+        own = OWN[source]
+        return _import(f"lossmark.impls.{ROOMS[own.framework]}.{own.module}", source)
+    if source.endswith(".py") or "/" in source:
+        return _from_file(Path(source))
+    plugin = _plugins().get(source)
+    if plugin is not None:
+        return _import(plugin.module, source)
+    if all(part.isidentifier() for part in source.split(".")):
+        return _import(source, source)
+    raise LoadError(
+        f"no implementation named {source!r} (known: {', '.join(implementations())}), and no such file or module"
+    )
+
+
+def _import(name: str, source: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        known = ", ".join(implementations())
+        raise LoadError(
+            f"{source}: cannot be imported: {type(error).__name__}: {error} (known names: {known})"
+        ) from error
+
+
+def _from_file(path: Path) -> ModuleType:
+    path = path.resolve()
+    if not path.is_file():
+        raise LoadError(f"{path}: no such file")
+    name = f"_lossmark_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise LoadError(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[name]
+        raise LoadError(f"{path}: cannot be imported: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(path.parent))
+    return module

@@ -1,0 +1,51 @@
+"""Second derivatives: the loss whose "gradient" is the product of the spec's Hessian with given directions.
+
+A backward pass written by hand often cannot be differentiated again, and says nothing: the second derivative is then
+silently without a term. The trees are those of the gradient, differentiated once more, and every reading takes them.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..dtypes import F64
+from ..formula import derivative
+from ..formula.tree import Builder, topological
+from ..specification.loss import Case, Gradients, Loss
+
+ALONG = "along "
+"""Before the name of an input: the direction of that input, which is an input itself."""
+
+
+@functools.cache
+def curved(loss: Loss) -> Loss:
+    """The loss with second derivatives along directions in the place of its gradients."""
+    return replace(loss, formulas={choice: _second(loss, found) for choice, found in loss.formulas.items()})
+
+
+def _second(loss: Loss, found: Gradients) -> Gradients:
+    nodes = topological([found.formula.loss, *found.trees[0].values()])
+    wrt = {str(node.payload): node for node in nodes if node.op == "input" and node.payload in loss.gradient_of}
+    return Gradients(found.formula, (derivative.curvature(Builder(), found.trees[0], wrt, ALONG),))
+
+
+def directed(case: Case, loss: Loss) -> Case:
+    """The case with a direction for every input that the loss is differentiated by: small dyadic numbers, none 0."""
+    generator = np.random.default_rng(2)
+    directions = {ALONG + name: _dyadic(generator, case.inputs[name].shape) for name in loss.gradient_of}
+    return replace(case, id=f"{case.id} along directions", inputs={**case.inputs, **directions}, golden=None)
+
+
+def _dyadic(generator: np.random.Generator, shape: tuple[int, ...]) -> F64:
+    return np.asarray(generator.integers(1, 5, shape) * generator.choice([-0.5, 0.5], shape))
+
+
+def without(case: Case, rows: NDArray[np.intp]) -> Case:
+    """The case without some of its examples."""
+    kept = np.setdiff1d(np.arange(case.batch), rows)
+    inputs = {name: array[kept] for name, array in case.inputs.items()}
+    return replace(case, id=f"{case.id} off the kinks", inputs=inputs, golden=None)

@@ -1,0 +1,208 @@
+"""Verdicts: does what came back lie in what conforms?
+
+Works on plain arrays, in a process that never runs the code under test.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..dtypes import F64, DType
+from ..tolerance.acceptance import Acceptance, Kink
+
+LOOSE = 0.25
+"""A check whose bound exceeds this part of the exact values says too little to be run."""
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The element of a result that is furthest from conforming, for the report of a failure."""
+
+    label: str
+    index: tuple[int, ...]
+    got: float
+    expected: float
+    bound: float
+    ulp: float
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """``ok``, the largest error in ulp (None where a non-finite number is right), the largest share of the bound."""
+
+    ok: bool
+    error_ulp: float | None = 0.0
+    budget_used: float = 0.0
+    worst: Worst | None = None
+    note: str = ""
+
+
+def combine(parts: Sequence[Judgement]) -> Judgement:
+    """One judgement for several results: fails if one does, and shows the worst."""
+    failed = [part for part in parts if not part.ok]
+    ulps = [part.error_ulp for part in parts if part.error_ulp is not None]
+    first = (failed or sorted(parts, key=lambda part: -part.budget_used))[0]
+    notes = dict.fromkeys(part.note for part in parts if part.note)
+    return Judgement(
+        not failed,
+        max(ulps) if ulps else None,
+        max(part.budget_used for part in parts),
+        first.worst,
+        "; ".join(notes),
+    )
+
+
+def loose(accepted: Sequence[Acceptance], dtype: DType) -> bool:
+    """Whether the bound is too wide to say much: more than a quarter of the exact values, taken together.
+
+    An error of a few smallest normal numbers is never too wide: results that small may be flushed to zero.
+    """
+    parts = [part.extent(64 * dtype.smallest_normal) for part in accepted]
+    return sum(allowance for allowance, _ in parts) > LOOSE * sum(size for _, size in parts)
+
+
+def judge(got: NDArray[np.generic], accepted: Acceptance, dtype: DType, label: str) -> Judgement:
+    """Hold an array against its acceptance."""
+    if got.shape != accepted.hi.shape:
+        return Judgement(
+            False, None, math.inf, note=f"{label} has shape {list(got.shape)}, expected {list(accepted.hi.shape)}"
+        )
+    if got.size == 0:
+        return Judgement(True)
+    x = got.astype(np.float64)
+    quick = _within(x, accepted, dtype, label)
+    return quick or _beyond(x, accepted, dtype, label)
+
+
+def _within(x: F64, accepted: Acceptance, dtype: DType, label: str) -> Judgement | None:
+    """The common case, in few passes: every number finite, specified and within its bound."""
+    if accepted.free is not None or accepted.flags is not None or accepted.other is not None:
+        return None
+    with np.errstate(all="ignore"):
+        error = _error(x, accepted)
+        if not bool(np.all(error <= accepted.e)) or not np.isfinite(np.max(accepted.e)):
+            return None
+        used = np.divide(error, accepted.e, out=np.zeros_like(error), where=error != 0)
+    at = np.unravel_index(int(np.argmax(used)), x.shape)
+    ulps = float(np.max(error / accepted.ulp(dtype)))
+    return Judgement(True, ulps, float(used[at]), _worst(x, accepted, dtype, label, error, at))
+
+
+def _worst(x: F64, accepted: Acceptance, dtype: DType, label: str, error: F64, at: tuple[np.intp, ...]) -> Worst:
+    index = tuple(int(i) for i in at)
+    with np.errstate(over="ignore"):
+        ulp = float(error[at] / accepted.ulp(dtype)[at])
+    return Worst(label, index, float(x[at]), float(accepted.hi[at]), float(accepted.e[at]), ulp)
+
+
+def _beyond(x: F64, accepted: Acceptance, dtype: DType, label: str) -> Judgement:
+    """Every other case: outcomes beside the bound, unspecified elements, failures."""
+    with np.errstate(all="ignore"):
+        error = _error(x, accepted)
+        finite = np.isfinite(x) & np.isfinite(accepted.hi)
+        inside = finite & (error <= accepted.e)
+        used = np.where(finite, np.where(error == 0, 0.0, error / accepted.e), np.where(inside, 0.0, np.inf))
+        same = (x == accepted.hi) | (np.isnan(x) & np.isnan(accepted.hi))
+        allowed = inside | (same & ~finite) | _beside(x, accepted) | (np.isinf(accepted.e) & np.isfinite(accepted.hi))
+        if accepted.free is not None:
+            allowed |= accepted.free
+        judged = finite & ~(allowed & ~inside)
+        if accepted.free is not None:
+            judged &= ~accepted.free
+        used = np.where(judged, used, np.where(allowed, 0.0, np.inf))
+        ulp = np.where(judged, error / accepted.ulp(dtype), 0.0)
+    at = np.unravel_index(int(np.argmax(np.where(allowed, used, np.inf))), x.shape)
+    worst = _worst(x, accepted, dtype, label, error, at)
+    conforming = bool(allowed.all())
+    budget = float(np.max(used))
+    return Judgement(conforming, float(np.max(ulp)) if judged.any() else None, budget, worst)
+
+
+def _error(x: F64, accepted: Acceptance) -> F64:
+    difference = x - accepted.hi
+    return np.abs(difference if accepted.lo is None else difference - accepted.lo)
+
+
+def _beside(x: F64, accepted: Acceptance) -> NDArray[np.bool_]:
+    """Numbers that conform though they are not within the bound."""
+    result = np.zeros(x.shape, bool)
+    if accepted.flags is not None:
+        for bit, outcome in ((1, x == np.inf), (2, x == -np.inf), (4, np.isnan(x))):
+            result |= ((accepted.flags & bit) > 0) & outcome
+    if accepted.other is not None:
+        other = accepted.other
+        result |= (x == other.hi) | (np.isnan(x) & np.isnan(other.hi)) | (_error(x, other) <= other.e)
+        result |= _beside(x, other)
+    return result
+
+
+def slopes(
+    got: Mapping[str, NDArray[np.generic]],
+    accepted: Mapping[str, Acceptance],
+    kink: Kink | None,
+    dtype: DType,
+    label: str,
+) -> Judgement:
+    """Hold gradients by input against theirs; at a kink one λ per example must explain all inputs at once."""
+    parts = []
+    chosen = ""
+    if kink is not None and all(got[name].shape == accepted[name].hi.shape for name in accepted):
+        fits, chosen, members = _explain(got, accepted, kink)
+        accepted = {name: _member(accepted[name], kink, members, name) for name in accepted}
+        if not fits.all():
+            row = int(kink.rows[int(np.argmin(fits))])
+            parts.append(
+                Judgement(
+                    False, None, math.inf, note=f"{label}: no single slope in [0, 1] explains example {row} at its kink"
+                )
+            )
+    parts += [judge(got[name], accepted[name], dtype, f"{label} by {name}") for name in accepted]
+    result = combine(parts)
+    if chosen and not result.note:
+        return Judgement(result.ok, result.error_ulp, result.budget_used, result.worst, chosen)
+    return result
+
+
+def _explain(
+    got: Mapping[str, NDArray[np.generic]], accepted: Mapping[str, Acceptance], kink: Kink
+) -> tuple[NDArray[np.bool_], str, F64]:
+    """For each kinked row the interval of λ that fits every element of every input."""
+    low, high = np.zeros(len(kink.rows)), np.ones(len(kink.rows))
+    with np.errstate(all="ignore"):
+        for name, part in accepted.items():
+            x = got[name].astype(np.float64)[kink.rows].reshape(len(kink.rows), -1)
+            e = part.e[kink.rows].reshape(x.shape)
+            zero, one = (side[name].reshape(x.shape) for side in (kink.at_zero, kink.at_one))
+            span = one - zero
+            ends = np.sort(np.stack([(x - e - zero) / span, (x + e - zero) / span]), axis=0)
+            free = (span == 0) | ~np.isfinite(span) | np.isinf(e)
+            low = np.maximum(low, np.max(np.where(free, -np.inf, ends[0]), axis=1, initial=-np.inf))
+            high = np.minimum(high, np.min(np.where(free, np.inf, ends[1]), axis=1, initial=np.inf))
+    fits = low <= high * (1 + 2.0**-40)
+    members = np.clip((low + high) / 2, 0, 1)
+    told = fits & (high - low < 1)  # where both slopes are the same, nothing was chosen
+    exact = [f"{value:g}" for value in sorted({float(round(m, 3)) for m in members[told]})]
+    note = f"slope chosen at the kink: {', '.join(exact[:3])}{'…' if len(exact) > 3 else ''}" if exact else ""
+    return fits, note, members
+
+
+def _member(part: Acceptance, kink: Kink, members: F64, name: str) -> Acceptance:
+    """The acceptance with the kinked rows at the slope that was chosen."""
+    weights = members.reshape(-1, *([1] * (part.hi.ndim - 1)))
+    hi = part.hi.copy()
+    hi[kink.rows] = (1 - weights) * kink.at_zero[name] + weights * kink.at_one[name]
+    e = part.e.copy()
+    with np.errstate(invalid="ignore"):
+        mass = np.abs(kink.at_zero[name]) + np.abs(kink.at_one[name])
+    slack = np.where((weights == 0) | (weights == 1), 0.0, 2.0**-40 * mass)
+    e[kink.rows] = e[kink.rows] + np.where(np.isfinite(slack), slack, 0.0)
+    low = None
+    if part.lo is not None:
+        low = part.lo.copy()
+        low[kink.rows] = np.where((members == 0).reshape(weights.shape), low[kink.rows], 0.0)
+    return Acceptance(hi, low, e, part.flags, part.other, part.free)

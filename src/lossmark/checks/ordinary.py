@@ -1,0 +1,157 @@
+"""The ordinary checks on one answer: value, gradient, result, unmodified inputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..adapters.deviation import expired
+from ..dtypes import DType
+from ..results.record import Cell, Verdict
+from ..specification.loss import Case
+from ..suite.plan import ORDINARY, Run
+from ..tolerance.acceptance import Expected
+from ..work import Answer, Failure, Returned
+from .judgement import Judgement, combine, judge, loose, slopes
+
+TOO_LOOSE = "the bound exceeds a quarter of the exact value"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The ordinary checks on one answer."""
+
+    run: Run
+    case: Case
+    dtype: DType
+    answer: Answer
+    truth: Expected
+    gradual: Expected | None = None
+    """What conforms where underflow is gradual, for cases that are about it: the better grade."""
+
+    def cells(self) -> list[Cell]:
+        """The verdicts of the ordinary checks that the run asks for."""
+        return [getattr(self, check)() for check in self.run.checks if check in ORDINARY]
+
+    def value(self) -> Cell:
+        """The value under each reduction."""
+        return self._graded(self._value(), lambda better: better._value())
+
+    def gradient(self) -> Cell:
+        """The gradient of sum and mean, and of none under a random cotangent; and the value that came with it."""
+        return self._graded(self._gradient(), lambda better: better._gradient())
+
+    def _graded(self, found: Cell, again: Callable[[Judged], Cell]) -> Cell:
+        """The cell with its grade, in a case of subnormal numbers."""
+        if self.gradual is None or found.verdict != "pass":
+            return found
+        better = again(replace(self, truth=self.gradual, gradual=None)).verdict == "pass"
+        return replace(found, detail=f"grade: {'gradual underflow' if better else 'flushed to zero'}")
+
+    def _value(self) -> Cell:
+        parts, error = [], None
+        for reduction, outcome in self.answer.values.items():
+            accepted = self.truth.values[reduction or "mean"]
+            if isinstance(outcome, Failure):
+                error = error or outcome
+            elif not loose([accepted], self.dtype):
+                parts.append(self._number(outcome, accepted, reduction or "mean"))
+        return self._verdict("value", parts, error)
+
+    def _gradient(self) -> Cell:
+        if not self.run.target.differentiates(self.run.loss):
+            return cell(self.run, "gradient", "unsupported", "no gradient is registered")
+        parts, error = [], None
+        for reduction, found in self.answer.gradients.items():
+            if isinstance(found, Failure):
+                error = error or found
+                continue
+            which = reduction or "mean"
+            accepted = self.truth.gradients[which]
+            if loose(list(accepted.values()), self.dtype):
+                continue
+            zeros = {name: np.zeros(part.hi.shape) for name, part in accepted.items()}
+            parts.append(slopes({**zeros, **found}, accepted, self.truth.kinks[which], self.dtype, which))
+            beside = self.answer.beside.get(reduction)
+            if isinstance(beside, Returned) and not loose([self.truth.values[which]], self.dtype):
+                value = self._number(beside, self.truth.values[which], f"value beside the gradient of {which}")
+                if not value.ok:
+                    parts.append(value)
+        return self._verdict("gradient", parts, error)
+
+    def result(self) -> Cell:
+        """Type, dtype, shape and device of the result."""
+        batch = self.case.batch
+        for reduction, outcome in self.answer.values.items():
+            if isinstance(outcome, Failure):
+                return failed(self.run, "result", outcome)
+            shape = (batch,) if reduction == "none" else ()
+            for what, got, right in (
+                ("type", outcome.native or outcome.dtype, True),
+                ("dtype", outcome.dtype, self.dtype.name),
+                ("shape", list(outcome.shape), list(shape)),
+                ("device", outcome.device, self.run.device),
+            ):
+                if got != right:
+                    expected_text = f"a {self.run.target.reference.framework} tensor" if what == "type" else right
+                    detail = f"{reduction or 'mean'}: the result's {what} is {got}, expected {expected_text}"
+                    return cell(self.run, "result", "fail", detail)
+        return cell(self.run, "result", "pass")
+
+    def unmodified(self) -> Cell:
+        """No input was changed by any call."""
+        if self.answer.modified:
+            return cell(self.run, "unmodified", "fail", f"a call changed its input {', '.join(self.answer.modified)}")
+        return cell(self.run, "unmodified", "pass")
+
+    def _number(self, outcome: Returned, accepted: Any, label: str) -> Judgement:
+        if outcome.array is None:
+            return Judgement(False, None, float("inf"), note=f"{label}: got {outcome.dtype}, expected a tensor")
+        return judge(outcome.array, accepted, self.dtype, label)
+
+    def _verdict(self, check: str, parts: Sequence[Judgement], error: Failure | None) -> Cell:
+        if error is not None and all(part.ok for part in parts):
+            return failed(self.run, check, error)
+        if not parts:
+            return cell(self.run, check, "not-run", TOO_LOOSE)
+        result = combine(parts)
+        verdict: Verdict = "pass" if result.ok else "fail"
+        detail = result.note
+        declared = self.run.deviation
+        if not result.ok and result.worst is not None and not result.note:
+            detail = explained(result)
+        elif result.ok and declared is not None and declared.changes:
+            over = expired(declared.until)
+            verdict = "fail" if over else "deviates"
+            detail = f"the declared deviation expired on {declared.until}: {declared.why}" if over else declared.why
+        ulp = result.error_ulp  # beyond the largest number where float64 terms cancel to a subnormal
+        ulp = ulp if ulp is not None and math.isfinite(ulp) else None
+        return cell(self.run, check, verdict, detail, ulp, result.budget_used)
+
+
+def explained(result: Judgement) -> str:
+    worst = result.worst
+    assert worst is not None
+    return (
+        f"{worst.label}{list(worst.index) if worst.index else ''}: got {worst.got!r} ({worst.got.hex()}), "
+        f"expected {worst.expected!r} ({worst.expected.hex()}), off by {worst.ulp:.3g} ulp, bound {worst.bound:.3g}"
+    )
+
+
+def failed(run: Run, check: str, failure: Failure) -> Cell:
+    verdict: Verdict = "not-run" if failure.kind == "fell back" else "error"
+    return cell(run, check, verdict, f"{run.target.name}: {failure}" if verdict == "error" else str(failure))
+
+
+def cell(
+    run: Run, check: str, verdict: Verdict, detail: str = "", ulp: float | None = None, used: float | None = None
+) -> Cell:
+    target = run.target.reference
+    return Cell(
+        target.name, target.framework, run.device, run.dtype, run.mode, run.loss.id, run.case.id, check,
+        verdict, ulp, used, detail[:1000],
+    )  # fmt: skip

@@ -1,0 +1,61 @@
+"""Describe the implementations of a file or module as JSON: ``python -m lossmark.discover SOURCE``."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from ..adapters.implementation import Implementation
+from ..adapters.registry import load_all, losses
+from ..errors import LossmarkError
+
+EVERY_KEYWORD = ("reduction",)
+
+
+def describe(source: str) -> list[dict[str, Any]]:
+    """Every implementation of ``source``: name, framework, modes, losses and the keywords they take."""
+    path, _, wanted = source.partition("::")
+    found = [impl for impl in load_all(path) if not wanted or impl.name == wanted]
+    if not found:
+        raise LossmarkError(f"{path}: no implementation named {wanted!r}")
+    return [_describe(impl, path) for impl in found]
+
+
+def _describe(impl: Implementation, source: str) -> dict[str, Any]:
+    keywords = {loss.id: (*EVERY_KEYWORD, *loss.model.params) for loss in losses().values()}
+    for loss_id, deviation in impl.deviations.items():
+        complaint = deviation.complaint(losses()[loss_id]) if loss_id in losses() else ""
+        if complaint:
+            raise LossmarkError(f"{source}: the Deviation of {impl.name}: {complaint}")
+    return {
+        "source": source,
+        "name": impl.name,
+        "framework": impl.framework_name,
+        "modes": list(impl.modes),
+        "losses": {loss: sorted(impl.takes(loss, keywords[loss])) for loss in impl.losses if loss in keywords},
+        "gradients": sorted(impl.gradients),
+        "deviations": {loss: asdict(deviation) for loss, deviation in impl.deviations.items()},
+    }
+
+
+def main() -> int:
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what the module prints is not ours
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            found = describe(sys.argv[1])
+    except LossmarkError as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return 3
+    out.write("\n" + json.dumps({"implementations": found}) + "\n")
+    out.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,200 @@
+"""Worker processes: one per implementation, started when needed, replaced when they die, given up on the third time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import IO
+
+import psutil
+
+from ..adapters.registry import Reference
+from ..work import PROTOCOL, Failure, Hello, Message, Reply, Start, Streaming, Task, Timing, Weighing
+
+CELL_SECONDS = 10.0
+"""The time limit of a cell."""
+COMPILE_SECONDS = 90.0
+"""Added where a program may have to be compiled first."""
+START_SECONDS = 120.0
+MEMORY_BYTES = min(12 << 30, psutil.virtual_memory().total // 2)
+STDERR_BYTES = 64 << 20
+"""A worker that holds more memory, or writes more to its standard error during one message, is stopped."""
+CONNECTION = 8
+GUARD = f"""exec {CONNECTION}<&0 9<&1 </dev/null >/dev/null
+{{ read -r _ <&9; kill -9 0; }} {CONNECTION}<&- &
+"$@" {CONNECTION} 9<&-; exit $?"""
+"""A shell between the judge and the worker: code that kills its parent does not kill the judge; and a judge that is
+killed, which closes the pipe that the shell reads, takes the worker with it, even one that hangs."""
+BELOW_THE_JUDGE = 5
+"""The niceness of workers: several compute ahead, and one process judges what they all give."""
+PATIENCE = 3
+"""Crashes and hangs after which an implementation is given up."""
+
+
+class GaveUp(Exception):  # noqa: N818 (an outcome, not an error)
+    """The implementation has crashed or hung too often."""
+
+
+class Worker:
+    """The process of one implementation, or of one file's. Not safe for use by several threads at once."""
+
+    def __init__(
+        self, reference: Reference, environment: Mapping[str, str] | None = None, python: str = sys.executable
+    ):
+        self.reference, self._python = reference, python
+        self._environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})}
+        self.strikes = 0
+        self.hello: Hello | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+        self._watch: int | None = None
+        self._stderr: IO[bytes] | None = None
+
+    def start(self) -> Hello:
+        """Start the process if it is not running; returns what it said of itself."""
+        if self._process is not None and self._process.poll() is None and self.hello is not None:
+            return self.hello
+        self.stop()
+        here, there = Pipe()
+        watched, self._watch = os.pipe()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
+        self._process = subprocess.Popen(
+            ["/bin/sh", "-c", GUARD, "sh", self._python, "-m", "lossmark.worker"],
+            stdin=there.fileno(), stdout=watched, stderr=self._stderr,
+            env=os.environ | self._environment, start_new_session=True,
+        )  # fmt: skip
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PGRP, self._process.pid, BELOW_THE_JUDGE)
+        there.close()
+        os.close(watched)
+        self._connection = here
+        found = self._sent(Start(self.reference.framework, self.reference.together)) or self._receive(START_SECONDS)
+        self.hello = found if isinstance(found, Hello) else Hello(error=str(found))
+        if not self.hello.error and self.hello.protocol != PROTOCOL:
+            self.hello = Hello(error="it is of a revision whose messages differ from this one's")
+        return self.hello
+
+    def run(self, message: Message) -> Reply | Failure:
+        """Have a message answered; a crash or a hang costs this message only. Raises :class:`GaveUp`."""
+        if self.strikes >= PATIENCE:
+            raise GaveUp(f"given up after {PATIENCE} crashes or hangs")
+        staged = isinstance(message, (Timing, Weighing, Streaming))
+        if staged and self._process is not None and self._process.poll() is not None:
+            return self._lost(self._ended())  # a new process would not know what is to be timed
+        hello = self.start()
+        if hello.error:
+            self.strikes += 1
+            return Failure("crashed", "", f"the worker did not start: {hello.error}")
+        compiled = isinstance(message, Timing) or (
+            isinstance(message, Task) and (message.mode != "eager" or self.reference.framework == "jax")
+        )
+        found = self._sent(message) or self._receive(CELL_SECONDS + (COMPILE_SECONDS if compiled else 0.0))
+        if isinstance(found, Failure):
+            return self._lost(found)
+        assert isinstance(found, Reply)
+        return found
+
+    def _lost(self, failure: Failure) -> Failure:
+        self.strikes += 1
+        self.stop()
+        return failure
+
+    def _sent(self, message: Message | Start) -> Failure | None:
+        """Why a message could not be sent, if so."""
+        assert self._connection is not None
+        try:
+            self._connection.send(message)
+        except (OSError, ValueError) as error:
+            return Failure("crashed", "", f"the worker is gone: {error}")
+        return None
+
+    def _receive(self, seconds: float) -> object:
+        """The next message, or a failure: the process died, took too long, or took too much memory."""
+        assert self._connection is not None
+        assert self._process is not None
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            try:
+                if self._connection.poll(0.25):
+                    return self._trusted(self._connection.recv())
+            except Exception as error:  # a closed pipe, or bytes that are no message
+                return self._ended() if self._wait() is not None else Failure("crashed", "", f"{error}")
+            if self._memory() > MEMORY_BYTES:
+                return Failure("crashed", "", f"stopped: more than {MEMORY_BYTES >> 30} GiB of memory")
+            if self._written() > STDERR_BYTES:
+                return Failure("crashed", "", f"stopped: more than {STDERR_BYTES >> 20} MiB of standard error")
+        return Failure("timed out", "", f"no result within {seconds:g} s")
+
+    def _ended(self) -> Failure:
+        assert self._process is not None
+        return Failure("crashed", "", f"the process ended ({_ending(self._process.returncode)}){self._last_words()}")
+
+    def _trusted(self, message: object) -> object:
+        """The message, if nobody has killed the shell that stands for the judge; makes room for what is written."""
+        assert self._process is not None
+        assert self._stderr is not None
+        if self._process.poll() is not None:
+            return Failure("crashed", "", f"its parent process was killed ({_ending(self._process.returncode)})")
+        if self._written() > 1 << 20:  # parent and child share the position
+            self._stderr.seek(0)
+            self._stderr.truncate()
+        return message
+
+    def _written(self) -> int:
+        assert self._stderr is not None
+        return os.fstat(self._stderr.fileno()).st_size
+
+    def _wait(self) -> int | None:
+        assert self._process is not None
+        try:
+            return self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def _memory(self) -> int:
+        """The resident memory of the worker and of whatever it has started."""
+        assert self._process is not None
+        total = 0
+        with contextlib.suppress(psutil.Error):
+            for process in psutil.Process(self._process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    total += process.memory_info().rss
+        return total
+
+    def _last_words(self) -> str:
+        assert self._stderr is not None
+        self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, self._stderr.tell() - 300))
+        lines = self._stderr.read().decode("utf-8", "replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return f": {last[:200]}" if last else ""
+
+    def stop(self) -> None:
+        """End the process, if it runs."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._watch is not None:
+            os.close(self._watch)  # ends whatever is left of the group
+        if self._process is not None:
+            if self._process.poll() is None:  # the number of one that was waited for may be another's by now
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        if self._stderr is not None:
+            self._stderr.close()
+        self._process = self._connection = self._watch = self._stderr = None
+        self.hello = None
+
+
+def _ending(code: int | None) -> str:
+    """How a process ended; a shell says 128 + n for signal n."""
+    if code is not None and (code < 0 or code > 128):
+        return f"signal {-code if code < 0 else code - 128}"
+    return f"exit code {code}"

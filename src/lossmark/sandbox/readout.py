@@ -1,0 +1,63 @@
+"""What calls of code under test gave, as plain numbers and words: whatever it is, it must not harm who reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..adapters.framework import FellBack, Framework
+from ..work import Array, Failure, Outcome, Returned
+
+
+def failure(error: BaseException) -> Failure:
+    """An exception as a message of bounded length."""
+    try:
+        text = " ".join(str(error)[:5000].split())[:500]
+    except Exception:
+        text = "(its message cannot be had)"
+    return Failure("fell back" if isinstance(error, FellBack) else "raised", type(error).__name__, text)
+
+
+class Outcomes:
+    """Reads results of one framework."""
+
+    def __init__(self, framework: Framework):
+        self._framework = framework
+
+    def returned(self, x: Any) -> Outcome:
+        """A result, or a failure where it cannot be read."""
+        if isinstance(x, Failure):
+            return x
+        try:
+            native, dtype, shape, device = self._framework.describe(x)
+            shape = tuple(map(int, shape))
+            if native:
+                return Returned(self._array(x), True, str(dtype), shape, str(device))
+            number = isinstance(x, (int, float)) and not isinstance(x, bool)
+            return Returned(np.asarray(x, dtype=np.float64) if number else None, False, type(x).__name__, shape, device)
+        except BaseException as error:
+            return failure(error)
+
+    def gradient(self, gradient: Mapping[str, Any]) -> Mapping[str, Array] | Failure:
+        """The gradients by name of input, those that are None left out."""
+        try:
+            return {str(name): self._array(x) for name, x in gradient.items() if x is not None}
+        except BaseException as error:
+            return failure(error)
+
+    def changed(self, x: Any, original: Array) -> bool:
+        """Whether an input is no longer what it was, bit for bit."""
+        try:
+            now = self._framework.to_numpy(x)
+        except Exception:
+            return True
+        return now.dtype != original.dtype or now.shape != original.shape or now.tobytes() != original.tobytes()
+
+    def _array(self, x: Any) -> Array:
+        """The numbers of a tensor. Nothing else goes to the judge, which would have to run code to unpack it."""
+        array = np.asarray(self._framework.to_numpy(x))
+        if array.dtype.hasobject:
+            raise TypeError(f"the result is an array of {array.dtype} objects, expected numbers")
+        return array

@@ -1,0 +1,114 @@
+"""Lanes: a thread for each worker process, so that frameworks compute while others are judged.
+
+What is asked for now goes before what is planned. Planned messages are answered in order, as long as the answers
+that wait for the judge stay within a limit of memory.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+
+import numpy as np
+
+from ..adapters.registry import Reference
+from ..work import Answer, Failure, Reply
+from .process import Worker
+
+AT_ONCE = threading.Semaphore((os.cpu_count() or 2) + 2)
+"""Lanes that may compute at the same time: a file may hold dozens of implementations, and their time is limited."""
+HELD_BYTES = 512 << 20
+"""Answers of one lane that may wait for the judge."""
+
+Job = Callable[[], Reply | Failure]
+
+
+class Lane:
+    """One implementation's worker with the jobs that it has been given."""
+
+    def __init__(self, reference: Reference):
+        self.worker = Worker(reference)
+        self._urgent: deque[tuple[Job, Future[Reply | Failure]]] = deque()
+        self._planned: OrderedDict[int | None, Job] = OrderedDict()
+        self._answers: dict[int | None, Future[Reply | Failure]] = {}
+        self._held = 0
+        self._closed = False
+        self._wake = threading.Condition()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def plan(self, key: int, job: Job) -> None:
+        """Have a job done ahead of its being asked for under ``key``."""
+        with self._wake:
+            self._planned[key] = job
+            self._wake.notify()
+
+    def ask(self, job: Job, key: int | None = None) -> Reply | Failure:
+        """The answer to a job: the one planned under ``key`` if there is one, else it is done next.
+
+        Raises :class:`concurrent.futures.CancelledError` if the lane is closed before there is one.
+        """
+        with self._wake:
+            if self._closed:
+                raise CancelledError
+            if not self._thread.is_alive():
+                self._thread.start()
+            future = self._answers.pop(key, None)
+            if future is None:
+                future = Future()
+                self._urgent.append((self._planned.pop(key, job), future))
+                self._wake.notify()
+        answer = future.result()
+        with self._wake:
+            self._held -= _bytes(answer)
+            self._wake.notify()
+        return answer
+
+    def start(self) -> None:
+        """Begin with what is planned."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the worker and drop what is left; whoever waits for it is told."""
+        with self._wake:
+            self._closed = True
+            for _, future in self._urgent:
+                future.cancel()
+            self._wake.notify()
+        self.worker.stop()
+
+    def _next(self) -> tuple[Job, Future[Reply | Failure]] | None:
+        with self._wake:
+            while not self._closed:
+                if self._urgent:
+                    return self._urgent.popleft()
+                if self._planned and self._held < HELD_BYTES:
+                    key, job = self._planned.popitem(last=False)
+                    self._answers[key] = Future()
+                    return job, self._answers[key]
+                self._wake.wait()
+        return None
+
+    def _serve(self) -> None:
+        while (item := self._next()) is not None:
+            job, future = item
+            try:
+                with AT_ONCE:
+                    answer = job()
+            except BaseException as error:
+                future.set_exception(error)
+                continue
+            with self._wake:
+                self._held += _bytes(answer)
+            future.set_result(answer)
+
+
+def _bytes(answer: Reply | Failure) -> int:
+    if not isinstance(answer, Answer):
+        return 0
+    arrays = [
+        array for found in answer.gradients.values() if not isinstance(found, Failure) for array in found.values()
+    ]
+    return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))

@@ -1,0 +1,94 @@
+"""What a wrong number looks like: the mutant whose formula gives it, or a factor that is known."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..adapters.registry import losses, room
+from ..dtypes import DTYPES
+from ..errors import LossmarkError
+from ..results.record import Cell
+from ..specification.loss import Case, Loss
+from ..tolerance.expected import expected
+from . import mutants as catalogue
+from . import proofs as certified
+
+SCOREBOARD = room("reports") / "results" / "sharpness.json"
+FOUND = re.compile(r"(\w+)(?: by \w+)?(?:\[(\d+)[^\]]*\])?: got (\S+) \(.*?\), expected (\S+) \(")
+FACTORS = (
+    (0.5, "half of the loss: a factor ½"),
+    (2.0, "twice the loss: a factor 2"),
+    (-1.0, "the loss with the other sign: the roles of two arguments, or of the labels, exchanged"),
+)
+NEAR = 1e-3
+
+
+def like(cell: Cell, case: Case | None) -> str:
+    """In words, or empty where nothing known gives such a number."""
+    found = FOUND.match(cell.detail)
+    if found is None:
+        return ""
+    try:
+        got, expected_number = float(found[3]), float(found[4])
+    except ValueError:
+        return ""
+    mutant = _mutant(cell, case, found[1], int(found[2] or 0), got) if case and cell.check == "value" else ""
+    return mutant or next(_simple(got, expected_number, case), "")
+
+
+def _simple(got: float, right: float, case: Case | None) -> Iterator[str]:
+    if got != got and right == right:
+        yield "NaN where the formula has a number: 0·inf, inf - inf, or the gradient of a norm at 0"
+    elif abs(got) == float("inf") and abs(right) < float("inf"):
+        yield "infinite where the formula is finite: an exp, a square or a product that overflows"
+    elif right and got == 0:
+        yield "0 where the formula has a number: a term that is missing, detached or saturated"
+    elif right:
+        batch = case.batch if case else 1
+        sums = [(float(batch), "the sum where the mean is meant"), (1 / batch, "the mean where the sum is meant")]
+        factors = [*FACTORS, *(sums if batch > 2 else ())]
+        yield from (words for factor, words in factors if abs(got / right / factor - 1) < NEAR)
+
+
+def _mutant(cell: Cell, case: Case, reduction: str, index: int, got: float) -> str:
+    """The first mutant whose formula, evaluated as any implementation of it may, gives the number."""
+    dtype = DTYPES[cell.dtype]
+    for name, why, loss in _mutants(cell.loss):
+        try:
+            found = expected(loss, case, dtype, np.ones(case.batch), ())
+        except (LossmarkError, ArithmeticError):
+            continue
+        accepted = found.values.get(reduction)
+        if accepted is not None and abs(got - accepted.hi.reshape(-1)[index]) <= accepted.e.reshape(-1)[index]:
+            return f"{why} (the mutant {name})"
+    return ""
+
+
+@functools.cache
+def _loss_of() -> dict[str, str]:
+    """The loss of each mutant, as the scoreboard has it."""
+    if not SCOREBOARD.is_file():
+        return {}
+    return {mutant["name"]: mutant["loss"] for mutant in json.loads(SCOREBOARD.read_text(encoding="utf-8"))["mutants"]}
+
+
+@functools.cache
+def _mutants(loss_id: str) -> list[tuple[str, str, Loss]]:
+    """The mutants of a loss that are formulas, each formula once; none where the tests are not installed."""
+    try:
+        entries = catalogue.read(room("tests") / "mutants" / "catalogue.yaml")
+    except LossmarkError:
+        return []
+    found: dict[str, tuple[str, str, Loss]] = {}
+    for name, entry in entries.items():
+        if entry.formula and _loss_of().get(name) == loss_id:
+            try:
+                found.setdefault(entry.formula, (name, entry.why, certified.mutated(losses()[loss_id], entry.formula)))
+            except LossmarkError:
+                continue
+    return list(found.values())

@@ -1,0 +1,75 @@
+"""The mutants: wrong implementations with what is known of them.
+
+``tests/mutants`` holds a module per framework, whose implementations are named ``framework/what``, and
+``catalogue.yaml``, which says of each what it does wrong, its formula where its values are another formula, and the
+dtypes in which no test can tell it from a right implementation. ``tests/right`` holds right implementations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from ..adapters.registry import room
+from ..errors import LossmarkError, SpecError
+from ..specification import document as yaml
+from ..suite.plan import Target, discover
+
+MUTANTS, RIGHT = "lossmark.tests.mutants", "lossmark.tests.right"
+
+
+class Entry(BaseModel):
+    """What the catalogue says of a mutant."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    why: str
+    formula: str | None = None
+    equivalent: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A wrong implementation of one loss."""
+
+    target: Target
+    loss: str
+    entry: Entry
+
+    @property
+    def name(self) -> str:
+        return self.target.name
+
+
+def mutants(frameworks: tuple[str, ...]) -> list[Mutant]:
+    """Every mutant of these frameworks; raises :class:`LossmarkError` if catalogue and modules do not agree."""
+    entries = read(room("tests") / "mutants" / "catalogue.yaml")
+    found = _targets(MUTANTS, frameworks)
+    listed = {name for name in entries if name.partition("/")[0] in frameworks}
+    bound = {target.name for target in found}
+    if listed != bound:
+        raise LossmarkError(f"the catalogue and the modules of mutants differ in {', '.join(sorted(listed ^ bound))}")
+    return [Mutant(target, next(iter(target.losses)), entries[target.name]) for target in found]
+
+
+def right(frameworks: tuple[str, ...]) -> list[Target]:
+    """The right but different implementations, none of which may be accused."""
+    return _targets(RIGHT, frameworks)
+
+
+def _targets(package: str, frameworks: tuple[str, ...]) -> list[Target]:
+    """Implementations of the package's module of each framework, which is named so that it shadows nothing."""
+    return [target for name in frameworks for target in discover(f"{package}.{name}_")]
+
+
+def read(path: Path) -> dict[str, Entry]:
+    """The catalogue by name; raises :class:`SpecError`."""
+    document = yaml.read(path)
+    try:
+        return TypeAdapter(dict[str, Entry]).validate_python(document.data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SpecError(first["msg"], document.place(first["loc"])) from None

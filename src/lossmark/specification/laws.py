@@ -1,0 +1,112 @@
+"""Laws: how a loss answers to a change of its inputs or parameters, as declared under ``properties`` of its spec.
+
+A law replaces inputs by expressions in the formula language (``x1: "x1 + t"``, where ``t`` is any vector, or any number
+for a loss without vectors) and says what becomes of the loss, again as an expression, over ``loss`` and the parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+
+from ..dtypes import F64
+from ..errors import SpecError
+from ..formula.grammar import Parser
+from ..formula.tree import Builder, Node, topological
+from ..readings.wide import RULES, Wide
+from .document import Document, Path_
+from .loss import Case, Param
+from .model import PropertyModel, SpecModel
+
+ANY = "t"
+"""The name of what may be any number or vector."""
+
+
+@dataclass(frozen=True)
+class Law:
+    """``changes`` maps inputs and parameters to their new trees; the loss then is ``relation``, or at least that."""
+
+    id: str
+    why: str
+    when: Mapping[str, str]
+    changes: Mapping[str, Node]
+    relation: Node
+    at_least: bool
+
+    def changed(self, case: Case, params: Mapping[str, Param], shift: F64) -> Case | None:
+        """The case with its inputs changed, ``shift`` ([D] or []) for t; None where the law does not speak of it.
+
+        That is, for other parameters, or where a changed number is not a float64 exactly.
+        """
+        if any(params[name] != value for name, value in self.when.items()):
+            return None
+        leaves = {name: array.reshape(len(array), -1) for name, array in case.inputs.items()}
+        leaves |= {name: np.full((1, 1), value) for name, value in params.items() if isinstance(value, float)}
+        leaves[ANY] = np.reshape(shift, (1, -1))
+        inputs, given = dict(case.inputs), dict(case.params)
+        known = values(list(self.changes.values()), leaves)
+        for name, tree in self.changes.items():
+            result = known[tree]
+            if result.lo is None or (result.lo != 0).any() or not np.isfinite(result.hi).all():
+                return None
+            if name in inputs:
+                inputs[name] = np.broadcast_to(result.hi.reshape(len(result.hi), -1), leaves[name].shape).reshape(
+                    case.inputs[name].shape
+                )
+            else:
+                given[name] = float(result.hi[0, 0])
+        return replace(case, id=f"{case.id} under {self.id} {shift.tolist()}", inputs=inputs, params=given, golden=None)
+
+
+def values(trees: Sequence[Node], leaves: Mapping[str, F64]) -> dict[Node, Wide]:
+    """The values of trees without labels' comparisons, in double-double arithmetic."""
+    known: dict[Node, Wide] = {}
+    for node in topological(trees):
+        if isinstance(node.payload, Fraction):
+            known[node] = Wide(np.full((1, 1), float(node.payload)), np.zeros((1, 1)))
+        elif not node.args:
+            leaf = leaves[str(node.payload)]
+            known[node] = Wide(leaf, np.zeros_like(leaf))
+        else:
+            known[node] = RULES[node.op](*(known[arg] for arg in node.args))
+    return known
+
+
+def laws(model: SpecModel, document: Document) -> tuple[Law, ...]:
+    """The laws that a spec declares; raises :class:`SpecError`."""
+    found: dict[str, Law] = {}
+    for index, item in enumerate(model.properties):
+        law = _law(model, item, document, ("properties", index))
+        if law.id in found:
+            raise SpecError(f"duplicate id {law.id!r}", document.place(("properties", index, "id")))
+        found[law.id] = law
+    return tuple(found.values())
+
+
+def _law(model: SpecModel, item: PropertyModel, document: Document, path: Path_) -> Law:
+    numeric = [name for name, param in model.params.items() if param.choices is None]
+    for name, text in item.when.items():
+        choices = model.params[name].choices if name in model.params else None
+        if not choices or text not in choices:
+            message = f"found {text!r}, expected a choice of a parameter that has choices"
+            raise SpecError(message, document.place((*path, "when", name)))
+    build = Builder()
+    vectors = {name: spec.dims == ["B", "D"] for name, spec in model.inputs.items()}
+    leaves = {name: build("input", payload=name, vector=vector) for name, vector in vectors.items()}
+    leaves |= {name: build("param", payload=name) for name in numeric}
+    leaves[ANY] = build("input", payload=ANY, vector=any(vectors.values()))
+    changes = {}
+    for name, text in item.given.items():
+        place = document.place((*path, "given", name))
+        if name not in leaves or name == ANY:
+            raise SpecError(f"found {name!r}, expected one of {[*vectors, *numeric]}", place)
+        changes[name] = Parser(build, dict(leaves), None).parse(text, place)
+        if changes[name].vector and not leaves[name].vector:
+            raise SpecError(f"{name} is a scalar of an example, this is a vector over D", place)
+    key = "becomes" if item.at_least is None else "at_least"
+    names = {"loss": build("input", payload="loss")} | {name: leaves[name] for name in numeric}
+    relation = Parser(build, names, None).parse(getattr(item, key), document.place((*path, key)))
+    return Law(item.id, item.why, item.when, changes, relation, item.at_least is not None)

@@ -1,0 +1,160 @@
+"""The shape of a spec file, as pydantic models; ``specs/schema.json`` is generated from them.
+
+The models check form (keys, types, canonical numbers); what needs the formula or the shapes of other keys is checked
+by ``lossmark.specification.loss``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+
+from . import hexfloat as numbers
+
+_NUMBER_SCHEMA = {
+    "type": "string",
+    "pattern": r"^(-?0x[01](\.[0-9a-f]{1,13})?p[+-][0-9]{1,4}|nan|inf|-inf)$",
+    "description": 'a float64 as a quoted C99 hex float ("0x1.8p+0"), "nan", "inf" or "-inf"',
+}
+
+
+def _number(value: Any) -> str:
+    numbers.parse(value)
+    return str(value)
+
+
+def _leaf(value: Any) -> Any:
+    """A number of an input: a hex float, or a plain integer for a hard label."""
+    if type(value) is int:
+        return value
+    return _number(value)
+
+
+Number = Annotated[str, PlainValidator(_number), WithJsonSchema(_NUMBER_SCHEMA)]
+Leaf = Annotated[str | int, PlainValidator(_leaf), WithJsonSchema({"anyOf": [_NUMBER_SCHEMA, {"type": "integer"}]})]
+Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+CaseId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*/[a-z0-9][a-z0-9.-]*$")]
+DTypeName = Literal["float64", "float32", "bfloat16", "float16"]
+
+
+class Strict(BaseModel):
+    """No unknown keys, no conversions, no changes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Source(Strict):
+    """Where the formula is from."""
+
+    document: str
+    section: str
+    also: list[str] = []
+
+
+class InputModel(Strict):
+    """An argument: an embedding ``[B, D]``, or a score, distance or label ``[B]``."""
+
+    dims: Literal["B"] | list[Literal["B", "D"]]
+    meaning: str
+
+
+class ParamModel(Strict):
+    """A keyword parameter: a number of at least 0, or one of ``choices``."""
+
+    default: str
+    choices: list[str] | None = None
+
+
+class Association(Strict):
+    """An equal evaluation of the loss that holds for some values of the parameters only."""
+
+    loss: str
+    when: dict[Slug, str]
+
+
+class FormulaModel(Strict):
+    """The loss of one example, in the formula language; ``where`` names terms in order."""
+
+    where: dict[Slug, str] = {}
+    loss: str
+    associations: list[str | Association] = []
+
+
+class Between(Strict):
+    """Any number of an interval conforms (the gradient at a kink)."""
+
+    between: Annotated[list[Number], Field(min_length=2, max_length=2)]
+
+
+class OneOf(Strict):
+    """Each of several numbers conforms."""
+
+    one_of: Annotated[list[Number], Field(min_length=2)]
+
+
+Outcome = Number | Between | OneOf
+
+
+class Expect(Strict):
+    """Certified values, written by ``lossmark certify``; or the error that a bad input is refused with."""
+
+    value: list[Outcome] | None = None
+    mean: Outcome | None = None
+    grad: dict[Slug, list[Outcome] | list[list[Outcome]]] | None = None
+    error: Literal["ValueError", "TypeError"] | None = None
+
+
+class CaseModel(Strict):
+    """One golden case."""
+
+    id: CaseId
+    since: str
+    flags: list[str] = []
+    why: Annotated[str, Field(min_length=1)]
+    dtypes: list[DTypeName] | None = None
+    params: dict[Slug, str] = {}
+    inputs: dict[Slug, list[Leaf] | list[list[Leaf]]]
+    expect: Expect = Expect()
+
+
+class FamilyModel(Strict):
+    """Seeded random cases of one shape, drawn in the dtype under test."""
+
+    id: CaseId
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    shape: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=2, max_length=2)]
+    distribution: Literal["normal", "uniform"]
+    scale: Number
+    params: dict[Slug, str] = {}
+    full: bool = False
+
+
+class PropertyModel(Strict):
+    """A law: what becomes of the loss when inputs or parameters are replaced by expressions over them and any ``t``."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z-]*$")]
+    why: Annotated[str, Field(min_length=1)]
+    when: dict[Slug, str] = {}
+    given: Annotated[dict[Slug, str], Field(min_length=1)]
+    becomes: str = "loss"
+    at_least: str | None = None
+
+
+class SpecModel(Strict):
+    """A loss: what it computes, and the cases that an implementation is held against."""
+
+    lossmark: Literal[1]
+    loss: Slug
+    title: str
+    since: str
+    source: Source
+    summary: str
+    inputs: Annotated[dict[Slug, InputModel], Field(min_length=1)]
+    params: dict[Slug, ParamModel] = {}
+    formula: FormulaModel
+    gradient_of: Annotated[list[Slug], Field(min_length=1)]
+    flags: dict[str, str] = {}
+    properties: list[PropertyModel] = []
+    families: list[FamilyModel] = []
+    cases: list[CaseModel]

@@ -1,0 +1,131 @@
+"""``lossmark explain``: one golden case told in full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from flint import arb, ctx
+
+from ..adapters.registry import losses
+from ..dtypes import DTYPES, DType
+from ..errors import LossmarkError
+from ..formula.tree import Node
+from ..golden.certified import rows
+from ..readings.exact import Choice as Exact
+from ..readings.exact import Real
+from ..specification.hexfloat import canonical
+from ..specification.loss import Case, Loss
+from ..tolerance import expected as tolerance
+from ..work import Failure, Returned
+from .plan import Choice, plan
+from .suite import Suite
+
+DIGITS = 30
+
+
+def explain(case_id: str, dtype_name: str) -> str:
+    """The text about a golden case; raises :class:`LossmarkError` for an unknown case or dtype."""
+    loss = losses().get(case_id.partition("/")[0])
+    case = loss.case(case_id) if loss else None
+    if loss is None or case is None:
+        known = ", ".join(case.id for case in loss.cases) if loss else ", ".join(losses())
+        raise LossmarkError(f"no golden case {case_id!r} (known: {known})")
+    if dtype_name not in DTYPES:
+        raise LossmarkError(f"unknown dtype {dtype_name!r}, expected one of {', '.join(DTYPES)}")
+    dtype = DTYPES[dtype_name]
+    lines = [*_statement(loss, case)]
+    if case.error:
+        return "\n".join([*lines, f"expected: refused with {case.error}"])
+    lines += [*_exact(loss, case), *_bound(loss, case, dtype), *_frameworks(loss, case, dtype)]
+    return "\n".join(lines)
+
+
+def _statement(loss: Loss, case: Case) -> Iterator[str]:
+    yield f"{case.id}: {loss.model.title}"
+    yield f"  loss = {loss.model.formula.loss}"
+    for name, text in loss.model.formula.where.items():
+        yield f"    {name} = {text}"
+    yield f"  {case.why}"
+    for flag in case.flags:
+        yield f"  {flag}: {loss.model.flags[flag]}"
+    yield "  parameters: " + ", ".join(f"{name}={value!r}" for name, value in loss.params(case.params).items())
+    for name, array in case.inputs.items():
+        yield f"  {name} {list(array.shape)}:"
+        for row in array.reshape(len(array), -1):
+            yield "    " + "  ".join(f"{x:g} ({canonical(float(x))})" for x in row)
+
+
+def _digits(x: Real) -> str:
+    return x.str(DIGITS, radius=False) if isinstance(x, arb) else str(x)
+
+
+def _exact(loss: Loss, case: Case) -> Iterator[str]:
+    before, ctx.prec = ctx.prec, 256
+    try:
+        known = rows(loss, case, Exact())
+    finally:
+        ctx.prec = before
+    root = loss.gradients(case.params).formula.loss
+    yield f"exact value to {DIGITS} digits:"
+    for index, row in enumerate(known):
+        value = row[root]
+        assert not isinstance(value, list)
+        yield f"  [{index}] {_digits(value)}"
+
+
+def _bound(loss: Loss, case: Case, dtype: DType) -> Iterator[str]:
+    yield f"bound in {dtype.name} (u = 2^-{dtype.p}, sums accumulate with 2^-{dtype.accumulator_p}):"
+    if dtype.name not in case.dtypes:
+        yield f"  the case is not for {dtype.name}, but for {', '.join(case.dtypes)}"
+        return
+    names = {id(node): name for name, node in loss.gradients(case.params).formula.named}
+    for node, bounded in tolerance.derivation(loss, case, dtype):
+        if node.op in ("const", "param", "input"):
+            continue
+        worst = int(abs(bounded.e).reshape(len(bounded.e), -1).max(axis=1).argmax())
+        e = float(bounded.e[worst].max())
+        v = float(bounded.v.hi[worst].flat[0])
+        yield f"  {_text(node, names):58} value {v:<24.17g} error at most {e:.4g}"
+    result = tolerance.derived(loss, case, dtype)
+    for index, (v, e) in enumerate(zip(result.hi.ravel(), result.e.ravel(), strict=True)):
+        yield f"  [{index}] {float(v)!r} ± {float(e):.4g}"
+
+
+def _text(node: Node, names: dict[int, str], depth: int = 0) -> str:
+    if depth and id(node) in names:
+        return names[id(node)]
+    if not node.args:
+        return f"{float(node.payload):g}" if isinstance(node.payload, Fraction) else str(node.payload)
+    args = [_text(arg, names, depth + 1) for arg in node.args]
+    infix = {"add": " + ", "sub": " - ", "mul": " * ", "div": " / "}
+    if node.op in infix:
+        return f"({infix[node.op].join(args)})" if depth else infix[node.op].join(args)
+    return f"{args[0]}**2" if node.op == "square" else f"{node.op}({', '.join(args)})"
+
+
+def _frameworks(loss: Loss, case: Case, dtype: DType) -> Iterator[str]:
+    yield f"values of the frameworks in {dtype.name}:"
+    runs = plan(losses(), Choice(losses=(loss.id,), dtypes=(dtype.name,), case=case.id, modes=("eager",), full=True))
+    suite = Suite(runs)
+    exact = tolerance.derived(loss, case, dtype)
+    try:
+        for run in runs:
+            if run.reason:
+                yield f"  {run.target.name:11} not run: {run.reason}"
+                continue
+            judged = suite.judged(run)
+            if isinstance(judged, Failure):
+                yield f"  {run.target.name:11} error {judged}"
+                continue
+            cell = judged.value()
+            yield f"  {run.target.name:11} {cell.verdict} {cell.detail}"
+            outcome = judged.answer.values.get("none")
+            if isinstance(outcome, Returned) and outcome.array is not None:
+                for index, got in enumerate(outcome.array.astype(float)):
+                    v, e = float(exact.hi[index]), float(exact.e[index])
+                    ulp = abs(got - v) / float(dtype.ulp(exact.hi[index : index + 1])[0])
+                    used = "" if e == 0 else f", {abs(got - v) / e:.3g} of the bound"
+                    yield f"    [{index}] {float(got)!r} ({canonical(float(got))})  {ulp:.3g} ulp{used}"
+    finally:
+        suite.close()

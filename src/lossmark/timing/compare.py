@@ -1,0 +1,118 @@
+"""Paired, interleaved comparison of two implementations: how many times as long does B take as A?
+
+Both live in processes of their own, with the allocator kept warm (large results are not page-faulted anew at every
+call), and are timed in turn, in random order, until the interval of the ratio decides or the time is up. Only what
+conforms gets a time (see :mod:`lossmark.timing.contestant`).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.table import Table
+
+from ..errors import LossmarkError
+from ..sandbox.process import Worker
+from ..specification.loss import Loss
+from ..suite.plan import Choice, Target, targets
+from .contestant import WARM, Contestant, Exercise, in_turn
+from .ratio import LEAST_PAIRS, Ratio, ratio
+
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+"""Both times of a pair are taken on one of these, drawn anew for each pair: neighbours may be busier on one of them."""
+SECONDS = 40.0
+"""What all comparisons of one command may take together, start of the frameworks apart."""
+CHECKED_EVERY = 5
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One loss at one size: the ratio with its interval, or why there is none."""
+
+    loss: str
+    size: str
+    passes: str
+    ratio: Ratio | None
+    reason: str = ""
+
+    @property
+    def verdict(self) -> str:
+        return "not timed" if self.ratio is None else self.ratio.verdict
+
+    def record(self) -> dict[str, Any]:
+        """As JSON has it."""
+        numbers = asdict(self.ratio) if self.ratio else dict.fromkeys(("median", "low", "high", "pairs"))
+        return {
+            "loss": self.loss, "size": self.size, "pass": self.passes, "dtype": "float32", **numbers,
+            "verdict": self.verdict, "reason": self.reason,
+        }  # fmt: skip
+
+
+def table(a: Target, b: Target, found: Sequence[Compared]) -> Table:
+    """The comparisons as people read them."""
+    result = Table("loss", "size", "pass", f"time of {b.name} / {a.name}", "99 % interval", "pairs", "verdict")
+    for item in found:
+        r = item.ratio
+        numbers = (f"{r.median:.3f}", f"{r.low:.3f} to {r.high:.3f}", str(r.pairs)) if r else ("–", "–", "–")
+        result.add_row(item.loss, item.size, item.passes, *numbers, f"{item.verdict} {item.reason}".strip())
+    return result
+
+
+def one(source: str) -> Target:
+    """The implementation that a name, file or ``FILE.py::name`` stands for; raises :class:`LossmarkError`."""
+    path, _, name = source.partition("::")
+    found = [target for target in targets(Choice(impls=(path,))) if not name or target.name == name]
+    if len(found) != 1:
+        names = ", ".join(target.name for target in found) or "none of that name"
+        raise LossmarkError(f"{source}: expected one implementation, found {names}; choose by {path}::NAME")
+    return found[0]
+
+
+def compare(a: Target, b: Target, losses: Sequence[Loss], size: tuple[int, int], backward: bool) -> Iterator[Compared]:
+    """Each loss that both have; raises :class:`LossmarkError` if there is none."""
+    common = [loss for loss in losses if a.has(loss) and b.has(loss)]
+    if not common:
+        raise LossmarkError(f"{a.name} and {b.name} have no loss in common")
+    workers = [Worker(target.reference, WARM) for target in (a, b)]
+    try:
+        for index, loss in enumerate(common):
+            exercise = Exercise(loss, size, backward=backward)
+            pair = [Contestant(target, worker, exercise) for target, worker in zip((a, b), workers, strict=True)]
+            yield _compared(exercise, pair, SECONDS / len(common), random.Random(index))
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+def _compared(exercise: Exercise, pair: Sequence[Contestant], seconds: float, order: random.Random) -> Compared:
+    place = (exercise.loss.id, exercise.shape, exercise.passes)
+    for contestant in pair:
+        reason = contestant.start()
+        if reason:
+            return Compared(*place, None, f"{contestant.target.name}: {reason}")
+    found = _ratio(pair, order, time.monotonic() + seconds)
+    for contestant in pair:
+        reason = contestant.finish()
+        if reason:
+            return Compared(*place, None, f"{contestant.target.name}: {reason}")
+    return Compared(*place, found, "" if found else f"one pair of calls takes more than {seconds:.0f} s")
+
+
+def _ratio(pair: Sequence[Contestant], order: random.Random, until: float) -> Ratio | None:
+    """Times pairs until their ratio is decided or it is late; None if there is one pair only, or one is lost."""
+    times: list[tuple[float, float]] = []
+    while True:
+        found = in_turn(pair, order, core=order.choice(CORES))
+        if len(found) < len(pair):
+            return None
+        times.append((found[0].seconds, found[1].seconds))
+        late = time.monotonic() > until
+        if late or (len(times) >= LEAST_PAIRS and len(times) % CHECKED_EVERY == 0):
+            supported = ratio(times) if len(times) > 1 else None
+            if late or (supported and supported.verdict != "undecided"):
+                return supported
