@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lossmark.adapters.registry import framework_version, losses
+from lossmark.adapters.installed import framework_version
 from lossmark.sandbox.process import Worker
+from lossmark.specification.library import losses
 from lossmark.specification.loss import Loss
 from lossmark.suite.plan import Choice, Target, targets
 from lossmark.work import Stage, Timed, Timing

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lossmark.adapters.registry import framework_version, losses
+from lossmark.adapters.installed import framework_version
+from lossmark.specification.library import losses
 from lossmark.suite.plan import Choice, Target, targets
 from lossmark.timing.bench import Field, Group, entries, grid
 from lossmark.timing.contestant import Contestant, Exercise

@@ -11,12 +11,13 @@ import jinja2
 from markupsafe import Markup
 
 from lossmark import __version__
-from lossmark.adapters.registry import losses
 from lossmark.dtypes import DTYPES
 from lossmark.results import history
+from lossmark.results.cell import VERDICTS, Cell
 from lossmark.results.difference import compared
-from lossmark.results.record import VERDICTS, Cell, Results, read
+from lossmark.results.record import Results, read
 from lossmark.sharpness import likeness as looks
+from lossmark.specification.library import losses
 
 from . import cells as shown
 from . import failing, inputs, loss_pages, speed_page, takeaway

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from lossmark.dtypes import DTYPES
-from lossmark.results.record import Cell
+from lossmark.results.cell import Cell
 
 WORST_FIRST = ("fail", "error", "deviates", "pass", "not-run", "unsupported")
 MARKS = {"pass": "✓", "deviates": "≈", "fail": "✗", "error": "!", "unsupported": "–", "not-run": "○"}

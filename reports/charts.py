@@ -16,8 +16,8 @@ import vl_convert
 
 from lossmark.adapters.registry import load
 from lossmark.dtypes import DTYPES
+from lossmark.results.cell import Cell
 from lossmark.results.history import Series
-from lossmark.results.record import Cell
 from lossmark.specification.loss import Loss
 
 INK, LINE = "#010101", "#020202"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lossmark.adapters.registry import losses
 from lossmark.dtypes import DTYPES
-from lossmark.results.record import Cell
+from lossmark.results.cell import Cell
 from lossmark.sharpness import likeness as looks
+from lossmark.specification.library import losses
 from lossmark.specification.loss import Case, Loss
 from lossmark.suite.failure_text import derivation, shown
 from lossmark.suite.plan import repeat

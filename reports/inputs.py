@@ -12,7 +12,9 @@ from typing import Any
 import pandas as pd
 
 from lossmark import __version__
-from lossmark.results.record import VERDICTS, Cell, Results, ResultsError, machine, read
+from lossmark.results.cell import VERDICTS, Cell
+from lossmark.results.environment import machine
+from lossmark.results.record import Results, ResultsError, read
 from lossmark.timing.bench import Row
 
 

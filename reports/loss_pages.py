@@ -12,7 +12,7 @@ from lossmark.golden.certified import rows
 from lossmark.golden.coverage import EDGES
 from lossmark.readings import page
 from lossmark.readings.exact import Choice
-from lossmark.results.record import Cell
+from lossmark.results.cell import Cell
 from lossmark.specification.hexfloat import parse
 from lossmark.specification.loss import Case, Loss
 

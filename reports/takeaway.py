@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from lossmark.results import plain_text as plain
-from lossmark.results.record import VERDICTS, Cell
+from lossmark.results.cell import VERDICTS, Cell
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "|", "%")
 """What a spreadsheet would run, or take for a number."""

@@ -5,7 +5,9 @@ from dataclasses import asdict
 import pandas as pd
 from lossmark.reports.build import build
 
-from lossmark.results.record import Cell, Recorder, environment, write_parquet
+from lossmark.results.cell import Cell
+from lossmark.results.environment import environment
+from lossmark.results.record import Recorder, write_parquet
 from lossmark.timing.bench import Row
 
 HOSTILE = "<script>alert(1)</script> \"'`=1+1|[x](javascript:1) \u202eabc\u202c \x00 {{ 7*7 }}"

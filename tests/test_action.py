@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from lossmark.adapters.registry import room
+from lossmark.rooms import room
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lossmark.adapters.registry import framework, framework_version, losses, peers, room
+from lossmark.adapters.installed import framework, framework_version
+from lossmark.adapters.registry import peers
+from lossmark.rooms import room
 from lossmark.sandbox import peak_memory as memory
 from lossmark.sandbox.process import Worker
+from lossmark.specification.library import losses
 from lossmark.suite.plan import Choice, targets
 from lossmark.timing.bench import Field, Group, entries
 from lossmark.timing.contestant import Exercise

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lossmark.adapters.registry import room
+from lossmark.rooms import room
 
 TEXT = (room("specs") / "contrastive.yaml").read_text()
 FORMULA = 'loss: "y*d**2 + (1 - y)*max(margin - d, 0)**2"'

@@ -7,8 +7,8 @@ import signal
 import numpy as np
 import pytest
 
-from lossmark.adapters.registry import losses
 from lossmark.sandbox.process import Worker
+from lossmark.specification.library import losses
 from lossmark.suite.plan import Choice, targets
 from lossmark.timing.contestant import Contestant, Exercise
 from lossmark.timing.ratio import LEAST_PAIRS, ratio

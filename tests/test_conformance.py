@@ -9,8 +9,10 @@ from concurrent.futures import CancelledError
 import psutil
 import pytest
 
-from lossmark.adapters.registry import framework_version, losses, room
+from lossmark.adapters.installed import framework_version
 from lossmark.results.record import read
+from lossmark.rooms import room
+from lossmark.specification.library import losses
 from lossmark.suite.plan import Choice, plan
 from lossmark.suite.suite import Suite
 from tests.miniatures import FAULTY, HEAD, RIGHT, WRONG

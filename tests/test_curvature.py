@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from mpmath import mpf
 
-from lossmark.adapters.registry import framework_version, losses
+from lossmark.adapters.installed import framework_version
 from lossmark.checks.curvature import ALONG, curved, directed, without
 from lossmark.dtypes import FLOAT64
+from lossmark.specification.library import losses
 from lossmark.suite.plan import Choice, plan
 from lossmark.suite.suite import Suite
 from lossmark.tolerance.expected import expected

@@ -7,7 +7,7 @@ import pytest
 
 from lossmark import Deviation
 from lossmark.errors import SpecError
-from lossmark.results.record import Cell
+from lossmark.results.cell import Cell
 from lossmark.suite import known_failures as expectations
 from tests.test_conformance import conformance, held
 

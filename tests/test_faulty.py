@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from lossmark.adapters.registry import framework_version
-from lossmark.results.record import VERDICTS, read
+from lossmark.adapters.installed import framework_version
+from lossmark.results.cell import VERDICTS
+from lossmark.results.record import read
 from tests.faulty import sources
 from tests.test_conformance import conformance
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lossmark.adapters.registry import framework_version
+from lossmark.adapters.installed import framework_version
 from tests.test_conformance import held
 
 SMALL_BLOCKS = "from lossmark.impls.{room} import fused, rows\n{sizes} = 24\nimpl = fused.impl\n"

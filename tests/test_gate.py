@@ -13,7 +13,8 @@ from lossmark.gate.outcome import Benchmark, Finding, Outcome, Race
 from lossmark.gate.race import Terms, raced
 from lossmark.gate.sides import Side
 from lossmark.results import difference as cells
-from lossmark.results.record import Cell, Results
+from lossmark.results.cell import Cell
+from lossmark.results.record import Results
 from lossmark.work import Timed
 from tests.miniatures import HEAD
 from tests.processes import lossmark

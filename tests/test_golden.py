@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from mpmath import mpf
 
-from lossmark.adapters.registry import losses, room
 from lossmark.golden.certified import certified, check
+from lossmark.rooms import room
 from lossmark.specification.assemble import load
+from lossmark.specification.library import losses
 from lossmark.specification.loss import outcome
 from tests.independent import LOSSES
 

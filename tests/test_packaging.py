@@ -39,6 +39,6 @@ def test_the_wheel_runs_conformance_on_its_own(tmp_path):
 
 
 def test_importing_lossmark_imports_no_framework():
-    code = "import sys, lossmark.suite.plugin; print([m for m in ('torch', 'tensorflow', 'jax') if m in sys.modules])"
+    code = "import sys, lossmark.pytest_plugin; print([m for m in ('torch', 'tensorflow', 'jax') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

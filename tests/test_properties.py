@@ -6,13 +6,14 @@ import shutil
 import numpy as np
 import pytest
 
-from lossmark.adapters import registry
+from lossmark.rooms import room
 from lossmark.specification import assemble
+from lossmark.specification.library import losses
 from tests.miniatures import HEAD
 from tests.processes import lossmark
 from tests.test_conformance import held
 
-SPECS = registry.room("specs")
+SPECS = room("specs")
 GUEST = (
     HEAD.format(framework="numpy")
     + """
@@ -29,7 +30,7 @@ SEARCH = ("--dtype", "float64", "--case", "contrastive/sum-of-31")
 
 
 def test_every_loss_declares_laws_of_each_kind_that_it_obeys():
-    laws = {loss.id: {law.id for law in loss.laws} for loss in registry.losses().values()}
+    laws = {loss.id: {law.id for law in loss.laws} for loss in losses().values()}
     assert all(laws.values())
     for law in ("translation", "sign", "homogeneity", "margin"):
         assert sum(law in found for found in laws.values()) >= 3

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from flint import ctx
 
-from lossmark.adapters.registry import losses
 from lossmark.dtypes import DTYPES
 from lossmark.formula.tree import topological
 from lossmark.golden import certified as certify
 from lossmark.readings import cost, exact, page
 from lossmark.readings.exact import Choice
 from lossmark.readings.rounding import two_doubles
+from lossmark.specification.library import losses
 from lossmark.specification.loss import draw
 from lossmark.tolerance import expected as tolerance
 

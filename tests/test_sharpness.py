@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lossmark.adapters.implementation import FRAMEWORKS
-from lossmark.adapters.registry import framework_version
+from lossmark.adapters.installed import framework_version
 from lossmark.dtypes import DTYPES
 from lossmark.sharpness import kills, scoreboard
 from lossmark.sharpness import mutants as catalogue

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lossmark.adapters.implementation import FRAMEWORKS
-from lossmark.adapters.registry import framework_version
+from lossmark.adapters.installed import framework_version
 from lossmark.sharpness import mutants as catalogue
 from lossmark.sharpness import soak
 from lossmark.suite.plan import Choice, targets

@@ -14,6 +14,6 @@ if not (Path(__file__).parent / "specs").is_dir() and (_ROOT / "specs").is_dir()
 from .adapters.deviation import Deviation  # noqa: E402
 from .adapters.implementation import Implementation  # noqa: E402
 from .adapters.registry import implementations, load  # noqa: E402
+from .version import __version__  # noqa: E402
 
-__version__ = "0.1.0"
 __all__ = ["Deviation", "Implementation", "__version__", "implementations", "load"]

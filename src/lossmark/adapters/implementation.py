@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .deviation import Deviation
+from .installed import framework
 
 if TYPE_CHECKING:
     from .framework import Framework
@@ -47,8 +48,6 @@ class Implementation:
     @property
     def framework(self) -> Framework:
         """The framework's adapter (``from_numpy``, ``to_numpy``, …); imports the framework."""
-        from .registry import framework
-
         return framework(self.framework_name)
 
     @overload

@@ -1,8 +1,7 @@
-"""Finding things: the spec folder, the frameworks, and implementations by name, file or module."""
+"""Finding implementations: by name, in a file, in a module; lossmark's own and those that others register."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import importlib
 import importlib.util
@@ -12,19 +11,12 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
-from ..errors import LoadError, LossmarkError, SpecError
-from ..specification import assemble
-from ..specification.loss import Loss
+from ..errors import LoadError
 from .implementation import Implementation
-
-if TYPE_CHECKING:
-    from .framework import Framework
+from .installed import ROOMS
 
 ENTRY_POINTS = "lossmark.implementations"
-ROOMS: Mapping[str, str] = {"numpy": "numpy_", "torch": "pytorch", "tensorflow": "tensorflow_", "jax": "jax_"}
-"""Framework → its folder in ``lossmark.impls``, named so that nothing shadows the framework."""
 
 
 @dataclass(frozen=True)
@@ -49,27 +41,6 @@ OWN: Mapping[str, Own] = {
 """By name. Those written beside the formula, and those that move the fewest bytes."""
 
 
-def room(name: str) -> Path:
-    """The folder of ``lossmark.<name>``, in a clone or in a wheel."""
-    spec = importlib.util.find_spec(f"lossmark.{name}")
-    if spec is None or not spec.submodule_search_locations:
-        raise LossmarkError(f"the {name} folder of lossmark is not installed")
-    return Path(next(iter(spec.submodule_search_locations)))
-
-
-def losses(folder: Path | None = None) -> dict[str, Loss]:
-    """Every loss of a spec folder (default: lossmark's own) by id, in order of name."""
-    return _losses((folder or room("specs")).resolve())
-
-
-@functools.cache
-def _losses(folder: Path) -> dict[str, Loss]:
-    paths = sorted(folder.glob("*.yaml"))
-    if not paths:
-        raise SpecError(f"no spec files (*.yaml) in {folder}")
-    return {loss.id: loss for loss in map(assemble.load, paths)}
-
-
 @dataclass(frozen=True)
 class Reference:
     """How to load an implementation again, in another process: a module or file, and the names bound in it."""
@@ -84,27 +55,6 @@ class Reference:
         """The sources that one process may hold: lossmark's own of a framework trust each other, guests nobody."""
         mates = tuple(name for name, own in OWN.items() if own.framework == self.framework)
         return mates if self.own else (self.source,)
-
-
-@functools.cache
-def framework(name: str) -> Framework:
-    """The adapter of a framework; importing the framework itself is left to its methods."""
-    module = importlib.import_module(f"lossmark.impls.{ROOMS[name]}.framework")
-    found: Framework = module.FRAMEWORK
-    return found
-
-
-def framework_version(name: str) -> str | None:
-    """The installed version of a framework, without importing it; None where it is absent."""
-    adapter = framework(name)
-    if importlib.util.find_spec(adapter.module) is None:
-        return None
-    for distribution in adapter.distributions:
-        try:
-            return metadata.version(distribution)
-        except metadata.PackageNotFoundError:
-            continue
-    return "unknown"
 
 
 def _plugins() -> dict[str, metadata.EntryPoint]:

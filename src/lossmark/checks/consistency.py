@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..adapters.registry import framework
+from ..adapters.installed import framework
 from ..dtypes import DType
-from ..results import record as results
+from ..results.cell import Cell, Verdict
 from ..specification.loss import Case
 from ..suite.plan import Run
 from ..tolerance.acceptance import Expected, aliased
@@ -22,7 +22,7 @@ from .curvature import ALONG, curved, directed, without
 from .judgement import loose, slopes
 from .ordinary import TOO_LOOSE, Judged, explained
 from .random_search import search
-from .usage import Truth, Verdict
+from .usage import Found, Truth
 
 FACTOR = -2.0
 """A multiple of the loss whose gradient is asked for; a power of two rounds nothing."""
@@ -31,7 +31,7 @@ FACTOR = -2.0
 class Unjudged(Exception):  # noqa: N818 (an outcome, not an error)
     """The check cannot be made: its verdict, and why."""
 
-    def __init__(self, verdict: results.Verdict, reason: str):
+    def __init__(self, verdict: Verdict, reason: str):
         super().__init__(reason)
         self.verdict, self.reason = verdict, reason
 
@@ -58,13 +58,13 @@ class Consistency:
     def _wrong(self, case: Case, answer: Answer, truth: Expected) -> str:
         """What is wrong with the values and gradients of an answer; empty if nothing is."""
         judged = Judged(self.run, case, self.dtype, answer, truth)
-        cells: list[results.Cell] = [judged.value()] + ([judged.gradient()] if answer.gradients else [])
+        cells: list[Cell] = [judged.value()] + ([judged.gradient()] if answer.gradients else [])
         return next((cell.detail for cell in cells if cell.verdict in ("fail", "error")), "")
 
     def _meant(self, case: Case) -> Case:
         return case if self.run.deviation is None else self.run.deviation.meant(case)
 
-    def deterministic(self) -> Verdict:
+    def deterministic(self) -> Found:
         """The same call gives the same bits."""
         task = self.task(self.case)
         first, again = (dict(_arrays(self._answer(task))) for _ in range(2))
@@ -73,7 +73,7 @@ class Consistency:
                 return False, f"the same call gave another {label} the second time"
         return True, ""
 
-    def permuted(self) -> Verdict:
+    def permuted(self) -> Found:
         """The batch in another order has the same losses, in that order; the very same bits are a grade."""
         arrays = {name: array[::-1].copy() for name, array in self.case.inputs.items()}
         case = replace(self.case, id=f"{self.case.id} in reverse", inputs=arrays, golden=None)
@@ -87,7 +87,7 @@ class Consistency:
         same = there.array is not None and here.array[::-1].tobytes() == there.array.tobytes()
         return True, "grade: bit for bit in any order" if same else "grade: bits depend on the place in the batch"
 
-    def partial(self) -> Verdict:
+    def partial(self) -> Found:
         """The gradient by one input only is that input's part of the whole."""
         task = self.task(self.case)
         truth = self.truth(self.case)
@@ -99,7 +99,7 @@ class Consistency:
                 return False, f"the gradient by {name} only: {wrong}"
         return True, ""
 
-    def aliased(self) -> Verdict:
+    def aliased(self) -> Found:
         """One tensor passed as two arguments; its gradient is the sum of theirs."""
         for kept, dropped in itertools.combinations(self.run.loss.gradient_of, 2):
             inputs = {**self.case.inputs, dropped: self.case.inputs[kept]}
@@ -118,7 +118,7 @@ class Consistency:
                 return False, f"one tensor for {kept} and {dropped}: {wrong}"
         return True, ""
 
-    def cotangent(self) -> Verdict:
+    def cotangent(self) -> Found:
         """The gradient of a multiple of the loss is that multiple, under every reduction."""
         task = self.task(self.case)
         weights = task.cotangent.astype(np.float64)
@@ -126,7 +126,7 @@ class Consistency:
         wrong = self._wrong(self.case, self._answer(replace(task, factor=FACTOR)), truth)
         return not wrong, f"the loss times {FACTOR:g}: {wrong}" if wrong else ""
 
-    def curvature(self) -> Verdict:
+    def curvature(self) -> Found:
         """The second derivative along a direction, off the kinks; to say that there is none conforms.
 
         lossmark's own implementations must have it or say so; of a guest it is a grade, because few ever ask for it.
@@ -154,7 +154,7 @@ class Consistency:
         own = self.run.target.reference.own
         return not own, detail if own else f"grade: wrong without a word when differentiated twice: {detail}"
 
-    def layout(self) -> Verdict:
+    def layout(self) -> Found:
         """Other memory layouts of the same numbers give the same result."""
         alike = {name: np.repeat(array[:1], len(array), axis=0) for name, array in self.case.inputs.items()}
         name = self.run.target.reference.framework
@@ -171,7 +171,7 @@ class Consistency:
                     return False, f"{layout}: {wrong or 'the input is modified'}"
         return True, ", ".join(layouts)
 
-    def properties(self) -> Verdict:
+    def properties(self) -> Found:
         """Random batches, and what the laws of the spec make of them, conform; a failure is made simple and kept.
 
         Under none, sum and mean: what conforms under each agrees with the others, and the sum adds up.
@@ -186,7 +186,7 @@ class Consistency:
             return True, ""
         return False, f"{found.detail} | lossmark promote {found.write()} makes it a case of the spec"
 
-    def state(self) -> Verdict:
+    def state(self) -> Found:
         """Calls leave settings, random numbers, warnings and functions as they were; loading should."""
         task = self.task(self.case)
         reduction = {} if task.reductions[0] is None else {"reduction": task.reductions[0]}

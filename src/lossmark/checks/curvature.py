@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from ..dtypes import F64
 from ..formula import derivative
+from ..formula.gradients import Gradients
 from ..formula.tree import Builder, topological
-from ..specification.loss import Case, Gradients, Loss
+from ..specification.loss import Case, Loss
 
 ALONG = "along "
 """Before the name of an input: the direction of that input, which is an input itself."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..adapters.deviation import expired
 from ..dtypes import DType
-from ..results.record import Cell, Verdict
+from ..results.cell import Cell, Verdict
 from ..specification.loss import Case
 from ..suite.plan import ORDINARY, Run
 from ..tolerance.acceptance import Expected

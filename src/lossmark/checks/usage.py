@@ -21,7 +21,7 @@ from .judgement import Judgement, combine, judge
 
 Ask = Callable[[Message], Reply]
 Truth = Callable[[Case], Expected]
-Verdict = tuple[bool, str]
+Found = tuple[bool, str]
 LABEL_DTYPES = ("bool", "uint8", "int8", "int32", "int64", "float16", "float32", "float64")
 
 
@@ -51,7 +51,7 @@ class Usage:
 
     # -- refusals ----------------------------------------------------------------------------------------------------
 
-    def refusal(self) -> Verdict:
+    def refusal(self) -> Found:
         """The case must be refused."""
         keywords = self._arrays(self.case) | dict(self.case.params)
         calls = [self._with(keywords, reduction) for reduction in self.reductions]
@@ -65,7 +65,7 @@ class Usage:
             return True, "grade: bad values are accepted without a word"
         return self._repaired(accepted)
 
-    def _strict(self, outcomes: list[Outcome]) -> Verdict:
+    def _strict(self, outcomes: list[Outcome]) -> Found:
         names = [*self.case.inputs, *self.run.loss.model.params]
         for outcome in outcomes:
             if isinstance(outcome, Returned):
@@ -76,7 +76,7 @@ class Usage:
                 return False, f"the message names no argument: {outcome}"
         return True, f"refused: {outcomes[0]}"
 
-    def _repaired(self, accepted: list[tuple[str | None, Returned]]) -> Verdict:
+    def _repaired(self, accepted: list[tuple[str | None, Returned]]) -> Found:
         """A guest that takes other shapes must give exactly the loss of the inputs that they can only mean."""
         case = self._meant()
         if case is None:
@@ -105,7 +105,7 @@ class Usage:
                 return None
         return replace(self.case, inputs=arrays, error=None, golden=None)
 
-    def arguments(self) -> Verdict:
+    def arguments(self) -> Found:
         """An unknown reduction, mixed and integer dtypes are refused."""
         keywords = self._arrays(self.case)
         first = self.run.loss.gradient_of[0]
@@ -128,7 +128,7 @@ class Usage:
 
     # -- what must be taken ------------------------------------------------------------------------------------------
 
-    def labels(self) -> Verdict:
+    def labels(self) -> Found:
         """Labels of any dtype give the same result, in the dtype of the embeddings."""
         keywords = self._arrays(self.case)
         names = [item.name for item in self.run.loss.inputs if item.label]
@@ -151,13 +151,13 @@ class Usage:
                 notes.append(f"grade: {dtype} labels make the result {outcome.dtype}")
         return True, "; ".join(notes)
 
-    def defaults(self) -> Verdict:
+    def defaults(self) -> Found:
         """Left-out arguments mean what the spec says."""
         (outcome,) = self._call(self._arrays(self.case))
         found = self._judge(outcome, self.case, None, "all arguments left out")
         return found.ok, "" if found.ok else found.note or str(found.worst)
 
-    def empty(self) -> Verdict:
+    def empty(self) -> Found:
         """An empty batch: none is empty, sum is 0, mean is refused (or a guest's NaN)."""
         keywords = {name: array[:0] for name, array in self._arrays(self.case).items()}
         calls = [self._with(keywords, reduction) for reduction in self.reductions]

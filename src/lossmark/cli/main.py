@@ -16,10 +16,13 @@ from typer.exceptions import TyperException
 from .. import errors
 from ..adapters import registry
 from ..adapters.implementation import FRAMEWORKS
+from ..adapters.installed import framework_version
 from ..errors import HARNESS_ERROR, PASS, REGRESSION, LossmarkError
 from ..golden import certified as certification
 from ..golden import coverage as edges
+from ..rooms import room
 from ..specification import assemble
+from ..specification.library import losses
 from ..specification.loss import Loss
 from ..specification.model import SpecModel
 from . import gate as cli_gate
@@ -38,11 +41,11 @@ PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 @app.command("list")
 def list_() -> None:
     """Losses, implementations and the frameworks that are installed."""
-    for loss in registry.losses().values():
+    for loss in losses().values():
         print(f"{loss.id:18} {loss.model.title}: {len(loss.cases)} cases, {len(loss.families)} families")
     for name in registry.implementations():
         own = registry.OWN.get(name)
-        version = registry.framework_version(own.framework) if own else f"registered under {registry.ENTRY_POINTS}"
+        version = framework_version(own.framework) if own else f"registered under {registry.ENTRY_POINTS}"
         print(f"{name:18} {version or 'not installed'}")
 
 
@@ -52,7 +55,7 @@ def certify(
     specs: Annotated[Path | None, typer.Option(help="folder of spec files (default: lossmark's own)")] = None,
 ) -> None:
     """Write certified values into the spec files, or verify them."""
-    folder = specs or registry.room("specs")
+    folder = specs or room("specs")
     losses, broken = [], []
     for path in sorted(folder.glob("*.yaml")):
         try:
@@ -65,7 +68,7 @@ def certify(
         for line in broken:
             print(line, file=sys.stderr)
         raise typer.Exit(HARNESS_ERROR)
-    own = specs is None or specs.resolve() == registry.room("specs").resolve()
+    own = specs is None or specs.resolve() == room("specs").resolve()
     raise typer.Exit(_verify(losses, folder, own) if check else _write(losses, folder, own))
 
 
@@ -112,7 +115,7 @@ def check(context: typer.Context) -> None:
 def _pytest(arguments: list[str], plugins: list[Any] | None = None) -> int:
     import pytest
 
-    code = int(pytest.main([str(registry.room("conformance")), *arguments], plugins=plugins))
+    code = int(pytest.main([str(room("conformance")), *arguments], plugins=plugins))
     return code if code in (PASS, REGRESSION) else HARNESS_ERROR
 
 
@@ -178,7 +181,7 @@ def promote(
     """Make a counterexample a case of its spec, with certified values."""
     from ..golden import counterexample as kept
 
-    known = registry.losses(specs)
+    known = losses(specs)
     name = str(kept.read(counterexample)["loss"])
     if name not in known:
         raise LossmarkError(f"{counterexample}: unknown loss {name!r}, known are {', '.join(known)}")
@@ -196,7 +199,7 @@ def mutants(
     from ..sharpness import kills, scoreboard
     from ..sharpness import mutants as catalogue
 
-    installed = tuple(framework or [name for name in FRAMEWORKS if registry.framework_version(name)])
+    installed = tuple(framework or [name for name in FRAMEWORKS if framework_version(name)])
     console = Console()
     if right:
         with console.status("right implementations"):
@@ -208,9 +211,9 @@ def mutants(
     with console.status("mutants"):
         board = scoreboard.scoreboard(catalogue.mutants(installed))
     if results is not None:
-        from ..results.record import environment
+        from ..results.environment import environment
 
-        versions = {name: registry.framework_version(name) for name in installed}
+        versions = {name: framework_version(name) for name in installed}
         document = {"environment": environment(versions), **scoreboard.record(board)}
         results.parent.mkdir(parents=True, exist_ok=True)
         results.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

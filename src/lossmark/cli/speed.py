@@ -14,7 +14,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from ..adapters import registry
+from ..adapters.installed import framework_version
 from ..errors import INCONCLUSIVE, PASS, REGRESSION, LoadError, LossmarkError
+from ..specification.library import losses
 from ..specification.loss import Loss
 from ..suite.plan import Choice, Target, check, discover, targets
 
@@ -94,7 +96,7 @@ def bench(
         impls=tuple(impl or ()), losses=tuple(loss or ()), dtypes=tuple(dtype or ()), modes=tuple(mode or ())
     )
     losses = _losses(choice)
-    found = [t for t in targets(choice) if registry.framework_version(t.reference.framework)]
+    found = [t for t in targets(choice) if framework_version(t.reference.framework)]
     found += _installed(registry.peers()) if peers else []
     sizes = [size_of(text) for text in size or ()]
     groups = [
@@ -139,7 +141,7 @@ def wide_console() -> Console:
 
 
 def _losses(choice: Choice) -> list[Loss]:
-    known = registry.losses()
+    known = losses()
     check(known, choice)
     return [known[name] for name in choice.losses or known]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from ..errors import LossmarkError
+from ..results.cell import VERDICTS
 from ..results.plain_text import badge as endpoint
 from ..results.plain_text import line, table
 from ..results.plain_text import markdown as escaped
-from ..results.record import VERDICTS
 from .outcome import Finding, Outcome, Race
 
 COLOURS = {"pass": "brightgreen", "regression": "red", "inconclusive": "yellow", "harness error": "lightgrey"}

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ..errors import HARNESS_ERROR, INCONCLUSIVE, PASS, REGRESSION
 from ..timing.ratio import Ratio
+from ..version import __version__
 
 Step = Literal["cells", "costs", "race", "harness"]
 Severity = Literal["regression", "harness error", "inconclusive", "note"]
@@ -86,8 +87,6 @@ class Outcome:
 
     def record(self) -> dict[str, Any]:
         """As JSON has it."""
-        from .. import __version__
-
         return {
             "kind": "gate",
             "lossmark": __version__,

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from types import TracebackType
 
-from ..adapters.registry import losses
 from ..sandbox.process import Worker
+from ..specification.library import losses
 from ..suite.plan import Target
 from ..timing.compare import CORES
 from ..timing.contestant import WARM, Contestant, Exercise, in_turn

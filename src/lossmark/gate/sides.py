@@ -22,10 +22,11 @@ from pathlib import Path
 
 import psutil
 
-from ..adapters.registry import OWN, Reference, implementations, losses, peers
+from ..adapters.registry import OWN, Reference, implementations, peers
 from ..errors import LoadError, LossmarkError
 from ..results.record import Results, read
 from ..sandbox.process import Worker
+from ..specification.library import losses
 from ..suite.plan import Target, discover
 
 DOCUMENTATION = ("*.md", "*.rst", "LICENSE*", "docs/*", "*.png", "*.svg", ".gitignore")

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..adapters.registry import framework_version, losses
+from ..adapters.installed import framework_version
 from ..errors import LossmarkError
 from ..results import difference as cells
 from ..results.record import Results
+from ..specification.library import losses
 from ..suite.plan import Target
 from . import costs, race, sides
 from .outcome import Benchmark, Finding, Outcome, Race

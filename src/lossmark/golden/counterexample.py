@@ -22,6 +22,7 @@ from ..specification import assemble
 from ..specification import document as yaml
 from ..specification import hexfloat as numbers
 from ..specification.loss import Case, Loss
+from ..version import __version__
 from . import certified as certify
 
 FOLDER = Path(".lossmark") / "counterexamples"
@@ -85,8 +86,6 @@ def read(path: Path) -> Mapping[str, Any]:
 
 
 def _entry(record: Mapping[str, Any], loss: Loss, case_id: str, why: str) -> CommentedMap:
-    from .. import __version__
-
     labels = {item.name for item in loss.inputs if item.label}
     entry = CommentedMap({"id": case_id, "since": DoubleQuotedScalarString(__version__), "why": why})
     arrays = [np.array(_floats(rows)) for rows in record["inputs"].values()]

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..dtypes import DType
+from ..formula.gradients import Gradients
 from ..formula.tree import Node, topological
-from ..specification.loss import Gradients
 
 TRANSCENDENTAL: Mapping[str, int] = {
     "exp": 1, "expm1": 1, "log": 1, "log1p": 1, "softplus": 2, "sigmoid": 1,

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..gate.outcome import Finding
-from .record import Cell, Results
+from .cell import Cell
+from .record import Results
 
 EXECUTED = ("pass", "deviates", "fail", "error")
 WORSE = 1.5

@@ -23,7 +23,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import LossmarkError
-from .record import Results, machine, read, write_parquet
+from .environment import machine
+from .record import Results, read, write_parquet
 
 SCHEMA = 1
 FOLDER = Path(".lossmark/history")

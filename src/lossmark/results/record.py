@@ -5,57 +5,23 @@ A file without footer is of a run that died; readers say so. Numbers that JSON c
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 import os
-import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import pandas as pd
 
 from ..errors import LossmarkError
-
-Verdict = Literal["pass", "deviates", "fail", "error", "unsupported", "not-run"]
-VERDICTS: tuple[Verdict, ...] = ("pass", "deviates", "fail", "error", "unsupported", "not-run")
+from ..version import __version__
+from .cell import VERDICTS, Cell
 
 
 class ResultsError(LossmarkError):
     """A results file cannot be read."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One check of one implementation on one case: the unit of every report. ``error_ulp`` is None if not finite."""
-
-    impl: str
-    framework: str
-    device: str
-    dtype: str
-    mode: str
-    loss: str
-    case: str
-    check: str
-    verdict: Verdict
-    error_ulp: float | None = None
-    budget_used: float | None = None
-    detail: str = ""
-
-    def record(self) -> dict[str, Any]:
-        """The cell as a JSON object."""
-        return {"kind": "cell"} | {key: _plain(value) for key, value in vars(self).items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value).replace("+", "")
-    return value
 
 
 @dataclass(frozen=True)
@@ -89,8 +55,6 @@ class Recorder:
     counts: Counter[str] = field(default_factory=Counter)
 
     def header(self, planned: int, environment: Mapping[str, Any]) -> None:
-        from .. import __version__
-
         self._line({"kind": "header", "lossmark": __version__, "planned": planned, "environment": environment})
 
     def cells(self, cells: Iterable[Mapping[str, Any]]) -> None:
@@ -140,30 +104,6 @@ def _cell(record: Mapping[str, Any]) -> Cell:
     return Cell(**values)
 
 
-def environment(frameworks: Mapping[str, str | None]) -> dict[str, Any]:
-    """What the results depend on: machine, versions, and the numeric set-up that every worker makes."""
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpu": _cpu(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "frameworks": {name: version or "not installed" for name, version in frameworks.items()},
-        "packages": {name: metadata.version(name) for name in ("numpy", "ml_dtypes", "python-flint", "pytest")},
-        "numeric set-up": {
-            "torch": "TF32 off, float32_matmul_precision highest",
-            "tensorflow": "TF32 off",
-            "jax": "x64 on, default_matmul_precision highest",
-        },
-    }
-
-
-def machine(environment: Mapping[str, Any]) -> str:
-    """A name for what times depend on: times of different machines, or versions, are never laid side by side."""
-    named = {name: environment.get(name) for name in ("cpu", "cores", "platform", "python", "frameworks")}
-    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:8]
-
-
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     """Write a table as a whole or not at all; a file that is there is replaced."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -173,13 +113,3 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
-
-
-def _cpu() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or "unknown"

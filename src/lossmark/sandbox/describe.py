@@ -11,8 +11,9 @@ from dataclasses import asdict
 from typing import Any
 
 from ..adapters.implementation import Implementation
-from ..adapters.registry import load_all, losses
+from ..adapters.registry import load_all
 from ..errors import LossmarkError
+from ..specification.library import losses
 
 EVERY_KEYWORD = ("reduction",)
 

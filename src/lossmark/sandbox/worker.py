@@ -20,7 +20,8 @@ import numpy as np
 
 from ..adapters.framework import Derivative, Framework
 from ..adapters.implementation import Implementation
-from ..adapters.registry import framework, load_all
+from ..adapters.installed import framework
+from ..adapters.registry import load_all
 from ..work import (
     PROTOCOL,
     Answer,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..adapters.registry import losses
+from ..specification.library import losses
 from ..specification.loss import Case
 from ..suite.plan import ORDINARY, Choice, Run, Target, plan_targets
 from ..suite.suite import Suite, Unsupported

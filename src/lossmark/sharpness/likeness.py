@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..adapters.registry import losses, room
 from ..dtypes import DTYPES
 from ..errors import LossmarkError
-from ..results.record import Cell
+from ..results.cell import Cell
+from ..rooms import room
+from ..specification.library import losses
 from ..specification.loss import Case, Loss
 from ..tolerance.expected import expected
 from . import mutants as catalogue

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from ..adapters.registry import room
 from ..errors import LossmarkError, SpecError
+from ..rooms import room
 from ..specification import document as yaml
 from ..suite.plan import Target, discover
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from rich.table import Table
 
-from ..adapters.registry import losses
 from ..dtypes import DTYPES
+from ..specification.library import losses
 from .kills import Found, Kills, observe
 from .mutants import Mutant
 from .proofs import certified

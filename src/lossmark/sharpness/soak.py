@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..adapters.registry import losses
 from ..checks.ordinary import Judged
 from ..specification.hexfloat import canonical
+from ..specification.library import losses
 from ..specification.loss import Family, Loss
 from ..suite.plan import Choice, Run, Target, plan_targets
 from ..suite.suite import Suite, Unsupported

@@ -16,12 +16,13 @@ from pydantic import ValidationError
 from ..dtypes import DTYPES, F64
 from ..errors import SpecError
 from ..formula.derivative import gradients
+from ..formula.gradients import Gradients
 from ..formula.grammar import SIMILARITIES, Parser
 from ..formula.tree import Builder, Formula, Input, Node, topological
 from . import hexfloat as numbers
 from .document import Document, Path_, read
 from .laws import laws
-from .loss import Case, Family, Gradients, Loss, Param, Params, param_value
+from .loss import Case, Family, Loss, Param, Params, param_value
 from .model import Association, CaseModel, FamilyModel, SpecModel
 
 

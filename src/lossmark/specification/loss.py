@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..dtypes import DTYPES, F64, DType
-from ..formula.tree import Formula, Input, Node, topological
+from ..formula.gradients import Gradients
+from ..formula.tree import Input
 from . import hexfloat as numbers
 from .document import Document
 from .model import Between, CaseModel, FamilyModel, OneOf, SpecModel
@@ -69,19 +70,6 @@ class Family:
     @property
     def id(self) -> str:
         return self.model.id
-
-
-@dataclass(frozen=True, eq=False)
-class Gradients:
-    """A formula with the gradient trees (name of input → tree) of each group of its evaluations."""
-
-    formula: Formula
-    trees: tuple[Mapping[str, Node], ...]
-
-    @functools.cached_property
-    def order(self) -> list[Node]:
-        """Every node of the formula as written and of its gradient, operands first."""
-        return topological([self.formula.loss, *self.trees[0].values()])
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,6 @@ from fractions import Fraction
 
 from flint import arb, ctx
 
-from ..adapters.registry import losses
 from ..dtypes import DTYPES, DType
 from ..errors import LossmarkError
 from ..formula.tree import Node
@@ -15,6 +14,7 @@ from ..golden.certified import rows
 from ..readings.exact import Choice as Exact
 from ..readings.exact import Real
 from ..specification.hexfloat import canonical
+from ..specification.library import losses
 from ..specification.loss import Case, Loss
 from ..tolerance import expected as tolerance
 from ..work import Failure, Returned

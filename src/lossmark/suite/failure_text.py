@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..dtypes import DTYPES, DType
-from ..results.record import Cell
+from ..results.cell import Cell
 from ..specification.hexfloat import canonical
 from ..specification.loss import Loss
 from .plan import Run

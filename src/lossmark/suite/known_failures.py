@@ -20,7 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, T
 
 from ..adapters.deviation import expired, observed
 from ..errors import SpecError
-from ..results.record import Cell
+from ..results.cell import Cell
 from ..specification import document as yaml
 from .plan import Run
 

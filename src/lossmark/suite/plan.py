@@ -14,7 +14,8 @@ from typing import Any
 
 from ..adapters.deviation import Deviation
 from ..adapters.implementation import FRAMEWORKS
-from ..adapters.registry import OWN, Reference, framework, framework_version
+from ..adapters.installed import framework, framework_version
+from ..adapters.registry import OWN, Reference
 from ..dtypes import DTYPES
 from ..errors import LoadError, LossmarkError
 from ..specification.loss import Case, Family, Loss

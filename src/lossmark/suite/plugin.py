@@ -1,6 +1,5 @@
-"""The pytest plugin: options, cells and results of ``pytest conformance``.
+"""One ``pytest conformance``: its items, its cells and its results.
 
-Its options exist only where the arguments name the conformance room, so that other people's projects keep theirs.
 One pytest item is a run (case × implementation × device × dtype × mode); its checks are the cells of the results.
 Cells travel with pytest's reports, so that they reach the process that writes them under pytest-xdist too.
 """
@@ -17,68 +16,20 @@ from typing import Any, cast
 import pytest
 
 from ..adapters.implementation import FRAMEWORKS
-from ..adapters.registry import framework, framework_version, implementations, losses, room
+from ..adapters.installed import framework, framework_version
+from ..adapters.registry import implementations
 from ..dtypes import DTYPES
-from ..errors import HARNESS_ERROR, LossmarkError
-from ..results import record as results
-from ..results.record import VERDICTS, Cell, Recorder, Verdict
+from ..errors import LossmarkError
+from ..results.cell import VERDICTS, Cell, Verdict
+from ..results.environment import environment
+from ..results.record import Recorder
+from ..rooms import room
+from ..specification.library import losses
 from . import known_failures as expectations
 from .plan import Choice, Run, plan, required
 from .suite import Suite
 
-ROOM = "lossmark.conformance"
 CELLS = "lossmark cells"
-
-
-def _names_room(argument: str) -> bool:
-    if argument.startswith("-"):
-        return False
-    path = argument.split("::")[0]
-    if path == ROOM or path.startswith(ROOM + "."):
-        return True
-    try:
-        return Path(path).exists() and room("conformance").resolve() in (
-            Path(path).resolve(),
-            *Path(path).resolve().parents,
-        )
-    except LossmarkError:
-        return False
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
-    if not any(map(_names_room, args)):
-        return
-    group = parser.getgroup("lossmark", "conformance of loss functions")
-    group.addoption(
-        "--impl",
-        action="append",
-        default=[],
-        metavar="NAME|FILE.py|PKG.MODULE",
-        help="run only this implementation (repeatable)",
-    )
-    group.addoption("--loss", action="append", default=[], metavar="ID", help="run only this loss (repeatable)")
-    group.addoption("--device", default="cpu", metavar="cpu|gpu|all", help="where tensors live (default: cpu)")
-    group.addoption("--dtype", action="append", default=[], metavar="DTYPE", help="run only this dtype (repeatable)")
-    group.addoption(
-        "--mode", action="append", default=[], metavar="MODE", help="run only this execution mode (repeatable)"
-    )
-    group.addoption("--case", default="", metavar="GLOB", help="run only cases whose id matches")
-    group.addoption("--full", action="store_true", help="every family shape, every dtype compiled, nothing packed")
-    group.addoption(
-        "--expected", default="", metavar="FILE", help="known failures (default: expected.yaml of the room)"
-    )
-    group.addoption("--results", default="", metavar="FILE.jsonl", help="write the results as JSON lines")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    if not hasattr(config.option, "results"):
-        return
-    try:
-        session = Session(config)
-    except LossmarkError as error:
-        pytest.exit(f"lossmark: {error}", returncode=HARNESS_ERROR)
-    config.pluginmanager.register(session, "lossmark session")
 
 
 class Session:
@@ -108,7 +59,7 @@ class Session:
         self.recorder = Recorder(self.stream)
         self.started = time.perf_counter()
         versions = {name: framework_version(name) for name in FRAMEWORKS}
-        surroundings = results.environment(versions)
+        surroundings = environment(versions)
         surroundings["implementations"] = {run.target.name: run.target.reference.source for run in self.runs}
         self.recorder.header(sum(len(run.checks) for run in self.runs), surroundings)
 

@@ -22,7 +22,7 @@ from ..checks.consistency import Consistency, Unjudged
 from ..checks.ordinary import Judged, cell, failed
 from ..checks.usage import Usage
 from ..dtypes import DTYPES, F64, DType
-from ..results.record import Cell
+from ..results.cell import Cell
 from ..sandbox.process import GaveUp
 from ..sandbox.work_queue import Lane
 from ..specification.loss import Case, Family, draw

@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 from rich.table import Table as RichTable
 
-from ..adapters.registry import framework_version
+from ..adapters.installed import framework_version
 from ..errors import LossmarkError
-from ..results.record import environment, write_parquet
+from ..results.environment import environment
+from ..results.record import write_parquet
 from .bench import Row
 
 KEY = ["loss", "batch", "width", "dtype", "device", "passes", "allocator"]

@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dtypes import F64, DType
+from ..formula.gradients import Gradients
 from ..formula.tree import Node, topological
 from ..readings import wide
 from ..readings.bound import Bound
 from ..readings.overflow import NAN as NAN_FLAG
 from ..readings.overflow import Bounded, finish, merge
 from ..readings.wide import Wide
-from ..specification.loss import Gradients, Param
+from ..specification.loss import Param
 from .acceptance import Acceptance, Kink, acceptance
 
 SQUARES_OVERFLOW = 2.0**500

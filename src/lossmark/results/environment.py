@@ -1,0 +1,47 @@
+"""What results depend on: the machine, the versions, the numeric set-up."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+
+def environment(frameworks: Mapping[str, str | None]) -> dict[str, Any]:
+    """What the results depend on: machine, versions, and the numeric set-up that every worker makes."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": _cpu(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "frameworks": {name: version or "not installed" for name, version in frameworks.items()},
+        "packages": {name: metadata.version(name) for name in ("numpy", "ml_dtypes", "python-flint", "pytest")},
+        "numeric set-up": {
+            "torch": "TF32 off, float32_matmul_precision highest",
+            "tensorflow": "TF32 off",
+            "jax": "x64 on, default_matmul_precision highest",
+        },
+    }
+
+
+def machine(environment: Mapping[str, Any]) -> str:
+    """A name for what times depend on: times of different machines, or versions, are never laid side by side."""
+    named = {name: environment.get(name) for name in ("cpu", "cores", "platform", "python", "frameworks")}
+    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _cpu() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"
