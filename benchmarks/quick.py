@@ -14,9 +14,9 @@ import numpy as np
 
 from lossmark.adapters.installed import framework_version
 from lossmark.sandbox.process import Worker
+from lossmark.sandbox.target import Target, targets
 from lossmark.specification.library import losses
 from lossmark.specification.loss import Loss
-from lossmark.suite.plan import Choice, Target, targets
 from lossmark.work import Stage, Timed, Timing
 
 BATCH, WIDTH, ROUNDS, CALLS = 4096, 64, 7, 3
@@ -32,7 +32,7 @@ class Quick:
 
 def measure() -> Quick:
     """Time every installed implementation on every loss; implementations take turns in every round."""
-    found = [target for target in targets(Choice()) if framework_version(target.reference.framework)]
+    found = [target for target in targets() if framework_version(target.reference.framework)]
     workers = {target.name: Worker(target.reference) for target in found}
     ratios: dict[str, dict[str, float]] = {}
     try:

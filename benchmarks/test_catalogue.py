@@ -14,13 +14,13 @@ from collections.abc import Iterator
 import pytest
 
 from lossmark.adapters.installed import framework_version
+from lossmark.sandbox.target import Target, targets
 from lossmark.specification.library import losses
-from lossmark.suite.plan import Choice, Target, targets
 from lossmark.timing.bench import Field, Group, entries, grid
 from lossmark.timing.contestant import Contestant, Exercise
 
 ROUNDS = 10
-ENTRIES = [entry for entry in entries(targets(Choice())) if framework_version(entry[0].reference.framework) is not None]
+ENTRIES = [entry for entry in entries(targets()) if framework_version(entry[0].reference.framework) is not None]
 FULL = bool(os.environ.get("LOSSMARK_FULL"))
 GROUPS = [group for group in grid(list(losses().values()), (), (), FULL) if group.allocator == "warm"]
 

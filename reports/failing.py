@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lossmark.checks.run import repeat
 from lossmark.dtypes import DTYPES
 from lossmark.results.cell import Cell
 from lossmark.sharpness import likeness as looks
 from lossmark.specification.library import losses
 from lossmark.specification.loss import Case, Loss
 from lossmark.suite.failure_text import derivation, shown
-from lossmark.suite.plan import repeat
 
 from .cells import MARKS, anchor
 from .inputs import key

@@ -14,8 +14,8 @@ from lossmark.adapters.registry import peers
 from lossmark.rooms import room
 from lossmark.sandbox import peak_memory as memory
 from lossmark.sandbox.process import Worker
+from lossmark.sandbox.target import targets
 from lossmark.specification.library import losses
-from lossmark.suite.plan import Choice, targets
 from lossmark.timing.bench import Field, Group, entries
 from lossmark.timing.contestant import Exercise
 from lossmark.timing.machine_limit import Ceilings, DeviceCeiling, Limit
@@ -71,7 +71,7 @@ def test_large_inputs_are_mapped_from_files_while_they_are_needed():
 def test_rows_have_every_figure_and_the_rest_a_reason(tmp_path):
     path = tmp_path / "wrong.py"
     path.write_text(WRONG)
-    found = [*targets(Choice(impls=("numpy", "numpy-fused"))), *targets(Choice(impls=(str(path),)))]
+    found = [*targets(("numpy", "numpy-fused")), *targets((str(path),))]
     with Field(entries(found), "default") as field:
         rows = {row.impl: row for row in field.measure(Group(losses()["bpr"], (1 << 15, 256)), 3, 5.0)}
     assert "no gradient" in rows["mini"].reason
@@ -135,7 +135,7 @@ def test_a_copy_lies_in_memory_of_its_own(name):
 
 def test_the_limit_of_a_device_is_the_least_bytes_at_the_bandwidth_of_its_copies():
     exercise = Exercise(losses()["bpr"], (64, 16))
-    (target,) = targets(Choice(impls=("torch",)))
+    (target,) = targets(("torch",))
     worker = Worker(target.reference)
     try:
         assert isinstance(worker.run(exercise.stage(target.name, "eager", "cpu")), Staged)
@@ -189,7 +189,7 @@ def test_the_catalogue_speaks_the_language_of_pytest_benchmark(tmp_path):
 def test_traffic_and_programs_are_counted(framework, plain, fused):
     if not framework_version(framework):
         pytest.skip(f"{framework} is not installed")
-    field = entries(targets(Choice(impls=(framework, f"{framework}-fused"))), modes=("eager",))
+    field = entries(targets((framework, f"{framework}-fused")), modes=("eager",))
     with Field(field, "warm") as processes:
         rows = {row.impl: row for row in processes.measure(Group(losses()["bpr"], (4096, 64)), 3, 1.0)}
     assert rows[framework].traffic == pytest.approx(plain, rel=0.1)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lossmark.sandbox.process import Worker
+from lossmark.sandbox.target import targets
 from lossmark.specification.library import losses
-from lossmark.suite.plan import Choice, targets
 from lossmark.timing.contestant import Contestant, Exercise
 from lossmark.timing.ratio import LEAST_PAIRS, ratio
 from tests.miniatures import HEAD
@@ -138,7 +138,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
 
 def test_a_process_that_ends_between_two_calls_loses_its_contestant():
     """A new process in its place would not know what is to be timed."""
-    (target,) = targets(Choice(impls=("numpy",)))
+    (target,) = targets(("numpy",))
     worker = Worker(target.reference)
     contestant = Contestant(target, worker, Exercise(losses()["bpr"], (64, 16)))
     try:

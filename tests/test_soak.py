@@ -11,9 +11,9 @@ import pytest
 
 from lossmark.adapters.implementation import FRAMEWORKS
 from lossmark.adapters.installed import framework_version
+from lossmark.sandbox.target import targets
 from lossmark.sharpness import mutants as catalogue
 from lossmark.sharpness import soak
-from lossmark.suite.plan import Choice, targets
 
 INSTALLED = tuple(name for name in FRAMEWORKS if framework_version(name))
 FILE = Path(os.environ.get("LOSSMARK_SOAK", "soak.jsonl"))
@@ -23,7 +23,7 @@ ENOUGH = 5_000_000
 
 @pytest.mark.soak
 def test_no_right_implementation_fails_on_fresh_cases():
-    found = targets(Choice(impls=INSTALLED)) + catalogue.right(INSTALLED)
+    found = targets(INSTALLED) + catalogue.right(INSTALLED)
     for seed in SEEDS:
         if seed not in set(soak.recall(FILE).seed):
             soak.record(FILE, seed, list(soak.soak(found, seed)))
@@ -37,7 +37,7 @@ def test_no_right_implementation_fails_on_fresh_cases():
 
 
 def test_a_seed_gives_the_same_cases_again_and_an_interrupted_file_is_read(tmp_path):
-    numpy = targets(Choice(impls=("numpy",)))
+    numpy = targets(("numpy",))
     first, again = (list(soak.soak(numpy, 1)) for _ in range(2))
     assert first == again
     assert {one.verdict for one in first} <= {"pass", "not-run"}

@@ -14,7 +14,6 @@ from ..adapters.installed import framework
 from ..dtypes import DType
 from ..results.cell import Cell, Verdict
 from ..specification.loss import Case
-from ..suite.plan import Run
 from ..tolerance.acceptance import Expected, aliased
 from ..tolerance.expected import expected
 from ..work import Answer, Array, Failure, Message, Reply, Returned, Task, Watch, Watched
@@ -22,6 +21,7 @@ from .curvature import ALONG, curved, directed, without
 from .judgement import loose, slopes
 from .ordinary import TOO_LOOSE, Judged, explained
 from .random_search import search
+from .run import Run
 from .usage import Found, Truth
 
 FACTOR = -2.0

@@ -13,10 +13,11 @@ from ..adapters.deviation import expired
 from ..dtypes import DType
 from ..results.cell import Cell, Verdict
 from ..specification.loss import Case
-from ..suite.plan import ORDINARY, Run
 from ..tolerance.acceptance import Expected
 from ..work import Answer, Failure, Returned
+from .catalogue import ORDINARY
 from .judgement import Judgement, combine, judge, loose, slopes
+from .run import Run, cell, failed
 
 TOO_LOOSE = "the bound exceeds a quarter of the exact value"
 
@@ -140,18 +141,3 @@ def explained(result: Judgement) -> str:
         f"{worst.label}{list(worst.index) if worst.index else ''}: got {worst.got!r} ({worst.got.hex()}), "
         f"expected {worst.expected!r} ({worst.expected.hex()}), off by {worst.ulp:.3g} ulp, bound {worst.bound:.3g}"
     )
-
-
-def failed(run: Run, check: str, failure: Failure) -> Cell:
-    verdict: Verdict = "not-run" if failure.kind == "fell back" else "error"
-    return cell(run, check, verdict, f"{run.target.name}: {failure}" if verdict == "error" else str(failure))
-
-
-def cell(
-    run: Run, check: str, verdict: Verdict, detail: str = "", ulp: float | None = None, used: float | None = None
-) -> Cell:
-    target = run.target.reference
-    return Cell(
-        target.name, target.framework, run.device, run.dtype, run.mode, run.loss.id, run.case.id, check,
-        verdict, ulp, used, detail[:1000],
-    )  # fmt: skip

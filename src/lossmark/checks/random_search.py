@@ -22,7 +22,7 @@ from ..dtypes import F64, DType
 from ..golden.counterexample import Counterexample
 from ..specification.laws import Law
 from ..specification.loss import Case
-from ..suite.plan import Run
+from .run import Run
 
 EXAMPLES = {"own": 5, "guest": 25, "full": 200}
 SHRINKS = 120

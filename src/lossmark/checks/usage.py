@@ -14,10 +14,10 @@ import numpy as np
 
 from ..dtypes import DType
 from ..specification.loss import Case
-from ..suite.plan import Run
 from ..tolerance.acceptance import Expected
 from ..work import Failure, Message, Outcome, Probe, Probed, Reply, Returned
 from .judgement import Judgement, combine, judge
+from .run import Run
 
 Ask = Callable[[Message], Reply]
 Truth = Callable[[Case], Expected]

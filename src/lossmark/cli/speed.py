@@ -16,9 +16,10 @@ from rich.progress import Progress
 from ..adapters import registry
 from ..adapters.installed import framework_version
 from ..errors import INCONCLUSIVE, PASS, REGRESSION, LoadError, LossmarkError
+from ..sandbox.target import Target, discover, one, targets
 from ..specification.library import losses
 from ..specification.loss import Loss
-from ..suite.plan import Choice, Target, check, discover, targets
+from ..suite.plan import Choice, check
 
 WIDE = 160
 
@@ -63,7 +64,7 @@ def compare(
     from ..timing import compare as comparison
 
     chosen = _losses(Choice(losses=tuple(loss or ())))
-    pair = comparison.one(a), comparison.one(b)
+    pair = one(a), one(b)
     found = list(comparison.compare(*pair, chosen, size_of(size), passes is Passes.both))
     if format_ is Format.json:
         print(json.dumps([item.record() for item in found], indent=1, ensure_ascii=False))
@@ -96,7 +97,7 @@ def bench(
         impls=tuple(impl or ()), losses=tuple(loss or ()), dtypes=tuple(dtype or ()), modes=tuple(mode or ())
     )
     losses = _losses(choice)
-    found = [t for t in targets(choice) if framework_version(t.reference.framework)]
+    found = [t for t in targets(choice.impls) if framework_version(t.reference.framework)]
     found += _installed(registry.peers()) if peers else []
     sizes = [size_of(text) for text in size or ()]
     groups = [

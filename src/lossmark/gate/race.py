@@ -14,8 +14,8 @@ from itertools import groupby
 from types import TracebackType
 
 from ..sandbox.process import Worker
+from ..sandbox.target import Target
 from ..specification.library import losses
-from ..suite.plan import Target
 from ..timing.compare import CORES
 from ..timing.contestant import WARM, Contestant, Exercise, in_turn
 from .evidence import ALPHA, Evidence, holm

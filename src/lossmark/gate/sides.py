@@ -22,12 +22,12 @@ from pathlib import Path
 
 import psutil
 
-from ..adapters.registry import OWN, Reference, implementations, peers
+from ..adapters.registry import OWN, implementations, peers
 from ..errors import LoadError, LossmarkError
 from ..results.record import Results, read
 from ..sandbox.process import Worker
+from ..sandbox.target import Target, discover, own
 from ..specification.library import losses
-from ..suite.plan import Target, discover
 
 DOCUMENTATION = ("*.md", "*.rst", "LICENSE*", "docs/*", "*.png", "*.svg", ".gitignore")
 """Files that nothing computed depends on."""
@@ -54,7 +54,7 @@ class Side:
     def targets(self) -> dict[str, Target]:
         """What there is, by name; raises :class:`LoadError`."""
         if self.own:  # which have every loss, and need not be loaded to know it
-            return {name: _own(name) for name in self.sources}
+            return {name: own(name, losses()) for name in self.sources}
         return {target.name: target for target in _discovered(self)}
 
     def worker(self, target: Target, policy: Mapping[str, str]) -> Worker:
@@ -75,11 +75,6 @@ class Side:
 @functools.cache
 def _discovered(side: Side) -> list[Target]:
     return [target for source in side.sources for target in discover(source, side.python, side.environment)]
-
-
-def _own(name: str) -> Target:
-    own = OWN[name]
-    return Target(Reference(name, name, own.framework), own.modes, dict.fromkeys(losses()))
 
 
 def _run(command: Sequence[str], folder: Path | None, environment: Mapping[str, str]) -> list[str]:

@@ -11,8 +11,8 @@ from ..adapters.installed import framework_version
 from ..errors import LossmarkError
 from ..results import difference as cells
 from ..results.record import Results
+from ..sandbox.target import Target
 from ..specification.library import losses
-from ..suite.plan import Target
 from . import costs, race, sides
 from .outcome import Benchmark, Finding, Outcome, Race
 from .sides import Change, Side

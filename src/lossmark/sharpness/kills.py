@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
+from ..checks.catalogue import ORDINARY
+from ..checks.run import Run
+from ..sandbox.target import Target
 from ..specification.library import losses
 from ..specification.loss import Case
-from ..suite.plan import ORDINARY, Choice, Run, Target, plan_targets
+from ..suite.plan import Choice, plan_targets
 from ..suite.suite import Suite, Unsupported
 from ..work import Failure
 from .rivals import LOSSMARK, RIVALS

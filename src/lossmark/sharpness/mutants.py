@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from ..errors import LossmarkError, SpecError
 from ..rooms import room
+from ..sandbox.target import Target, discover
 from ..specification import document as yaml
-from ..suite.plan import Target, discover
 
 MUTANTS, RIGHT = "lossmark.tests.mutants", "lossmark.tests.right"
 

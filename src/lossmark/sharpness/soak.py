@@ -16,10 +16,12 @@ import numpy as np
 import pandas as pd
 
 from ..checks.ordinary import Judged
+from ..checks.run import Run
+from ..sandbox.target import Target
 from ..specification.hexfloat import canonical
 from ..specification.library import losses
 from ..specification.loss import Family, Loss
-from ..suite.plan import Choice, Run, Target, plan_targets
+from ..suite.plan import Choice, plan_targets
 from ..suite.suite import Suite, Unsupported
 from ..work import Failure, Returned
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..checks.run import Run
 from ..dtypes import DTYPES, DType
 from ..results.cell import Cell
 from ..specification.hexfloat import canonical
 from ..specification.loss import Loss
-from .plan import Run
 from .suite import Suite
 
 

@@ -19,10 +19,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
 from ..adapters.deviation import expired, observed
+from ..checks.run import Run
 from ..errors import SpecError
 from ..results.cell import Cell
 from ..specification import document as yaml
-from .plan import Run
 
 PATTERNS = ("impl", "loss", "case", "dtype", "mode", "check")
 EXPECTED = "expected: "

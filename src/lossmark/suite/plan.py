@@ -3,129 +3,19 @@
 from __future__ import annotations
 
 import fnmatch
-import json
-import os
-import shlex
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from ..adapters.deviation import Deviation
 from ..adapters.implementation import FRAMEWORKS
 from ..adapters.installed import framework, framework_version
-from ..adapters.registry import OWN, Reference
+from ..adapters.mode import compiles
+from ..adapters.registry import OWN
+from ..checks.catalogue import asked
+from ..checks.run import Run
 from ..dtypes import DTYPES
-from ..errors import LoadError, LossmarkError
+from ..errors import LossmarkError
+from ..sandbox.target import Target, targets
 from ..specification.loss import Case, Family, Loss
-
-ORDINARY = ("value", "gradient", "result", "unmodified")
-USAGE = ("labels", "defaults", "empty", "arguments")
-CONSISTENCY = (
-    "deterministic", "permuted", "partial", "aliased", "layout", "state", "properties", "cotangent", "curvature",
-)  # fmt: skip
-"""Checks of usage and of consistency, made once per loss, implementation, device and dtype, on its host case."""
-
-
-def compiles(framework_name: str, mode: str) -> bool:
-    """Whether every new shape is compiled anew: JAX does so in eager mode too, ``tf.function`` does not."""
-    return framework_name == "jax" or mode in ("compile", "xla")
-
-
-@dataclass(frozen=True)
-class Target:
-    """An implementation as the plan sees it, without loading it: what it has and what it takes."""
-
-    reference: Reference
-    modes: tuple[str, ...]
-    losses: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
-    """Loss id → the keywords that its function takes (None: all)."""
-    gradients: frozenset[str] | None = None
-    """Losses with a gradient written by hand (None: all)."""
-    deviations: Mapping[str, Deviation] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        return self.reference.name
-
-    def has(self, loss: Loss) -> bool:
-        return self.reference.own or loss.id in self.losses
-
-    def takes(self, loss: Loss, keyword: str) -> bool:
-        keywords = self.losses.get(loss.id)
-        return keywords is None or keyword in keywords
-
-    @property
-    def autodiff(self) -> bool:
-        return framework(self.reference.framework).autodiff
-
-    def differentiates(self, loss: Loss) -> bool:
-        return self.autodiff or self.gradients is None or loss.id in self.gradients
-
-
-@dataclass(frozen=True)
-class Run:
-    """The cells of one case in one setting. ``case`` is a golden case, or a family to be drawn in ``dtype``."""
-
-    target: Target
-    loss: Loss
-    case: Case | Family
-    device: str
-    dtype: str
-    mode: str
-    checks: tuple[str, ...]
-    reason: str = ""
-    """Why the run cannot be made (its cells are then ``not-run``)."""
-    full: bool = False
-
-    @property
-    def id(self) -> str:
-        return f"{self.case.id}-{self.target.name}-{self.device}-{self.dtype}-{self.mode}"
-
-    @property
-    def deviation(self) -> Deviation | None:
-        """The difference from the spec that the implementation declares."""
-        return self.target.deviations.get(self.loss.id)
-
-    @property
-    def scale(self) -> float:
-        """The declared factor on the spec's loss."""
-        return 1.0 if self.deviation is None else self.deviation.scale
-
-    @property
-    def large(self) -> bool:
-        """Whether the case is a family of more than 65,536 numbers per input."""
-        return isinstance(self.case, Family) and self.case.model.shape[0] * self.case.model.shape[1] > 1 << 16
-
-    @property
-    def slopes(self) -> tuple[str, ...]:
-        """The reductions whose gradient is checked.
-
-        The gradient of ``sum`` is that of ``none`` with weights 1. For lossmark's own implementations it is left to
-        ``--full`` where it costs most: where every program is compiled, and at a million elements. A gradient written
-        by hand takes no weights.
-        """
-        adapter = framework(self.target.reference.framework)
-        costly = self.large or compiles(adapter.name, self.mode)
-        reductions = ["none", "sum", "mean"]
-        if self.target.reference.own and costly and not self.full:
-            reductions.remove("sum")
-        if not adapter.autodiff:
-            reductions.remove("none")
-        return tuple(reductions)
-
-    @property
-    def command(self) -> str:
-        """The command that repeats just these cells."""
-        text = repeat(self.target.reference.source, self.case.id, self.device, self.dtype, self.mode)
-        return f"{text} --full" if self.full else text
-
-
-def repeat(source: str, case: str, device: str, dtype: str, mode: str) -> str:
-    """The command that runs one case of one implementation, quoted for a shell."""
-    words = ["pytest", "conformance", "--impl", source, "--case", case, "--device", device]
-    return shlex.join([*words, "--dtype", dtype, "--mode", mode])
 
 
 @dataclass(frozen=True)
@@ -141,51 +31,10 @@ class Choice:
     full: bool = False
 
 
-def targets(choice: Choice) -> list[Target]:
-    """The implementations that the run is about; raises :class:`LoadError`."""
-    found: list[Target] = []
-    for source in choice.impls or OWN:
-        if source in OWN:
-            own = OWN[source]
-            found.append(Target(Reference(source, source, own.framework, own=True), own.modes))
-        else:
-            found += discover(source)
-    names = [target.name for target in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise LoadError(f"two implementations are named {name!r}")
-    return found
-
-
-def discover(source: str, python: str = sys.executable, environment: Mapping[str, str] | None = None) -> list[Target]:
-    """What a file or module holds, found out in a process of its own: loading it may do anything.
-
-    Raises :class:`LoadError`.
-    """
-    command = [python, "-m", "lossmark.discover", source]
-    variables = os.environ | (environment or {})
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=variables)
-    except subprocess.TimeoutExpired:
-        raise LoadError(f"{source}: loading it took more than 120 s") from None
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    if done.returncode or not lines:
-        words = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise LoadError(words[-1] if words[-1].startswith(source) else f"{source}: cannot be loaded: {words[-1]}")
-    return [_target(item) for item in json.loads(lines[-1])["implementations"]]
-
-
-def _target(item: Mapping[str, Any]) -> Target:
-    losses = {loss: None if names is None else frozenset(names) for loss, names in item["losses"].items()}
-    deviations = {loss: Deviation(**fields) for loss, fields in item["deviations"].items()}
-    reference = Reference(item["source"], item["name"], item["framework"])
-    return Target(reference, tuple(item["modes"]), losses, frozenset(item["gradients"]), deviations)
-
-
 def plan(losses: Mapping[str, Loss], choice: Choice) -> list[Run]:
     """Every run that the choice selects; raises :class:`LossmarkError` for what it names and nobody knows."""
     check(losses, choice)
-    return plan_targets(losses, choice, targets(choice))
+    return plan_targets(losses, choice, targets(choice.impls))
 
 
 def plan_targets(losses: Mapping[str, Loss], choice: Choice, found: Sequence[Target]) -> list[Run]:
@@ -247,7 +96,7 @@ def _settings(
             fused = sparing and not choice.dtypes and OWN[target.name].module == "fused"
             if sparing and (_left_to_full(adapter.name, mode, case, dtype) or (fused and _seldom(mode, dtype))):
                 continue
-            checks = _checks(target, loss, case, mode)
+            checks = asked(target, loss, case, mode)
             if checks:
                 yield Run(target, loss, case, device, dtype, mode, checks, reason, choice.full)
 
@@ -266,24 +115,6 @@ def _left_to_full(framework_name: str, mode: str, case: Case | Family, dtype: st
 def _seldom(mode: str, dtype: str) -> bool:
     """What the fused variants are held to under ``--full`` or where it is asked for: all but eager mode in float32."""
     return mode != "eager" or dtype != "float32"
-
-
-def _checks(target: Target, loss: Loss, case: Case | Family, mode: str) -> tuple[str, ...]:
-    if isinstance(case, Case) and case.error is not None:
-        return ("refusal",) if mode == "eager" else ()
-    if case.id != loss.host.id:
-        return ORDINARY
-    if mode != "eager":
-        return (*ORDINARY, "deterministic")
-    several = len(loss.gradient_of) > 1
-    concerned = {
-        "labels": any(item.label for item in loss.inputs),
-        "partial": several and target.autodiff,
-        "cotangent": target.autodiff,
-        "curvature": target.autodiff,
-        "aliased": several,
-    }
-    return ORDINARY + tuple(check for check in (*USAGE, *CONSISTENCY) if concerned.get(check, True))
 
 
 def required(names: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ import pytest
 from ..adapters.implementation import FRAMEWORKS
 from ..adapters.installed import framework, framework_version
 from ..adapters.registry import implementations
+from ..checks.run import Run
 from ..dtypes import DTYPES
 from ..errors import LossmarkError
 from ..results.cell import VERDICTS, Cell, Verdict
@@ -26,7 +27,7 @@ from ..results.record import Recorder
 from ..rooms import room
 from ..specification.library import losses
 from . import known_failures as expectations
-from .plan import Choice, Run, plan, required
+from .plan import Choice, plan, required
 from .suite import Suite
 
 CELLS = "lossmark cells"

@@ -18,8 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from ..adapters.mode import compiles
+from ..checks.catalogue import CONSISTENCY, ORDINARY
 from ..checks.consistency import Consistency, Unjudged
-from ..checks.ordinary import Judged, cell, failed
+from ..checks.ordinary import Judged
+from ..checks.run import Run, cell, failed
 from ..checks.usage import Usage
 from ..dtypes import DTYPES, F64, DType
 from ..results.cell import Cell
@@ -29,7 +32,6 @@ from ..specification.loss import Case, Family, draw
 from ..tolerance.acceptance import REDUCTIONS, Expected
 from ..tolerance.expected import expected, expected_of_many
 from ..work import Answer, Failure, Message, Reply, Task
-from .plan import CONSISTENCY, ORDINARY, Run, compiles
 from .shared_shapes import pack
 
 TRUTHS = 6

@@ -22,8 +22,8 @@ from dataclasses import dataclass, replace
 
 from ..errors import LossmarkError
 from ..sandbox.process import Worker
+from ..sandbox.target import Target
 from ..specification.loss import Loss
-from ..suite.plan import Target
 from ..work import Timed
 from .contestant import WARM, Contestant, Exercise, in_turn
 from .machine_limit import INVALID, Ceilings, DeviceCeiling

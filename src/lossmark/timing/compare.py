@@ -18,8 +18,8 @@ from rich.table import Table
 
 from ..errors import LossmarkError
 from ..sandbox.process import Worker
+from ..sandbox.target import Target
 from ..specification.loss import Loss
-from ..suite.plan import Choice, Target, targets
 from .contestant import WARM, Contestant, Exercise, in_turn
 from .ratio import LEAST_PAIRS, Ratio, ratio
 
@@ -61,16 +61,6 @@ def table(a: Target, b: Target, found: Sequence[Compared]) -> Table:
         numbers = (f"{r.median:.3f}", f"{r.low:.3f} to {r.high:.3f}", str(r.pairs)) if r else ("–", "–", "–")
         result.add_row(item.loss, item.size, item.passes, *numbers, f"{item.verdict} {item.reason}".strip())
     return result
-
-
-def one(source: str) -> Target:
-    """The implementation that a name, file or ``FILE.py::name`` stands for; raises :class:`LossmarkError`."""
-    path, _, name = source.partition("::")
-    found = [target for target in targets(Choice(impls=(path,))) if not name or target.name == name]
-    if len(found) != 1:
-        names = ", ".join(target.name for target in found) or "none of that name"
-        raise LossmarkError(f"{source}: expected one implementation, found {names}; choose by {path}::NAME")
-    return found[0]
 
 
 def compare(a: Target, b: Target, losses: Sequence[Loss], size: tuple[int, int], backward: bool) -> Iterator[Compared]:

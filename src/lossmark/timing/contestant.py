@@ -25,8 +25,8 @@ from ..dtypes import DTYPES
 from ..readings.cost import Cost, forward, forward_backward
 from ..sandbox.process import GaveUp, Worker
 from ..sandbox.stopwatch import batch_of
+from ..sandbox.target import Target
 from ..specification.loss import Case, Loss
-from ..suite.plan import Target
 from ..tolerance.acceptance import Expected
 from ..tolerance.expected import expected
 from ..work import Array, Failure, Message, Reply, Returned, Stage, Stored, Timed, Timing, Weighed, Weighing

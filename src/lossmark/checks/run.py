@@ -1,0 +1,93 @@
+"""A run: the cells of one case of one implementation in one setting, and how a cell of it is written."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from ..adapters.deviation import Deviation
+from ..adapters.installed import framework
+from ..adapters.mode import compiles
+from ..results.cell import Cell, Verdict
+from ..sandbox.target import Target
+from ..specification.loss import Case, Family, Loss
+from ..work import Failure
+
+
+@dataclass(frozen=True)
+class Run:
+    """The cells of one case in one setting. ``case`` is a golden case, or a family to be drawn in ``dtype``."""
+
+    target: Target
+    loss: Loss
+    case: Case | Family
+    device: str
+    dtype: str
+    mode: str
+    checks: tuple[str, ...]
+    reason: str = ""
+    """Why the run cannot be made (its cells are then ``not-run``)."""
+    full: bool = False
+
+    @property
+    def id(self) -> str:
+        return f"{self.case.id}-{self.target.name}-{self.device}-{self.dtype}-{self.mode}"
+
+    @property
+    def deviation(self) -> Deviation | None:
+        """The difference from the spec that the implementation declares."""
+        return self.target.deviations.get(self.loss.id)
+
+    @property
+    def scale(self) -> float:
+        """The declared factor on the spec's loss."""
+        return 1.0 if self.deviation is None else self.deviation.scale
+
+    @property
+    def large(self) -> bool:
+        """Whether the case is a family of more than 65,536 numbers per input."""
+        return isinstance(self.case, Family) and self.case.model.shape[0] * self.case.model.shape[1] > 1 << 16
+
+    @property
+    def slopes(self) -> tuple[str, ...]:
+        """The reductions whose gradient is checked.
+
+        The gradient of ``sum`` is that of ``none`` with weights 1. For lossmark's own implementations it is left to
+        ``--full`` where it costs most: where every program is compiled, and at a million elements. A gradient written
+        by hand takes no weights.
+        """
+        adapter = framework(self.target.reference.framework)
+        costly = self.large or compiles(adapter.name, self.mode)
+        reductions = ["none", "sum", "mean"]
+        if self.target.reference.own and costly and not self.full:
+            reductions.remove("sum")
+        if not adapter.autodiff:
+            reductions.remove("none")
+        return tuple(reductions)
+
+    @property
+    def command(self) -> str:
+        """The command that repeats just these cells."""
+        text = repeat(self.target.reference.source, self.case.id, self.device, self.dtype, self.mode)
+        return f"{text} --full" if self.full else text
+
+
+def repeat(source: str, case: str, device: str, dtype: str, mode: str) -> str:
+    """The command that runs one case of one implementation, quoted for a shell."""
+    words = ["pytest", "conformance", "--impl", source, "--case", case, "--device", device]
+    return shlex.join([*words, "--dtype", dtype, "--mode", mode])
+
+
+def failed(run: Run, check: str, failure: Failure) -> Cell:
+    verdict: Verdict = "not-run" if failure.kind == "fell back" else "error"
+    return cell(run, check, verdict, f"{run.target.name}: {failure}" if verdict == "error" else str(failure))
+
+
+def cell(
+    run: Run, check: str, verdict: Verdict, detail: str = "", ulp: float | None = None, used: float | None = None
+) -> Cell:
+    target = run.target.reference
+    return Cell(
+        target.name, target.framework, run.device, run.dtype, run.mode, run.loss.id, run.case.id, check,
+        verdict, ulp, used, detail[:1000],
+    )  # fmt: skip

@@ -1,0 +1,105 @@
+"""Targets: implementations as the engine sees them from outside, without loading them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..adapters.deviation import Deviation
+from ..adapters.installed import framework
+from ..adapters.registry import OWN, Reference
+from ..errors import LoadError, LossmarkError
+from ..specification.loss import Loss
+
+
+@dataclass(frozen=True)
+class Target:
+    """An implementation as the plan sees it, without loading it: what it has and what it takes."""
+
+    reference: Reference
+    modes: tuple[str, ...]
+    losses: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
+    """Loss id → the keywords that its function takes (None: all)."""
+    gradients: frozenset[str] | None = None
+    """Losses with a gradient written by hand (None: all)."""
+    deviations: Mapping[str, Deviation] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.reference.name
+
+    def has(self, loss: Loss) -> bool:
+        return self.reference.own or loss.id in self.losses
+
+    def takes(self, loss: Loss, keyword: str) -> bool:
+        keywords = self.losses.get(loss.id)
+        return keywords is None or keyword in keywords
+
+    @property
+    def autodiff(self) -> bool:
+        return framework(self.reference.framework).autodiff
+
+    def differentiates(self, loss: Loss) -> bool:
+        return self.autodiff or self.gradients is None or loss.id in self.gradients
+
+
+def one(source: str) -> Target:
+    """The implementation that a name, file or ``FILE.py::name`` stands for; raises :class:`LossmarkError`."""
+    path, _, name = source.partition("::")
+    found = [target for target in targets((path,)) if not name or target.name == name]
+    if len(found) != 1:
+        names = ", ".join(target.name for target in found) or "none of that name"
+        raise LossmarkError(f"{source}: expected one implementation, found {names}; choose by {path}::NAME")
+    return found[0]
+
+
+def own(name: str, losses: Iterable[str]) -> Target:
+    """One of lossmark's own implementations, of any revision, as a guest: with nothing left out for it."""
+    known = OWN[name]
+    return Target(Reference(name, name, known.framework), known.modes, dict.fromkeys(losses))
+
+
+def targets(names: Sequence[str] = ()) -> list[Target]:
+    """The implementations of these names, files and modules (none: lossmark's own); raises :class:`LoadError`."""
+    found: list[Target] = []
+    for source in names or OWN:
+        if source in OWN:
+            own = OWN[source]
+            found.append(Target(Reference(source, source, own.framework, own=True), own.modes))
+        else:
+            found += discover(source)
+    known = [target.name for target in found]
+    for name in known:
+        if known.count(name) > 1:
+            raise LoadError(f"two implementations are named {name!r}")
+    return found
+
+
+def discover(source: str, python: str = sys.executable, environment: Mapping[str, str] | None = None) -> list[Target]:
+    """What a file or module holds, found out in a process of its own: loading it may do anything.
+
+    Raises :class:`LoadError`.
+    """
+    command = [python, "-m", "lossmark.discover", source]
+    variables = os.environ | (environment or {})
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=variables)
+    except subprocess.TimeoutExpired:
+        raise LoadError(f"{source}: loading it took more than 120 s") from None
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode or not lines:
+        words = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise LoadError(words[-1] if words[-1].startswith(source) else f"{source}: cannot be loaded: {words[-1]}")
+    return [_target(item) for item in json.loads(lines[-1])["implementations"]]
+
+
+def _target(item: Mapping[str, Any]) -> Target:
+    losses = {loss: None if names is None else frozenset(names) for loss, names in item["losses"].items()}
+    deviations = {loss: Deviation(**fields) for loss, fields in item["deviations"].items()}
+    reference = Reference(item["source"], item["name"], item["framework"])
+    return Target(reference, tuple(item["modes"]), losses, frozenset(item["gradients"]), deviations)
