@@ -34,34 +34,11 @@ EXCEPTIONS = {
 """Arrows that still go up: the list only gets shorter."""
 MUTUAL = {("specification/loss", "specification/laws")}
 """Modules that still import each other: the list only gets shorter."""
-TWICE = set(
-    [
-        "Array",
-        "Params",
-        "OWN",
-        "USAGE",
-        "Run",
-        "Found",
-        "Format",
-        "app",
-        "ELEMENTWISE",
-        "REDUCTIONS",
-        "Verdict",
-        "Step",
-        "Finding",
-        "Outcome",
-        "CHECKED_EVERY",
-        "Leaf",
-        "FOLDER",
-        "Row",
-        "Choice",
-        "Piece",
-        "Entry",
-        "SMALL",
-        "BATCHES",
-        "REPEATED",
-    ]
-)
+TWICE = {
+    "Array", "Params", "OWN", "USAGE", "Run", "Found", "Format", "app", "ELEMENTWISE", "REDUCTIONS", "Verdict", "Step",
+    "Finding", "Outcome", "CHECKED_EVERY", "Leaf", "FOLDER", "Row", "Choice", "Piece", "Entry", "SMALL", "BATCHES",
+    "REPEATED",
+}  # fmt: skip
 """Public names that two modules still define: the list only gets shorter."""
 TABLES = {"RULES"}
 """What every reading has under the same name, and is meant to."""
