@@ -153,6 +153,7 @@ class Judged:
 
 
 def explained(result: Judgement) -> str:
+    """The worst element of a judgement in one line: where, got, expected, how far off, and the bound."""
     worst = result.worst
     assert worst is not None
     return (

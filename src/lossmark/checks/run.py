@@ -33,6 +33,7 @@ class Run:
 
     @property
     def id(self) -> str:
+        """The name of its pytest item: case, implementation, device, dtype and mode."""
         return f"{self.case.id}-{self.target.name}-{self.device}-{self.dtype}-{self.mode}"
 
     @property
