@@ -144,6 +144,16 @@ def accused_table(found: Found) -> Table:
     return _rivals_table("right implementations accused", [(dtype, kills) for (_, dtype), kills in found.items()])
 
 
+def record_accused(found: Found) -> dict[str, Any]:
+    """Whom each way of comparing accuses, as JSON has it: ``right`` names, how many are ``judged``, ``accused``."""
+    count = lambda dtype, name: sum(name in kills.rivals for (_, d), kills in found.items() if d == dtype)
+    return {
+        "right": sorted({name for name, _ in found}),
+        "judged": {dtype: sum(d == dtype for _, d in found) for dtype in DTYPES},
+        "accused": {rival.name: {dtype: count(dtype, rival.name) for dtype in DTYPES} for rival in RIVALS},
+    }
+
+
 def _rivals_table(title: str, boxes: Sequence[tuple[str, Kills]]) -> Table:
     table = Table("way of comparing", *DTYPES, title=title)
     by_dtype = [[kills.rivals for d, kills in boxes if d == dtype] for dtype in DTYPES]

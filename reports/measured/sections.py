@@ -1,0 +1,198 @@
+"""A kept file as Markdown: what was measured, when, where and by which commands, its tables, what they mean.
+
+No sentence here holds a figure: every number on a page is one of its file.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from lossmark.dtypes import DTYPES
+from lossmark.results import plain_text
+
+from . import data, speed_sections
+from .record import Kept
+
+Lines = Iterator[str]
+HEADS: Mapping[str, tuple[str, str, str]] = {
+    "conformance": (
+        "Conformance",
+        "Every loss of every implementation, on golden cases and seeded families, in every dtype and mode of the "
+        "default run.",
+        "A share below one says that the implementation keeps to the derived bound; a share close to one, that the "
+        "bound is not loose.",
+    ),
+    "sharpness": (
+        "Wrong implementations that are seen",
+        "Wrong implementations, in the ways that libraries and people go wrong, are run through the suite. The table "
+        "counts those that each way of comparing sees, of those that can be told from a right one at all in a dtype.",
+        "The fixed tolerances are given lossmark's exact values to compare with here, which other suites do not have.",
+    ),
+    "right": (
+        "Right implementations that are accused",
+        "Right implementations that compute in another way than lossmark's own are run through the same suite. The "
+        "table counts those that each way of comparing calls wrong.",
+        "A way of comparing that sees wrong implementations is worth nothing if it accuses right ones.",
+    ),
+    "soak": (
+        "Soak",
+        "Right implementations and lossmark's own are held to fresh random cases, which no golden case repeats.",
+        "A largest share near one says that somebody comes near the bound, a share above one would be a failure.",
+    ),
+    "speed": (
+        "Time of a call",
+        "Every implementation in every mode, in turn inside each round, on a warm allocator. *Times as fast* compares "
+        "with the plain form of the same framework in eager mode; *of the limit* is the least time in which the "
+        "machine can move the necessary bytes, over the time of the call.",
+        "What a share of the limit leaves to one is what a faster implementation could still gain.",
+    ),
+    "sizes": (
+        "Small and middle sizes",
+        "Loss and gradient at sizes from a few thousand numbers upwards, each form against the plain form of its "
+        "framework in eager mode.",
+        "A lowest ratio of about one says that the form loses nothing where there is little to gain.",
+    ),
+    "memory": (
+        "Peak memory",
+        "The peak of one call beyond its inputs, in multiples of its gradients, and the pages that the system gives "
+        "it, with the allocator's defaults.",
+        "A form at one holds nothing beside the gradients that it returns; a dash says that the framework keeps what "
+        "it has had, so that its peak cannot be seen.",
+    ),
+    "peers": (
+        "Other people's losses",
+        "Losses of other libraries that compute the same thing, timed beside lossmark's where they conform. "
+        "*Times as long* compares with lossmark's fastest in the same framework.",
+        "Only what conforms gets a time, so that nothing is compared with a wrong result.",
+    ),
+    "gate": (
+        "How often the gate is right",
+        "Changes whose cost is known are given to the gate, on a quiet machine and beside neighbours that keep a "
+        "processor and the memory busy. The last column counts what a gate that fails at a change of the mean by "
+        "more than its threshold would have said of the very same times.",
+        "A gate that fails the same code is switched off by its users, a gate that passes slower code is useless.",
+    ),
+    "compare": (
+        "An implementation compared with itself",
+        "`lossmark compare` is asked about an implementation and the same implementation.",
+        "Whatever it calls slower here is a false alarm.",
+    ),
+}  # fmt: skip
+"""By subject: title, what was measured, and how to read it."""
+
+
+def section(kept: Kept) -> str:
+    """The part of a page that one kept file gives, from a heading of the second level on."""
+    title, what, meaning = HEADS[kept.subject]
+    return "\n".join([f"## {title}", "", what, "", *_provenance(kept), *TABLES[kept.subject](kept.data), meaning, ""])
+
+
+def missing(subject: str) -> str:
+    """The part of a page whose subject has not been kept."""
+    title, what, _ = HEADS[subject]
+    return f"## {title}\n\n{what}\n\nNothing is kept of it yet: `make results SUBJECT={subject}` measures it.\n"
+
+
+def _provenance(kept: Kept) -> Lines:
+    machine = kept.machine
+    processors = f"{machine.cpu}, {machine.cores} cores, {machine.system}"
+    took = f", in {kept.seconds / 60:.1f} minutes" if kept.seconds else ""
+    yield from plain_text.table(
+        ("measured", ""),
+        [
+            ("date", f"{kept.date[:10]}{took}"),
+            ("machine", f"{machine.gpu}; {processors}" if machine.gpu else processors),
+            ("versions", ", ".join(f"{name} {version}" for name, version in kept.versions.items())),
+            ("lossmark", f"{kept.lossmark}, revision {kept.revision}"),
+        ],
+    )
+    yield from ("```shell", *kept.command, "```", "")
+
+
+def _conformance(found: data.Conformance) -> Lines:
+    total = sum(found.counts.values())
+    yield from plain_text.table(("verdict", "cells"), [*found.counts.items(), ("all", total)])
+    yield from plain_text.table(found.reasons.columns, found.reasons.rows)
+    yield "The largest share of the bound that values and gradients used, " + " / ".join(DTYPES) + ":"
+    yield ""
+    rows = found.shares.records()
+    impls = list(dict.fromkeys(row["impl"] for row in rows))
+    share = {(row["loss"], row["impl"], row["dtype"]): row["largest_share"] for row in rows}
+    losses = dict.fromkeys(row["loss"] for row in rows)
+    yield from plain_text.table(
+        ("loss", *impls),
+        ((loss, *(_by_dtype({d: share.get((loss, impl, d)) for d in DTYPES}) for impl in impls)) for loss in losses),
+    )
+    yield "All of it, with the median distance from the exact value:"
+    yield ""
+    yield from plain_text.table(
+        ("loss", "implementation", "dtype", "cells", "pass", "median ulp", "largest share"),
+        ([*row[:5], _number(row[5]), _number(row[6])] for row in found.shares.rows),
+    )
+
+
+def _by_dtype(numbers: Mapping[str, float | None]) -> str:
+    """One number per dtype, a dash where it was not run in this dtype, one dash where it was run in none."""
+    shown = [_number(numbers[dtype]) for dtype in DTYPES]
+    return " / ".join(shown) if any(text != "–" for text in shown) else "–"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _sharpness(found: data.Sharpness) -> Lines:
+    yield from _ways(found.seen, found.told_apart)
+    yield from (f"- {line}" for line in found.lines)
+    yield ""
+    yield "Every mutant, and the case that kills it; *proved* kills follow from the formulas alone:"
+    yield ""
+    yield from plain_text.table(
+        ("mutant", "what it does wrong", *DTYPES),
+        (
+            (one["name"], one["why"], *(f"{one['boxes'][d]['state']}: {one['boxes'][d]['why']}" for d in DTYPES))
+            for one in found.mutants
+        ),
+    )
+
+
+def _right(found: data.Right) -> Lines:
+    yield from _ways(found.accused, found.judged)
+
+
+def _ways(counts: Mapping[str, data.Counts], of: data.Counts) -> Lines:
+    rows = ((way, *(f"{seen[dtype]} of {of[dtype]}" for dtype in DTYPES)) for way, seen in counts.items())
+    yield from plain_text.table(("way of comparing", *DTYPES), rows)
+
+
+def _soak(found: data.Soak) -> Lines:
+    yield (
+        f"{found.comparisons:,} comparisons by {found.implementations} implementations with the seeds "
+        f"{', '.join(map(str, found.seeds))}: {found.failed} failed."
+    )
+    yield ""
+    yield from plain_text.table(
+        ("loss", "dtype", "comparisons", "median share of the bound", "largest share", "failed"),
+        (
+            [loss, dtype, f"{count:,}", _number(median), _number(largest), failed]
+            for loss, dtype, count, median, largest, failed in found.fresh.rows
+        ),
+    )
+
+
+def _gate(found: data.Gate) -> Lines:
+    head = ("slower by", "busy neighbours", "fail", "pass", "inconclusive", "gates", "a mean beyond the threshold")
+    yield from plain_text.table(head, ([f"{row[0]:.0%}", *row[1:]] for row in found.rates.rows))
+    yield "Memory that a call holds beyond the base's:"
+    yield ""
+    yield from plain_text.table(("inputs more", "busy neighbours", "seen", "gates"), found.memory.rows)
+
+
+def _compare(found: data.Repeats) -> Lines:
+    yield from plain_text.table([name.replace("_", " ") for name in found.repeats.columns], found.repeats.rows)
+
+
+TABLES: Mapping[str, Callable[..., Lines]] = {
+    "conformance": _conformance, "sharpness": _sharpness, "right": _right, "soak": _soak, "gate": _gate,
+    "compare": _compare, "speed": speed_sections.speed, "sizes": speed_sections.sizes,
+    "memory": speed_sections.memory, "peers": speed_sections.peers,
+}  # fmt: skip
+"""By subject: the tables of its data."""
