@@ -71,9 +71,10 @@ def right(files: Sequence[Path]) -> Condensed:
 def soak(files: Sequence[Path]) -> Condensed:
     """The file that the soak appends to."""
     cells = soaked.recall(_one(files))
+    table = soaked.budgets(cells)
     rows = [
         [*place, int(row.comparisons), _short(row["median"]), _short(row.largest), int(row.failed)]
-        for place, row in soaked.budgets(cells).iterrows()
+        for place, row in sorted(table.iterrows(), key=lambda each: (each[0][0], list(DTYPES).index(each[0][1])))
     ]
     return None, data.Soak(
         seeds=sorted(map(int, cells.seed.unique())),
@@ -88,6 +89,12 @@ def speed(files: Sequence[Path]) -> Condensed:
     """One or several files of ``lossmark bench`` from one machine."""
     environment, times = _times(files)
     return environment, data.Speed(times=times)
+
+
+def sizes(files: Sequence[Path]) -> Condensed:
+    """Like :func:`speed`, with fewer columns."""
+    environment, times = _times(files, data.RATIOS)
+    return environment, data.Sizes(times=times)
 
 
 def peers(files: Sequence[Path]) -> Condensed:
@@ -107,15 +114,15 @@ def peers(files: Sequence[Path]) -> Condensed:
     return environment, data.Peers(times=times, verdicts=verdicts)
 
 
-def _times(files: Sequence[Path]) -> tuple[Mapping[str, Any], data.Table]:
+def _times(files: Sequence[Path], columns: Sequence[str] = data.TIMES) -> tuple[Mapping[str, Any], data.Table]:
     frames = [pd.read_parquet(file) for file in files]
     found = [frame.attrs["environment"] for frame in frames]
     if len({machine({name: each[name] for name in ONE_MACHINE}) for each in found}) != 1:
         raise LossmarkError(f"expected times of one machine, got those of {len(found)} files that differ in it")
     versions = {name: version for each in found for name, version in each["frameworks"].items()}
     environment = found[-1] | {"frameworks": versions}
-    rows = [[_short(row[name]) for name in data.TIMES] for frame in frames for _, row in frame.iterrows()]
-    return environment, data.Table(columns=list(data.TIMES), rows=rows)
+    rows = [[_short(row[name]) for name in columns] for frame in frames for _, row in frame.iterrows()]
+    return environment, data.Table(columns=list(columns), rows=rows)
 
 
 def gate(files: Sequence[Path]) -> Condensed:
@@ -136,7 +143,7 @@ def compare(files: Sequence[Path]) -> Condensed:
 
 
 CONDENSE: Mapping[str, Callable[[Sequence[Path]], Condensed]] = {
-    "conformance": conformance, "sharpness": sharpness, "right": right, "soak": soak, "speed": speed, "sizes": speed,
+    "conformance": conformance, "sharpness": sharpness, "right": right, "soak": soak, "speed": speed, "sizes": sizes,
     "memory": speed, "peers": peers, "gate": gate, "compare": compare,
 }  # fmt: skip
 """By subject; each takes the files that the subject's commands write."""

@@ -50,7 +50,9 @@ TIMES = (
     "loss", "batch", "width", "dtype", "passes", "impl", "framework", "mode", "seconds", "ratio", "ratio_low",
     "ratio_high", "limit", "faults", "peak", "results", "traffic", "rounds", "reason",
 )  # fmt: skip
-"""A row of a benchmark: see :class:`lossmark.timing.bench.Row`."""
+"""A row of a benchmark, as ``lossmark bench`` writes it: seconds and bytes of a call, ratios, shares."""
+RATIOS = tuple(name for name in TIMES if name not in ("framework", "limit", "faults", "peak", "results", "traffic"))
+"""What is kept of rows that are many."""
 FRESH = ("loss", "dtype", "comparisons", "median_share", "largest_share", "failed")
 VERDICTS_OF_A_PEER = ("impl", "cells", "passed", "failed", "not_judged")
 RATES = ("slowdown", "neighbours", "fail", "passed", "inconclusive", "gates", "mean_beyond")
@@ -100,6 +102,12 @@ class Speed(Strict):
     times: _having(TIMES)
 
 
+class Sizes(Strict):
+    """Rows of benchmarks at many sizes."""
+
+    times: _having(RATIOS)
+
+
 class Peers(Speed):
     """Rows of benchmarks in which other people's losses stand beside lossmark's, and how these conform."""
 
@@ -120,7 +128,7 @@ class Repeats(Strict):
 
 
 DATA: dict[str, type[Strict]] = {
-    "conformance": Conformance, "sharpness": Sharpness, "right": Right, "soak": Soak, "speed": Speed, "sizes": Speed,
+    "conformance": Conformance, "sharpness": Sharpness, "right": Right, "soak": Soak, "speed": Speed, "sizes": Sizes,
     "memory": Speed, "peers": Peers, "gate": Gate, "compare": Repeats,
 }  # fmt: skip
 """By subject."""

@@ -180,7 +180,7 @@ def _soak(found: data.Soak) -> Lines:
 
 def _gate(found: data.Gate) -> Lines:
     head = ("slower by", "busy neighbours", "fail", "pass", "inconclusive", "gates", "a mean beyond the threshold")
-    yield from plain_text.table(head, ([f"{row[0]:.0%}", *row[1:]] for row in found.rates.rows))
+    yield from plain_text.table(head, ([f"{row[0] * 100:.3g} %", *row[1:]] for row in found.rates.rows))
     yield "Memory that a call holds beyond the base's:"
     yield ""
     yield from plain_text.table(("inputs more", "busy neighbours", "seen", "gates"), found.memory.rows)

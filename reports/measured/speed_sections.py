@@ -9,7 +9,8 @@ from . import data
 
 Lines = Iterator[str]
 Rows = Sequence[Mapping[str, Any]]
-HEAD = ("loss", "B", "D", "pass", "implementation", "mode")
+HEAD = ("loss", "B", "D", "dtype", "pass", "implementation", "mode")
+PLACE = ("loss", "batch", "width", "dtype")
 
 
 def speed(found: data.Speed) -> Lines:
@@ -28,16 +29,20 @@ def speed(found: data.Speed) -> Lines:
 def _by_framework(rows: Rows, figure: str, show: Any) -> Lines:
     """A row per loss and size, a column per framework, the best of each pass."""
     frameworks, passes = _kinds(rows, "framework"), _kinds(rows, "passes")
-    places = dict.fromkeys((row["loss"], row["batch"], row["width"]) for row in rows)
     table = []
-    for place in places:
-        mine = [row for row in rows if (row["loss"], row["batch"], row["width"]) == place and row[figure] is not None]
+    for place in dict.fromkeys(_where(row) for row in rows):
+        mine = [row for row in rows if _where(row) == place and row[figure] is not None]
         boxes = []
         for framework in frameworks:
             best = [_best(mine, figure, framework=framework, passes=each) for each in passes]
             boxes.append(" / ".join(show(row) if row else "–" for row in best))
-        table.append((place[0], *(f"{number:,}" for number in place[1:]), *boxes))
-    yield from plain_text.table(("loss", "B", "D", *frameworks), table)
+        loss, batch, width, dtype = place
+        table.append((loss, f"{batch:,}", f"{width:,}", dtype, *boxes))
+    yield from plain_text.table((*HEAD[:4], *frameworks), table)
+
+
+def _where(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in PLACE)
 
 
 def _best(rows: Rows, figure: str, **wanted: str) -> Mapping[str, Any] | None:
@@ -50,7 +55,7 @@ def _fastest(row: Mapping[str, Any]) -> str:
 
 
 def _nearest(row: Mapping[str, Any]) -> str:
-    return f"{row['limit']:.0%} {_form(row)}"
+    return f"{row['limit'] * 100:.0f} % {_form(row)}"
 
 
 def _form(row: Mapping[str, Any]) -> str:
@@ -67,18 +72,19 @@ def _all(rows: Rows) -> Lines:
     yield "Every row, the ratio with its interval:"
     yield ""
     yield from plain_text.table(
-        (*HEAD, "time", "times as fast", "of the limit", "moved / least", "note"), map(_row, rows)
+        (*HEAD, "time", "times as fast", "of the limit", "moved / least", "rounds", "note"), map(_row, rows)
     )
 
 
 def _row(row: Mapping[str, Any]) -> list[str]:
-    limit = "–" if row["limit"] is None else f"{row['limit']:.0%}"
+    limit = "–" if row["limit"] is None else f"{row['limit'] * 100:.0f} %"
     traffic = "–" if row["traffic"] is None else f"{row['traffic']:.1f}"
-    return [*_place(row), _time(row["seconds"]), _ratio(row), limit, traffic, row["reason"]]
+    return [*_place(row), _time(row["seconds"]), _ratio(row), limit, traffic, str(row["rounds"]), row["reason"]]
 
 
 def _place(row: Mapping[str, Any]) -> list[str]:
-    return [row["loss"], f"{row['batch']:,}", f"{row['width']:,}", row["passes"], row["impl"], row["mode"]]
+    numbers = (f"{row['batch']:,}", f"{row['width']:,}")
+    return [row["loss"], *numbers, row["dtype"], row["passes"], row["impl"], row["mode"]]
 
 
 def _ratio(row: Mapping[str, Any]) -> str:
@@ -93,7 +99,7 @@ def _time(seconds: float | None) -> str:
     return f"{seconds * 1e3:.2f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.1f} µs"
 
 
-def sizes(found: data.Speed) -> Lines:
+def sizes(found: data.Sizes) -> Lines:
     """Per form the range of its ratios over losses and sizes, and all of them."""
     rows = [row for row in found.times.records() if row["ratio"] is not None]
     table = []
@@ -106,7 +112,9 @@ def sizes(found: data.Speed) -> Lines:
     yield from plain_text.table(head, table)
     yield "Every row:"
     yield ""
-    yield from plain_text.table((*HEAD, "time", "times as fast"), ([*_row(row)[: len(HEAD) + 2]] for row in rows))
+    yield from plain_text.table(
+        (*HEAD, "time", "times as fast"), ([*_place(row), _time(row["seconds"]), _ratio(row)] for row in rows)
+    )
 
 
 def memory(found: data.Speed) -> Lines:
@@ -131,12 +139,17 @@ def peers(found: data.Peers) -> Lines:
     rows = found.times.records()
     table = []
     for row in rows:
-        same = [each for each in rows if all(each[name] == row[name] for name in ("loss", "batch", "framework"))]
-        best = [each["seconds"] for each in same if _own(each) and each["seconds"] is not None]
+        best = [each["seconds"] for each in rows if _own(each) and _comparable(each, row)]
         if not _own(row):
             longer = f"{row['seconds'] / min(best):.1f}" if row["seconds"] is not None and best else "–"
             table.append([*_place(row), _time(row["seconds"]), longer, row["reason"]])
     yield from plain_text.table((*HEAD, "time", "times as long", "note"), table)
+
+
+def _comparable(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether both do the same in the same framework, and the one has a time."""
+    same = all(one[name] == other[name] for name in (*PLACE, "passes", "framework"))
+    return same and one["seconds"] is not None
 
 
 def _own(row: Mapping[str, Any]) -> bool:

@@ -144,13 +144,16 @@ def accused_table(found: Found) -> Table:
     return _rivals_table("right implementations accused", [(dtype, kills) for (_, dtype), kills in found.items()])
 
 
-def record_accused(found: Found) -> dict[str, Any]:
+def record_accused(found: Mapping[tuple[str, str], Kills]) -> dict[str, Any]:
     """Whom each way of comparing accuses, as JSON has it: ``right`` names, how many are ``judged``, ``accused``."""
-    count = lambda dtype, name: sum(name in kills.rivals for (_, d), kills in found.items() if d == dtype)
+    by_dtype = {dtype: [kills for (_, d), kills in found.items() if d == dtype] for dtype in DTYPES}
     return {
         "right": sorted({name for name, _ in found}),
-        "judged": {dtype: sum(d == dtype for _, d in found) for dtype in DTYPES},
-        "accused": {rival.name: {dtype: count(dtype, rival.name) for dtype in DTYPES} for rival in RIVALS},
+        "judged": {dtype: len(part) for dtype, part in by_dtype.items()},
+        "accused": {
+            rival.name: {dtype: sum(rival.name in kills.rivals for kills in part) for dtype, part in by_dtype.items()}
+            for rival in RIVALS
+        },
     }
 
 
