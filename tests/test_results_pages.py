@@ -13,7 +13,7 @@ from lossmark.reports import results_pages
 from lossmark.reports.measured import data, record, sections
 from lossmark.reports.measured.__main__ import keep
 from lossmark.reports.measured.condense import CONDENSE
-from lossmark.reports.measured.subjects import OUT, SUBJECTS
+from lossmark.reports.measured.subjects import OUT, SUBJECTS, Command, Subject
 
 from lossmark.errors import LossmarkError
 from lossmark.results.cell import Cell
@@ -182,9 +182,29 @@ def test_the_command_keeps_files_and_refuses_unknown_subjects(tmp_path):
     done = subprocess.run([*module, "nosuch"], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 3
     assert "known are conformance" in done.stderr
-    done = subprocess.run([*module, "soak", "nosuch.jsonl"], capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 3
-    assert "no such file" in done.stderr
+    with pytest.raises(LossmarkError, match="no such file"):
+        keep("soak", [tmp_path / "nosuch.jsonl"], ["a command"], "abcdef1", folder=tmp_path)
+
+
+def test_an_interrupted_measurement_goes_on(tmp_path, monkeypatch):
+    """A command that came to its end is not run again, one that ends with another code than it should is."""
+    measuring = sys.modules["lossmark.reports.measured.__main__"]
+    log = tmp_path / "log"
+    commands = (
+        Command(f"echo one >> {log}; touch {OUT}/one", f"{OUT}/one"),
+        Command(f"echo two >> {log}; test -e ready && touch {OUT}/two", f"{OUT}/two"),
+        Command(f"echo three >> {log}; exit 1", f"{OUT}/three", (0, 1)),
+    )
+    monkeypatch.setattr(measuring, "ROOT", tmp_path)
+    monkeypatch.setitem(SUBJECTS, "compare", Subject(commands, 1))
+    with pytest.raises(LossmarkError, match="exit code 1 of echo two"):
+        measuring.measure("compare", "abcdef1")
+    (tmp_path / "ready").touch()
+    files, _ = measuring.measure("compare", "abcdef1")
+    assert [file.name for file in files] == ["one", "two", "three"]
+    assert log.read_text().split() == ["one", "two", "two", "three"]
+    measuring.measure("compare", "abcdef2")
+    assert log.read_text().split()[4:] == ["one", "two", "three"]
 
 
 def test_commands_write_where_git_does_not_look():
@@ -196,7 +216,7 @@ MEASURED = re.compile(
     r"\d[\d,.]* ?(cells|comparisons|mutants|page faults|ms|µs|GB|MiB|seconds|minutes|times as|million)\b"
     r"|\b\d+ of \d+\b|\d ?%(?! confidence| bootstrap| interval)"
 )
-FIGURES_IN_A_ROW = re.compile(r"\|\s*\d[\d.,]*( ?%)?( / \d[\d.,]*( ?%)?)*\s*(?=\|)")
+FIGURES_IN_A_ROW = re.compile(r"\|\s*(?!\d\s*\|)\d[\d.,]*( ?%)?( / \d[\d.,]*( ?%)?)*\s*(?=\|)")
 
 
 def measured(text):
@@ -219,7 +239,7 @@ def test_a_figure_is_recognised(figure):
 @pytest.mark.parametrize(
     "text",
     ["Python ≥ 3.11", "float16 and `float32`", "Exit codes: 0 pass, 1 failure", "a 99 % interval", "goes linear at 20",
-     "```\n112 cells of mylib\n```", "| `--size` | 4096x128 |", "in ten minutes", "[a](b-20-ms.md)"],
+     "```\n112 cells of mylib\n```", "| `--size` | 4096x128 |", "| 3 | usage |", "in ten minutes", "[a](b-20-ms.md)"],
 )  # fmt: skip
 def test_what_is_no_figure_is_let_be(text):
     assert not measured(text)

@@ -96,6 +96,7 @@ def main(
     command: Annotated[list[str] | None, typer.Option(help="with files: what wrote them (repeatable)")] = None,
     revision: Annotated[str | None, typer.Option(help="with files: the commit that was measured")] = None,
     gpu: Annotated[str | None, typer.Option(help="with files: the GPU that they were measured on")] = None,
+    show: Annotated[bool, typer.Option("--list", help="only show the commands, and about how long they take")] = False,
 ) -> None:
     """Measure the subjects of the results pages and keep them in reports/results."""
     if subject is not None and subject not in SUBJECTS:
@@ -104,8 +105,14 @@ def main(
         usual = [each.text for each in SUBJECTS[subject].commands]
         print(keep(subject, files, command or usual, revision or record.revision(), gpu=gpu))
         return
+    chosen = [subject] if subject else list(SUBJECTS)
+    if show:
+        for name in chosen:
+            print(f"{name}, about {SUBJECTS[name].minutes} minutes")
+            print("\n".join(f"  {each.text}" for each in SUBJECTS[name].commands))
+        return
     failed = []
-    for name in [subject] if subject else SUBJECTS:
+    for name in chosen:
         at = record.revision()
         if subject is None and _kept_at(name) == at and record.CHANGED not in at:
             print(f"{name}: kept at this revision")
