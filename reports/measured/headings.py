@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 HEADS: Mapping[str, tuple[str, str, str]] = {
     "conformance": (
-        "Conformance",
+        "The default run",
         "Every loss of every implementation, on golden cases and seeded families, in every dtype and mode of the "
         "default run.",
         "A share below one says that the implementation keeps to the derived bound; a share close to one, that the "
