@@ -207,6 +207,22 @@ def test_an_interrupted_measurement_goes_on(tmp_path, monkeypatch):
     assert log.read_text().split()[4:] == ["one", "two", "three"]
 
 
+def test_measured_is_kept_once_per_revision(tmp_path, monkeypatch, capsys):
+    measuring = sys.modules["lossmark.reports.measured.__main__"]
+    row = json.dumps(dict.fromkeys(data.REPEATS, 8) | {"impl": "numpy", "size": "64x16"})
+    subjects = {"compare": Subject((Command(f"echo '{row}' > {OUT}/compare", f"{OUT}/compare"),), 1)}
+    monkeypatch.setattr(measuring, "ROOT", tmp_path)
+    monkeypatch.setattr(measuring, "SUBJECTS", subjects)
+    monkeypatch.setattr(record, "revision", lambda: "abcdef1")
+    measuring.main()
+    found = record.read(tmp_path / "reports" / "results" / "compare.json")
+    assert (found.revision, found.command) == ("abcdef1", [subjects["compare"].commands[0].text])
+    assert found.seconds is not None
+    assert not list((tmp_path / OUT).glob("*.done.json"))
+    measuring.main()
+    assert "compare: kept at this revision" in capsys.readouterr().out
+
+
 def test_commands_write_where_git_does_not_look():
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
     assert any(OUT.startswith(folder) for folder in ignored if folder.endswith("/"))

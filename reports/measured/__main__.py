@@ -28,6 +28,7 @@ from .condense import CONDENSE
 from .subjects import OUT, SUBJECTS
 
 ROOT = record.FOLDER.parents[1]
+KEPT = record.FOLDER.relative_to(ROOT)
 
 
 def measure(name: str, at: str) -> tuple[list[Path], float]:
@@ -120,7 +121,8 @@ def main(
         print(f"{name}: about {SUBJECTS[name].minutes} minutes", flush=True)
         try:
             written, seconds = measure(name, at)
-            print(keep(name, written, [each.text for each in SUBJECTS[name].commands], at, seconds), flush=True)
+            usual = [each.text for each in SUBJECTS[name].commands]
+            print(keep(name, written, usual, at, seconds, folder=ROOT / KEPT), flush=True)
             (ROOT / OUT / f"{name}.done.json").unlink()
         except LossmarkError as error:
             print(error, file=sys.stderr)
@@ -130,7 +132,7 @@ def main(
 
 
 def _kept_at(name: str) -> str:
-    path = record.FOLDER / f"{name}.json"
+    path = ROOT / KEPT / f"{name}.json"
     return record.read(path).revision if path.is_file() else ""
 
 

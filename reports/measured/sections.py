@@ -40,23 +40,25 @@ def _provenance(kept: Kept) -> Lines:
             ("lossmark", f"{kept.lossmark}, revision {kept.revision}"),
         ],
     )
-    yield f"`make results SUBJECT={kept.subject}` runs anew:"
+    again = "" if machine.gpu else f" (again: `make results SUBJECT={kept.subject}`)"
+    yield f"Measured by{again}:"
     yield from ("", "```shell", *kept.command, "```", "")
 
 
 def _conformance(found: data.Conformance) -> Lines:
-    total = sum(found.counts.values())
-    yield from plain_text.table(("verdict", "cells"), [*found.counts.items(), ("all", total)])
+    counts = found.counts | {"all": sum(found.counts.values())}
+    yield from plain_text.table(("verdict", "cells"), ((name, f"{count:,}") for name, count in counts.items()))
     yield from plain_text.table(found.reasons.columns, found.reasons.rows)
-    yield "The largest share of the bound that values and gradients used, " + " / ".join(DTYPES) + ":"
+    yield "The largest share of the bound that values and gradients used:"
     yield ""
     rows = found.shares.records()
-    impls = list(dict.fromkeys(row["impl"] for row in rows))
     share = {(row["loss"], row["impl"], row["dtype"]): row["largest_share"] for row in rows}
-    losses = dict.fromkeys(row["loss"] for row in rows)
     yield from plain_text.table(
-        ("loss", *impls),
-        ((loss, *(_by_dtype({d: share.get((loss, impl, d)) for d in DTYPES}) for impl in impls)) for loss in losses),
+        ("loss", "implementation", *DTYPES),
+        (
+            (loss, impl, *(_number(share.get((loss, impl, dtype))) for dtype in DTYPES))
+            for loss, impl in dict.fromkeys((row["loss"], row["impl"]) for row in rows)
+        ),
     )
     yield "All of it, with the median distance from the exact value:"
     yield ""
@@ -64,12 +66,6 @@ def _conformance(found: data.Conformance) -> Lines:
         ("loss", "implementation", "dtype", "cells", "pass", "median ulp", "largest share"),
         ([*row[:5], _number(row[5]), _number(row[6])] for row in found.shares.rows),
     )
-
-
-def _by_dtype(numbers: Mapping[str, float | None]) -> str:
-    """One number per dtype, a dash where it was not run in this dtype, one dash where it was run in none."""
-    shown = [_number(numbers[dtype]) for dtype in DTYPES]
-    return " / ".join(shown) if any(text != "–" for text in shown) else "–"
 
 
 def _number(value: float | None) -> str:
