@@ -201,9 +201,12 @@ def mutants(
 
     installed = tuple(framework or [name for name in FRAMEWORKS if framework_version(name)])
     console = Console()
+    versions = {name: framework_version(name) for name in installed}
     if right:
         with console.status("right implementations"):
             found = kills.observe(catalogue.right(installed))
+        if results is not None:
+            _scoreboard(results, versions, scoreboard.record_accused(found))
         console.print(scoreboard.accused_table(found))
         accused = [f"{name} in {dtype}: {', '.join(box.cases)}" for (name, dtype), box in found.items() if box.cases]
         print("\n".join(accused or ["none is accused"]))
@@ -211,15 +214,19 @@ def mutants(
     with console.status("mutants"):
         board = scoreboard.scoreboard(catalogue.mutants(installed))
     if results is not None:
-        from ..results.environment import environment
-
-        versions = {name: framework_version(name) for name in installed}
-        document = {"environment": environment(versions), **scoreboard.record(board)}
-        results.parent.mkdir(parents=True, exist_ok=True)
-        results.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        _scoreboard(results, versions, scoreboard.record(board))
     console.print(scoreboard.kills_table(board), scoreboard.totals_table(board))
     print("\n".join(scoreboard.summary(board)))
     raise typer.Exit(PASS if board.sharp else REGRESSION)
+
+
+def _scoreboard(path: Path, versions: dict[str, str | None], record: dict[str, Any]) -> None:
+    """Write a scoreboard as JSON, with the environment that it was made in."""
+    from ..results.environment import environment
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"environment": environment(versions), **record}, indent=1, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _room(name: str) -> Any:
