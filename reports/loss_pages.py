@@ -13,8 +13,9 @@ from lossmark.golden.coverage import EDGES
 from lossmark.readings import page
 from lossmark.readings.exact import Choice
 from lossmark.results.cell import Cell
+from lossmark.specification.case import Case
 from lossmark.specification.hexfloat import parse
-from lossmark.specification.loss import Case, Loss
+from lossmark.specification.loss import Loss
 
 from . import charts
 from .cells import MARKS, WORST_FIRST, boxes, grouped

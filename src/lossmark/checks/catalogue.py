@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..sandbox.target import Target
-from ..specification.loss import Case, Family, Loss
+from ..specification.case import Case, Family
+from ..specification.loss import Loss
 
 ORDINARY = ("value", "gradient", "result", "unmodified")
 USAGE = ("labels", "defaults", "empty", "arguments")

@@ -13,7 +13,8 @@ import numpy as np
 from ..adapters.installed import framework
 from ..dtypes import DType
 from ..results.cell import Cell, Verdict
-from ..specification.loss import Case
+from ..specification.case import Case
+from ..specification.deviated import meant
 from ..tolerance.acceptance import Expected, aliased
 from ..tolerance.expected import expected
 from ..work import Answer, Array, Failure, Message, Reply, Returned, Task, Watch, Watched
@@ -62,7 +63,7 @@ class Consistency:
         return next((cell.detail for cell in cells if cell.verdict in ("fail", "error")), "")
 
     def _meant(self, case: Case) -> Case:
-        return case if self.run.deviation is None else self.run.deviation.meant(case)
+        return meant(self.run.deviation, case)
 
     def deterministic(self) -> Found:
         """The same call gives the same bits."""

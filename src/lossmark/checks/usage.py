@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import DType
-from ..specification.loss import Case
+from ..specification.case import Case
 from ..tolerance.acceptance import Expected
 from ..work import Failure, Message, Outcome, Probe, Probed, Reply, Returned
 from .judgement import Judgement, combine, judge

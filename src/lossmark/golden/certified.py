@@ -23,8 +23,9 @@ from ..readings import exact, rounding
 from ..readings.exact import Choice, Value
 from ..specification import document as yaml
 from ..specification import hexfloat as numbers
+from ..specification.case import Case
 from ..specification.laws import Law
-from ..specification.loss import Case, Loss
+from ..specification.loss import Loss
 
 Leaf = tuple[float, ...]
 """The ends of a set (two different floats), or a single float."""

@@ -21,7 +21,8 @@ from ..errors import LossmarkError
 from ..specification import assemble
 from ..specification import document as yaml
 from ..specification import hexfloat as numbers
-from ..specification.loss import Case, Loss
+from ..specification.case import Case
+from ..specification.loss import Loss
 from ..version import __version__
 from . import certified as certify
 

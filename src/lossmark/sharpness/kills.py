@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from ..checks.catalogue import ORDINARY
 from ..checks.run import Run
 from ..sandbox.target import Target
+from ..specification.case import Case
 from ..specification.library import losses
-from ..specification.loss import Case
 from ..suite.plan import Choice, plan_targets
 from ..suite.suite import Suite, Unsupported
 from ..work import Failure

@@ -18,9 +18,10 @@ import pandas as pd
 from ..checks.ordinary import Judged
 from ..checks.run import Run
 from ..sandbox.target import Target
+from ..specification.case import Family
 from ..specification.hexfloat import canonical
 from ..specification.library import losses
-from ..specification.loss import Family, Loss
+from ..specification.loss import Loss
 from ..suite.plan import Choice, plan_targets
 from ..suite.suite import Suite, Unsupported
 from ..work import Failure, Returned

@@ -20,9 +20,10 @@ from ..formula.gradients import Gradients
 from ..formula.grammar import SIMILARITIES, Parser
 from ..formula.tree import Builder, Formula, Input, Node, topological
 from . import hexfloat as numbers
+from .case import Case, Family, Param, Parameters, param_value
 from .document import Document, Path_, read
 from .laws import laws
-from .loss import Case, Family, Loss, Param, Params, param_value
+from .loss import Loss
 from .model import Association, CaseModel, FamilyModel, SpecModel
 
 
@@ -148,7 +149,7 @@ def _input(name: str, node: Node, model: SpecModel, used: list[Node]) -> Input:
     return Input(name, node.vector, "soft" if computed else "hard")
 
 
-def _params(model: SpecModel, document: Document, given: Mapping[str, str], path: Path_, *, valid: bool) -> Params:
+def _params(model: SpecModel, document: Document, given: Mapping[str, str], path: Path_, *, valid: bool) -> Parameters:
     result: dict[str, Param] = {}
     for name, text in given.items():
         if name not in model.params:

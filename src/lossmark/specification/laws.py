@@ -17,8 +17,8 @@ from ..errors import SpecError
 from ..formula.grammar import Parser
 from ..formula.tree import Builder, Node, topological
 from ..readings.wide import RULES, Wide
+from .case import Case, Param
 from .document import Document, Path_
-from .loss import Case, Param
 from .model import PropertyModel, SpecModel
 
 ANY = "t"

@@ -28,7 +28,9 @@ from ..dtypes import DTYPES, F64, DType
 from ..results.cell import Cell
 from ..sandbox.process import GaveUp
 from ..sandbox.work_queue import Lane
-from ..specification.loss import Case, Family, draw
+from ..specification.case import Case, Family
+from ..specification.deviated import meant
+from ..specification.inputs import draw
 from ..tolerance.acceptance import REDUCTIONS, Expected
 from ..tolerance.expected import expected, expected_of_many
 from ..work import Answer, Failure, Message, Reply, Task
@@ -252,7 +254,7 @@ class _Stopped(Exception):  # noqa: N818 (an outcome, not an error)
 
 
 def _meant(run: Run, case: Case) -> Case:
-    return case if run.deviation is None else run.deviation.meant(case)
+    return meant(run.deviation, case)
 
 
 def _cotangent(case: Case, dtype: DType) -> F64:
