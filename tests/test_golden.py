@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from mpmath import mpf
 
-from lossmark.golden.certified import certified, check
+from lossmark.golden.certified import certified
+from lossmark.golden.verify import check
 from lossmark.rooms import room
 from lossmark.specification.assemble import load
 from lossmark.specification.hexfloat import parse

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..formula.tree import topological
 from ..specification.loss import Loss
-from .certified import Finding
+from .verify import Flaw
 
 
 def _has(*ops: str) -> Callable[[Loss], bool]:
@@ -93,12 +93,12 @@ def covering(edge: Edge, loss: Loss) -> list[str]:
     return [case.id.partition("/")[2] for case in loss.cases if set(edge.flags) & set(case.flags)]
 
 
-def empty_boxes(losses: Sequence[Loss]) -> Iterator[Finding]:
+def empty_boxes(losses: Sequence[Loss]) -> Iterator[Flaw]:
     """Edges that concern a loss and that no case of it covers."""
     for loss in losses:
         for edge in EDGES:
             if edge.flags and edge.concerns(loss) and not covering(edge, loss):
-                yield Finding(loss.id, f"no case covers the edge {edge.title!r} (flag {' or '.join(edge.flags)})")
+                yield Flaw(loss.id, f"no case covers the edge {edge.title!r} (flag {' or '.join(edge.flags)})")
 
 
 def page(losses: Sequence[Loss]) -> str:
