@@ -11,6 +11,7 @@ from ..formula.gradients import Gradients
 from ..formula.tree import Input
 from .case import Case, Family, Param, Parameters, param_value
 from .document import Document
+from .formulas import Chosen
 from .laws import Law
 from .model import SpecModel
 
@@ -24,7 +25,7 @@ class Loss:
     cases: tuple[Case, ...]
     families: tuple[Family, ...]
     laws: tuple[Law, ...]
-    formulas: Mapping[str | None, Gradients]
+    formulas: Mapping[Chosen, Gradients]
 
     @property
     def id(self) -> str:
@@ -44,7 +45,8 @@ class Loss:
 
     def gradients(self, given: Parameters) -> Gradients:
         """The formula, with its gradients, that the parameters choose."""
-        return self.formulas[str(self.params(given)["similarity"]) if "similarity" in self.model.params else None]
+        chosen = self.params(given)
+        return self.formulas[tuple(str(chosen[name]) for name, param in self.model.params.items() if param.choices)]
 
     @functools.cached_property
     def host(self) -> Case:
