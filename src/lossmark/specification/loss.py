@@ -50,11 +50,17 @@ class Loss:
 
     @functools.cached_property
     def host(self) -> Case:
-        """The first ordinary golden case of several examples: the one that checks of usage are made on."""
+        """The golden case that the checks made once per loss are made on: the one that the spec names.
+
+        Where it names none, the largest of its first four ordinary cases: for every dtype, not refused, with the
+        default parameters and integer labels.
+        """
+        named = [case for case in self.cases if case.golden is not None and case.golden.host]
+        if named:
+            return named[0]
+        labels = {item.name for item in self.inputs if item.label}
         ordinary = [case for case in self.cases if case.error is None and len(case.dtypes) == len(DTYPES)]
-        plain = [
-            case for case in ordinary if not case.params and case.integer >= {x.name for x in self.inputs if x.label}
-        ]
+        plain = [case for case in ordinary if not case.params and case.integer >= labels]
         return max(plain[:4] or ordinary or self.cases, key=lambda case: case.batch)
 
     def golden(self, dtype: str) -> list[Case]:
