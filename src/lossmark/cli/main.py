@@ -18,13 +18,12 @@ from ..adapters import registry
 from ..adapters.implementation import FRAMEWORKS
 from ..adapters.installed import framework_version
 from ..errors import HARNESS_ERROR, PASS, REGRESSION, LossmarkError
-from ..golden import coverage as edges
-from ..golden import verify
 from ..golden.generated import generated
+from ..golden.verify import verify
 from ..golden.write import write
 from ..rooms import room
 from ..specification import assemble
-from ..specification.library import losses
+from ..specification.library import losses, read_all
 from ..specification.loss import Loss
 from . import gate as cli_gate
 from . import history as cli_history
@@ -57,12 +56,7 @@ def certify(
 ) -> None:
     """Write certified values into the spec files, or verify them."""
     folder = specs or room("specs")
-    losses, broken = [], []
-    for path in sorted(folder.glob("*.yaml")):
-        try:
-            losses.append(assemble.load(path))
-        except errors.SpecError as error:
-            broken.append(str(error))
+    losses, broken = read_all(folder)
     if not losses and not broken:
         broken.append(f"{folder}: no spec files (*.yaml)")
     if broken:
@@ -74,12 +68,7 @@ def certify(
 
 
 def _verify(losses: list[Loss], folder: Path, own: bool) -> int:
-    findings = [finding for loss in losses for finding in verify.check(loss)]
-    if own:
-        findings += edges.empty_boxes(losses)
-        for path, text in generated(losses, folder).items():
-            if not path.is_file() or path.read_text(encoding="utf-8") != text:
-                findings.append(verify.Flaw(str(path), "is not up to date, run: lossmark certify"))
+    findings = verify(losses, folder, own=own)
     for finding in findings:
         print(finding, file=sys.stderr)
     cases = sum(len(loss.cases) for loss in losses)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,21 +13,28 @@ from ..formula.tree import topological
 from ..readings import exact
 from ..readings.exact import Choice, Value
 from ..specification.case import Case
+from ..specification.edges import edges
 from ..specification.laws import Law
 from ..specification.loss import Loss
 from .certified import Certified, certified, rows
+from .coverage import empty_boxes
+from .flaw import Flaw
+from .generated import generated
 from .write import is_canonical
 
 
-@dataclass(frozen=True)
-class Flaw:
-    """What is wrong with a spec file, and where: a place in the file, or the id of a case or loss."""
+def verify(losses: Sequence[Loss], folder: Path, *, own: bool) -> list[Flaw]:
+    """Everything that is wrong with the specs of a folder.
 
-    where: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.what}"
+    Of lossmark's ``own`` specs also the edges that no case covers, and the generated files that are not up to date.
+    """
+    flaws = [flaw for loss in losses for flaw in check(loss)]
+    if own:
+        flaws += empty_boxes(losses, edges(folder))
+        for path, text in generated(losses, folder).items():
+            if not path.is_file() or path.read_text(encoding="utf-8") != text:
+                flaws.append(Flaw(str(path), "is not up to date, run: lossmark certify"))
+    return flaws
 
 
 def check(loss: Loss) -> Iterator[Flaw]:

@@ -29,19 +29,26 @@ class Loss:
 
     @property
     def id(self) -> str:
+        """The id, which is the name of the spec file and of the function in code under test."""
         return self.model.loss
 
     @property
     def gradient_of(self) -> tuple[str, ...]:
+        """The inputs that the loss is differentiated by."""
         return tuple(self.model.gradient_of)
 
     @property
     def inputs(self) -> tuple[Input, ...]:
+        """The arguments in the order of the spec, with their shapes and what labels they are."""
         return next(iter(self.formulas.values())).formula.inputs
 
     def params(self, given: Parameters) -> dict[str, Param]:
         """All parameters: the given ones over the defaults."""
-        return {name: given.get(name, param_value(text.default)) for name, text in self.model.params.items()}
+        defaults = {
+            name: param.default if param.choices else param_value(param.default)
+            for name, param in self.model.params.items()
+        }
+        return {name: given.get(name, default) for name, default in defaults.items()}
 
     def gradients(self, given: Parameters) -> Gradients:
         """The formula, with its gradients, that the parameters choose."""
@@ -68,4 +75,5 @@ class Loss:
         return [case for case in self.cases if case.error is None and dtype in case.dtypes]
 
     def case(self, case_id: str) -> Case | None:
+        """The golden case of an id, None where there is none."""
         return next((case for case in self.cases if case.id == case_id), None)

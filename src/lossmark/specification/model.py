@@ -1,4 +1,4 @@
-"""The shape of a spec file, as pydantic models; ``specs/schema.json`` is generated from them.
+"""The shape of a spec file, and of ``edges.yaml``, as pydantic models; ``specs/schema.json`` is generated from them.
 
 The models check form (keys, types, canonical numbers); what needs the formula or the shapes of other keys is checked
 by ``lossmark.specification.assemble``.
@@ -175,3 +175,36 @@ class SpecModel(Strict):
     properties: list[PropertyModel] = []
     families: list[FamilyModel] = []
     cases: list[CaseModel]
+
+
+class Concerns(Strict):
+    """Which losses an edge concerns: those of which any one entry of any key is true."""
+
+    operations: list[str] = []
+    """An operation of the formula."""
+    kinds: list[Kind] = []
+    """The kind of an input."""
+    labels: list[Literal["hard", "soft"]] = []
+    """A label that the formula compares (hard) or computes with (soft)."""
+    params: list[Slug] = []
+    """The name of a parameter."""
+    choices: dict[Slug, str] = {}
+    """A parameter and one of its choices."""
+    differentiated: Annotated[int, Field(ge=1)] | None = None
+    """At least so many inputs that the loss is differentiated by."""
+
+
+class EdgeModel(Strict):
+    """An entry of ``edges.yaml``; without ``concerns`` it concerns every loss."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    title: Annotated[str, Field(min_length=1)]
+    flags: Annotated[list[str], Field(min_length=1)] | None = None
+    check: Annotated[str, Field(min_length=1)] | None = None
+    concerns: Concerns | None = None
+
+
+class EdgesModel(Strict):
+    """The file ``edges.yaml``."""
+
+    edges: Annotated[list[EdgeModel], Field(min_length=1)]
