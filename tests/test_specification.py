@@ -36,9 +36,10 @@ def test_the_engine_knows_no_loss():
     """Neither its id, nor the names of its arguments: examples stand in docstrings."""
     words = set(losses()) | {"d_pos", "d_neg", "margin", "similarity", "cosine"}
     found = {
-        path.name: words & set(_texts(ast.parse(path.read_text(encoding="utf-8")))) for path in ENGINE.rglob("*.py")
+        str(path.relative_to(ENGINE)): words & set(_texts(ast.parse(path.read_text(encoding="utf-8"))))
+        for path in ENGINE.rglob("*.py")
     }
-    assert {name: texts for name, texts in found.items() if texts} == {"defined.py": {"similarity", "cosine"}}
+    assert {name: texts for name, texts in found.items() if texts} == {"formula/defined.py": {"similarity", "cosine"}}
 
 
 def test_hosts_are_those_that_the_checks_have_always_been_made_on():

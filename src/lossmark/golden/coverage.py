@@ -16,6 +16,7 @@ HEADER = """# Specs
 One YAML file per loss: its formula, its golden cases with certified values, its seeded families. The files follow
 [`schema.json`](schema.json); editors that know JSON Schema complete and check them. Expected values are written by
 `lossmark certify` and verified by `lossmark certify --check`. The same command generates this page and the schema.
+[`edges.yaml`](edges.yaml) lists the situations in which implementations go wrong, and which losses they concern.
 """
 
 
