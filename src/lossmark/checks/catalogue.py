@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..sandbox.target import Target
-from ..specification.loss import Case, Family, Loss
+from ..specification.case import Case, Family
+from ..specification.loss import Loss
 
 Kind = Literal["ordinary", "usage", "consistency"]
 

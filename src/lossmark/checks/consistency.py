@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..adapters.installed import framework
-from ..specification.loss import Case
+from ..specification.case import Case
 from ..tolerance.acceptance import aliased
 from ..tolerance.expected import expected
 from ..work import Answer, Array, Failure, Returned, Watch, Watched

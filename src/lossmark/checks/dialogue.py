@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..results.cell import Cell, Verdict
-from ..specification.loss import Case
+from ..specification.case import Case
 from ..tolerance.acceptance import Expected
 from ..work import Answer, Failure, Message, Outcome, Probe, Probed, Reply, Task
 from .judgement import Judgement, judge

@@ -12,7 +12,7 @@ import numpy as np
 from ..adapters.deviation import expired
 from ..dtypes import DType
 from ..results.cell import Cell, Verdict
-from ..specification.loss import Case
+from ..specification.case import Case
 from ..tolerance.acceptance import Expected
 from ..work import Answer, Failure, Returned
 from .catalogue import ORDINARY

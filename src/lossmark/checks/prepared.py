@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import F64, DType
-from ..specification.loss import Case, Loss
+from ..specification.case import Case
+from ..specification.deviated import meant
+from ..specification.loss import Loss
 from ..tolerance.acceptance import REDUCTIONS
 from ..work import Task
 from .run import Run
@@ -57,7 +59,7 @@ class Prepared:
     @property
     def meant(self) -> Case:
         """The case of the spec whose loss the implementation computes, up to a declared factor."""
-        return self.case if self.run.deviation is None else self.run.deviation.meant(self.case)
+        return meant(self.run.deviation, self.case)
 
     @property
     def params(self) -> Mapping[str, Any]:

@@ -12,7 +12,8 @@ from ..adapters.installed import framework
 from ..adapters.mode import compiles
 from ..results.cell import Cell, Verdict
 from ..sandbox.target import Target
-from ..specification.loss import Case, Family, Loss
+from ..specification.case import Case, Family
+from ..specification.loss import Loss
 from ..work import Failure
 
 

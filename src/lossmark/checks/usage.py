@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..specification.loss import Case
+from ..specification.case import Case
 from ..work import Failure, Outcome, Returned
 from .dialogue import Dialogue, Finding, reduced
 from .judgement import combine

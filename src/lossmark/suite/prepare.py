@@ -9,7 +9,8 @@ from ..adapters.mode import compiles
 from ..checks.prepared import Prepared
 from ..checks.run import Run
 from ..dtypes import DTYPES
-from ..specification.loss import Case, Family, draw
+from ..specification.case import Case, Family
+from ..specification.inputs import draw
 from .shared_shapes import pack
 
 KEPT = 64

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..checks.prepared import Prepared
 from ..dtypes import DType
-from ..specification.loss import Case
+from ..specification.case import Case
 from ..tolerance.acceptance import REDUCTIONS, Expected
 from ..tolerance.expected import expected, expected_of_many
 from .shared_shapes import pack
