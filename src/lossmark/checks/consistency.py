@@ -16,7 +16,7 @@ from ..tolerance.acceptance import aliased
 from ..tolerance.expected import expected
 from ..work import Answer, Array, Failure, Returned, Watch, Watched
 from .curvature import ALONG, curved, directed, without
-from .dialogue import Dialogue, Finding, Unjudged
+from .dialogue import Conclusion, Dialogue, Unjudged
 from .judgement import loose, slopes
 from .ordinary import TOO_LOOSE, explained
 from .random_search import search
@@ -28,30 +28,32 @@ FACTOR = -2.0
 class Consistency(Dialogue):
     """The checks of consistency of one prepared run; each method is one check."""
 
-    def deterministic(self) -> Finding:
+    def deterministic(self) -> Conclusion:
         """The same call gives the same bits."""
         task = self.prepared.task
         first, again = (dict(_arrays(self.answer(task))) for _ in range(2))
         for label, array in first.items():
             if label not in again or again[label].tobytes() != array.tobytes():
-                return Finding(False, f"the same call gave another {label} the second time")
-        return Finding(True)
+                return Conclusion(False, f"the same call gave another {label} the second time")
+        return Conclusion(True)
 
-    def permuted(self) -> Finding:
+    def permuted(self) -> Conclusion:
         """The batch in another order has the same losses, in that order; the very same bits are a grade."""
         arrays = {name: array[::-1].copy() for name, array in self.case.inputs.items()}
         case = replace(self.case, id=f"{self.case.id} in reverse", inputs=arrays, golden=None)
         answer = self.answer(self.prepared.on(case).task)
         wrong = self.wrong(case, answer, self.truth(self.prepared.on(case)))
         if wrong:
-            return Finding(False, f"the batch in reverse: {wrong}")
+            return Conclusion(False, f"the batch in reverse: {wrong}")
         here, there = (x.values.get("none") for x in (self.answer(self.prepared.task), answer))
         if not isinstance(here, Returned) or not isinstance(there, Returned) or here.array is None:
-            return Finding(True)
+            return Conclusion(True)
         same = there.array is not None and here.array[::-1].tobytes() == there.array.tobytes()
-        return Finding(True, grades=("bit for bit in any order" if same else "bits depend on the place in the batch",))
+        return Conclusion(
+            True, grades=("bit for bit in any order" if same else "bits depend on the place in the batch",)
+        )
 
-    def partial(self) -> Finding:
+    def partial(self) -> Conclusion:
         """The gradient by one input only is that input's part of the whole."""
         task = self.prepared.task
         truth = self.truth(self.prepared)
@@ -60,10 +62,10 @@ class Consistency(Dialogue):
             only = {reduction: {name: parts[name]} for reduction, parts in truth.gradients.items()}
             wrong = self.wrong(self.case, self.answer(one), replace(truth, gradients=only))
             if wrong:
-                return Finding(False, f"the gradient by {name} only: {wrong}")
-        return Finding(True)
+                return Conclusion(False, f"the gradient by {name} only: {wrong}")
+        return Conclusion(True)
 
-    def aliased(self) -> Finding:
+    def aliased(self) -> Conclusion:
         """One tensor passed as two arguments; its gradient is the sum of theirs."""
         for kept, dropped in itertools.combinations(self.run.loss.gradient_of, 2):
             inputs = {**self.case.inputs, dropped: self.case.inputs[kept]}
@@ -81,18 +83,18 @@ class Consistency(Dialogue):
                 case, self.answer(task), aliased(self.truth(self.prepared.on(case)), kept, dropped, self.dtype)
             )
             if wrong:
-                return Finding(False, f"one tensor for {kept} and {dropped}: {wrong}")
-        return Finding(True)
+                return Conclusion(False, f"one tensor for {kept} and {dropped}: {wrong}")
+        return Conclusion(True)
 
-    def cotangent(self) -> Finding:
+    def cotangent(self) -> Conclusion:
         """The gradient of a multiple of the loss is that multiple, under every reduction."""
         task = self.prepared.task
         weights = task.cotangent.astype(np.float64)
         truth = expected(self.run.loss, self.prepared.meant, self.dtype, weights, scale=FACTOR * self.run.scale)
         wrong = self.wrong(self.case, self.answer(replace(task, factor=FACTOR)), truth)
-        return Finding(not wrong, f"the loss times {FACTOR:g}: {wrong}" if wrong else "")
+        return Conclusion(not wrong, f"the loss times {FACTOR:g}: {wrong}" if wrong else "")
 
-    def curvature(self) -> Finding:
+    def curvature(self) -> Conclusion:
         """The second derivative along a direction, off the kinks; to say that there is none conforms.
 
         lossmark's own implementations must have it or say so; of a guest it is a grade, because few ever ask for it.
@@ -107,7 +109,7 @@ class Consistency(Dialogue):
         answer = self.answer(replace(self.prepared.on(smooth).task, reductions=(reduction,), directions=directions))
         found = answer.gradients[reduction]
         if isinstance(found, Failure):
-            return Finding(True, grades=(f"it cannot be differentiated twice, and says so: {found}",))
+            return Conclusion(True, grades=(f"it cannot be differentiated twice, and says so: {found}",))
         truth = expected(
             curved(loss), self.prepared.on(case).meant, self.dtype, np.ones(case.batch), (which,), self.run.scale
         )
@@ -117,13 +119,13 @@ class Consistency(Dialogue):
         zeros = {name: np.zeros(part.hi.shape) for name, part in accepted.items()}
         result = slopes({**zeros, **found}, accepted, None, self.dtype, f"second derivative of {which}")
         if result.ok:
-            return Finding(True)
+            return Conclusion(True)
         detail = result.note or explained(result)
         if self.own:
-            return Finding(False, detail)
-        return Finding(True, grades=(f"wrong without a word when differentiated twice: {detail}",))
+            return Conclusion(False, detail)
+        return Conclusion(True, grades=(f"wrong without a word when differentiated twice: {detail}",))
 
-    def layout(self) -> Finding:
+    def layout(self) -> Conclusion:
         """Other memory layouts of the same numbers give the same result."""
         alike = {name: np.repeat(array[:1], len(array), axis=0) for name, array in self.case.inputs.items()}
         name = self.run.target.reference.framework
@@ -137,10 +139,10 @@ class Consistency(Dialogue):
                 answer = self.answer(replace(task, layout=layout))
                 wrong = self.wrong(case, answer, self.truth(self.prepared.on(case)))
                 if wrong or answer.modified:
-                    return Finding(False, f"{layout}: {wrong or 'the input is modified'}")
-        return Finding(True, ", ".join(layouts))
+                    return Conclusion(False, f"{layout}: {wrong or 'the input is modified'}")
+        return Conclusion(True, ", ".join(layouts))
 
-    def properties(self) -> Finding:
+    def properties(self) -> Conclusion:
         """Random batches, and what the laws of the spec make of them, conform; a failure is made simple and kept.
 
         Under none, sum and mean: what conforms under each agrees with the others, and the sum adds up.
@@ -154,10 +156,10 @@ class Consistency(Dialogue):
 
         found = search(self.prepared, wrong)
         if found is None:
-            return Finding(True)
-        return Finding(False, f"{found.detail} | lossmark promote {found.write()} makes it a case of the spec")
+            return Conclusion(True)
+        return Conclusion(False, f"{found.detail} | lossmark promote {found.write()} makes it a case of the spec")
 
-    def state(self) -> Finding:
+    def state(self) -> Conclusion:
         """Calls leave settings, random numbers, warnings and functions as they were; loading should."""
         task = self.prepared.task
         reduction = {} if task.reductions[0] is None else {"reduction": task.reductions[0]}
@@ -165,9 +167,9 @@ class Consistency(Dialogue):
         watched = self.ask(Watch(task.impl, task.loss, keywords, task.device))
         assert isinstance(watched, Watched)
         if watched.by_calling:
-            return Finding(False, f"a call leaves changed: {'; '.join(watched.by_calling)}")
+            return Conclusion(False, f"a call leaves changed: {'; '.join(watched.by_calling)}")
         loading = watched.by_loading
-        return Finding(True, grades=(f"loading it changes {'; '.join(loading)}",) if loading else ())
+        return Conclusion(True, grades=(f"loading it changes {'; '.join(loading)}",) if loading else ())
 
 
 def _arrays(answer: Answer) -> Iterator[tuple[str, Array]]:

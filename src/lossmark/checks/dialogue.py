@@ -21,7 +21,7 @@ Truth = Callable[[Prepared], Expected]
 
 
 @dataclass(frozen=True)
-class Finding:
+class Conclusion:
     """What a check found: whether it passed, why, and its grades: what is a matter of taste and fails nobody."""
 
     ok: bool

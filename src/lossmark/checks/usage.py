@@ -12,7 +12,7 @@ import numpy as np
 
 from ..specification.case import Case
 from ..work import Failure, Outcome, Returned
-from .dialogue import Dialogue, Finding, reduced
+from .dialogue import Conclusion, Dialogue, reduced
 from .judgement import combine
 
 LABEL_DTYPES = ("bool", "uint8", "int8", "int32", "int64", "float16", "float32", "float64")
@@ -23,7 +23,7 @@ class Usage(Dialogue):
 
     # -- refusals ----------------------------------------------------------------------------------------------------
 
-    def refusal(self) -> Finding:
+    def refusal(self) -> Conclusion:
         """The case must be refused."""
         keywords = self.prepared.arrays | dict(self.case.params)
         calls = [reduced(keywords, reduction) for reduction in self.prepared.reductions]
@@ -32,31 +32,31 @@ class Usage(Dialogue):
         if self.own:
             return self._strict(outcomes)
         if not accepted:
-            return Finding(True, f"refused: {outcomes[0]}")
+            return Conclusion(True, f"refused: {outcomes[0]}")
         if {"LabelValue", "BadParameter"} & set(self.case.flags):
-            return Finding(True, grades=("bad values are accepted without a word",))
+            return Conclusion(True, grades=("bad values are accepted without a word",))
         return self._repaired(accepted)
 
-    def _strict(self, outcomes: list[Outcome]) -> Finding:
+    def _strict(self, outcomes: list[Outcome]) -> Conclusion:
         names = [*self.case.inputs, *self.run.loss.model.params]
         for outcome in outcomes:
             if isinstance(outcome, Returned):
-                return Finding(False, f"accepted without a word, expected {self.case.error}")
+                return Conclusion(False, f"accepted without a word, expected {self.case.error}")
             if outcome.type != self.case.error:
-                return Finding(False, f"raised {outcome}, expected {self.case.error}")
+                return Conclusion(False, f"raised {outcome}, expected {self.case.error}")
             if not any(name in outcome.message for name in names):
-                return Finding(False, f"the message names no argument: {outcome}")
-        return Finding(True, f"refused: {outcomes[0]}")
+                return Conclusion(False, f"the message names no argument: {outcome}")
+        return Conclusion(True, f"refused: {outcomes[0]}")
 
-    def _repaired(self, accepted: list[tuple[str | None, Returned]]) -> Finding:
+    def _repaired(self, accepted: list[tuple[str | None, Returned]]) -> Conclusion:
         """A guest that takes other shapes must give exactly the loss of the inputs that they can only mean."""
         case = self._meant()
         if case is None:
-            return Finding(False, f"accepted shapes that do not fit: {_shapes(self.case)}")
+            return Conclusion(False, f"accepted shapes that do not fit: {_shapes(self.case)}")
         result = combine([self.judge(outcome, case, reduction, reduction or "mean") for reduction, outcome in accepted])
         if result.ok:
-            return Finding(True, grades=("other shapes are accepted, with the right result",))
-        return Finding(False, f"accepted {_shapes(self.case)} and gave another loss: {result.note or result.worst}")
+            return Conclusion(True, grades=("other shapes are accepted, with the right result",))
+        return Conclusion(False, f"accepted {_shapes(self.case)} and gave another loss: {result.note or result.worst}")
 
     def _meant(self) -> Case | None:
         """The case with labels flattened and sizes of 1 repeated; None where shapes do not fit at all."""
@@ -75,7 +75,7 @@ class Usage(Dialogue):
                 return None
         return replace(self.case, inputs=arrays, error=None, golden=None)
 
-    def arguments(self) -> Finding:
+    def arguments(self) -> Conclusion:
         """An unknown reduction, mixed and integer dtypes are refused."""
         keywords = self.prepared.arrays
         first = self.run.loss.gradient_of[0]
@@ -91,16 +91,16 @@ class Usage(Dialogue):
             if isinstance(outcome, Returned):
                 accepted.append(what)
             elif self.own and (outcome.type not in ("TypeError", "ValueError") or not outcome.message):
-                return Finding(False, f"{what}: raised {outcome}, expected TypeError or ValueError")
+                return Conclusion(False, f"{what}: raised {outcome}, expected TypeError or ValueError")
         if accepted and self.own:
-            return Finding(False, f"accepted without a word: {', '.join(accepted)}")
+            return Conclusion(False, f"accepted without a word: {', '.join(accepted)}")
         if accepted:
-            return Finding(True, grades=(f"accepted without a word: {', '.join(accepted)}",))
-        return Finding(True, "all refused")
+            return Conclusion(True, grades=(f"accepted without a word: {', '.join(accepted)}",))
+        return Conclusion(True, "all refused")
 
     # -- what must be taken ------------------------------------------------------------------------------------------
 
-    def labels(self) -> Finding:
+    def labels(self) -> Conclusion:
         """Labels of any dtype give the same result, in the dtype of the embeddings."""
         keywords = self.prepared.arrays
         names = [item.name for item in self.run.loss.inputs if item.label]
@@ -116,20 +116,20 @@ class Usage(Dialogue):
                 continue
             found = self.judge(outcome, self.case, reduction, f"{dtype} labels")
             if not found.ok:
-                return Finding(False, found.note or f"{dtype} labels: {found.worst}")
+                return Conclusion(False, found.note or f"{dtype} labels: {found.worst}")
             if isinstance(outcome, Returned) and outcome.dtype != self.dtype.name:
                 if self.own:
-                    return Finding(False, f"{dtype} labels make the result {outcome.dtype}")
+                    return Conclusion(False, f"{dtype} labels make the result {outcome.dtype}")
                 grades.append(f"{dtype} labels make the result {outcome.dtype}")
-        return Finding(True, grades=tuple(grades))
+        return Conclusion(True, grades=tuple(grades))
 
-    def defaults(self) -> Finding:
+    def defaults(self) -> Conclusion:
         """Left-out arguments mean what the spec says."""
         (outcome,) = self.call(self.prepared.arrays)
         found = self.judge(outcome, self.case, None, "all arguments left out")
-        return Finding(found.ok, "" if found.ok else found.note or str(found.worst))
+        return Conclusion(found.ok, "" if found.ok else found.note or str(found.worst))
 
-    def empty(self) -> Finding:
+    def empty(self) -> Conclusion:
         """An empty batch: none is empty, sum is 0, mean is refused (or a guest's NaN)."""
         keywords = {name: array[:0] for name, array in self.prepared.arrays.items()}
         calls = [reduced(keywords, reduction) for reduction in self.prepared.reductions]
@@ -137,10 +137,10 @@ class Usage(Dialogue):
         for reduction, outcome in zip(self.prepared.reductions, self.call(*calls), strict=True):
             wrong = self._wrong_empty(reduction, outcome)
             if wrong and (self.own or isinstance(outcome, Returned)):
-                return Finding(False, f"{reduction or 'mean'} of an empty batch: {wrong}")
+                return Conclusion(False, f"{reduction or 'mean'} of an empty batch: {wrong}")
             if wrong:
                 grades.append(f"{reduction} of an empty batch is refused")
-        return Finding(True, grades=tuple(grades))
+        return Conclusion(True, grades=tuple(grades))
 
     def _wrong_empty(self, reduction: str | None, outcome: Outcome) -> str:
         if reduction in (None, "mean"):
