@@ -15,7 +15,7 @@ from lossmark import __version__
 from lossmark.results.cell import VERDICTS, Cell
 from lossmark.results.environment import machine
 from lossmark.results.record import Results, ResultsError, read
-from lossmark.timing.bench import Row
+from lossmark.timing.row import BenchRow
 
 
 @dataclass
@@ -57,7 +57,7 @@ def gathered(sources: Sequence[Path]) -> Inputs:
 def _benchmarks(source: Path) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(source)
-        frame[[field.name for field in fields(Row)]], frame.attrs["environment"]
+        frame[[field.name for field in fields(BenchRow)]], frame.attrs["environment"]
     except Exception as error:
         raise ResultsError(f"{source}: no results of benchmarks: {error}") from None
     return frame

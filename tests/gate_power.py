@@ -15,7 +15,7 @@ from collections import Counter
 import pytest
 
 from lossmark.gate import costs
-from lossmark.gate.outcome import Benchmark
+from lossmark.gate.benchmark import Benchmark
 from lossmark.gate.race import Terms, raced
 from lossmark.gate.sides import Side
 

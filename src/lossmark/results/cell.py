@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Verdict = Literal["pass", "deviates", "fail", "error", "unsupported", "not-run"]
 VERDICTS: tuple[Verdict, ...] = ("pass", "deviates", "fail", "error", "unsupported", "not-run")
+OPTIONAL = ("grade", "worst")
+"""Keys that a cell's record has only where they say something."""
+NUMBERS = ("got", "expected", "bound")
+"""Keys of ``worst`` that are numbers."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +31,20 @@ class Cell:
     error_ulp: float | None = None
     budget_used: float | None = None
     detail: str = ""
+    grade: str = ""
+    """How well something that passes conforms, in words; empty where there is only one way."""
+    worst: Mapping[str, Any] | None = field(default=None, hash=False)
+    """The element furthest from what is expected: ``label``, ``index``, ``got``, ``expected``, ``bound``."""
 
     def record(self) -> dict[str, Any]:
-        """The cell as a JSON object."""
-        return {"kind": "cell"} | {key: _plain(value) for key, value in vars(self).items()}
+        """The cell as a JSON object, without optional keys that are empty; non-finite numbers are strings."""
+        kept = {key: value for key, value in vars(self).items() if value or key not in OPTIONAL}
+        return {"kind": "cell"} | {key: _plain(value) for key, value in kept.items()}
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
         return str(value).replace("+", "")
     return value
