@@ -23,8 +23,10 @@ from lossmark.specification.loss import Loss
 INK, LINE = "#010101", "#020202"
 """Colours that stand for the page's own: each is replaced by a variable of the style sheet."""
 SERIES = tuple(f"#0404{index:02x}" for index in range(8))
+"""Likewise for the colours of series."""
 POWER = "'2^' + format(log(datum.value) / LN2, '.0f')"
 SHAPES = ((1, 0), (6, 3), (2, 2), (8, 2, 2, 2))
+"""Dashes of lines, so that they differ without their colours too."""
 POINTS = 121
 QUANTILES = 41
 SMALLEST = 2.0**-6
@@ -35,7 +37,7 @@ LARGEST = 2.0**20
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing, what it shows in a sentence, and its numbers."""
+    """A drawing, what it shows in a sentence, and its numbers as a table."""
 
     svg: str
     label: str
@@ -44,7 +46,7 @@ class Chart:
 
 
 def curves(loss: Loss) -> Chart | None:
-    """The loss and its derivative along its score or distance; None for a loss that no line is known of."""
+    """The loss and its derivative along its score or distance; None for a loss without an entry in :data:`LINES`."""
     line = LINES.get(tuple(item.name for item in loss.inputs))
     if line is None:
         return None
@@ -79,7 +81,7 @@ LINES: Mapping[tuple[str, ...], Line] = {
         "anchor on the line from the positive (0) to the negative (1)", (-1, 2), "anc", {"pos": 0, "neg": 1}, "label"
     ),
 }
-"""By the names of the inputs, D = 1."""
+"""The line of a loss, by the names of its inputs; D = 1."""
 
 
 def _points(loss: Loss, line: Line) -> Iterator[tuple[float, str, float]]:
@@ -99,7 +101,10 @@ def _points(loss: Loss, line: Line) -> Iterator[tuple[float, str, float]]:
 
 
 def accuracy(cells: Sequence[Cell]) -> Chart | None:
-    """The distribution of distances from the true value, by implementation and dtype, and of the bound."""
+    """The distribution of distances from the true value in ulp, by implementation and dtype, and of the bound.
+
+    None where no cell has a finite distance.
+    """
     rows = list(_quantiles(cells))
     if not rows:
         return None
@@ -142,7 +147,10 @@ def _quantiles(cells: Sequence[Cell]) -> Iterator[tuple[str, str, float, float]]
 
 
 def speed(frame: pd.DataFrame, loss_id: str, passes: str) -> Chart | None:
-    """Time against size, or beside the others where there is one size; with the quartiles of the rounds."""
+    """Time against size, or of implementations beside each other where there is one size; with quartiles.
+
+    Of the results ``frame`` these are the times in float32 under the warm allocator; None where there are none.
+    """
     mine = frame[(frame["loss"] == loss_id) & (frame["passes"] == passes) & frame["seconds"].notna()]
     mine = mine[(mine["allocator"] == "warm") & (mine["dtype"] == "float32")]
     if mine.empty:
@@ -201,7 +209,7 @@ def over_runs(series: Series) -> Chart:
 
 
 def _levels(series: Series) -> Iterator[float]:
-    """The level at each run: what the next step starts from, after the last one what it leads to."""
+    """The level at each run: the one that the next step starts from, or the one that the last step leads to."""
     starts = [series.runs.index(step.run) for step in series.steps]
     for index in range(len(series.runs)):
         past = sum(start <= index for start in starts)
@@ -214,7 +222,7 @@ def _rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
 
 
 def _svg(chart: Any, width: int, height: int, label: str) -> str:
-    """The drawing with the page's colours and fonts, told to those who do not see it by its label."""
+    """The drawing with the page's colours and fonts; ``label`` describes it to those who do not see it."""
     inner = chart.spec if isinstance(chart, alt.FacetChart) else chart
     inner.width, inner.height = width, height
     axis = {"labelColor": INK, "titleColor": INK, "gridColor": LINE, "domainColor": LINE, "tickColor": LINE}
