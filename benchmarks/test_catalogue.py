@@ -16,13 +16,13 @@ import pytest
 from lossmark.adapters.installed import framework_version
 from lossmark.sandbox.target import targets
 from lossmark.specification.library import losses
-from lossmark.timing.bench import Candidate, Field, candidates
+from lossmark.timing.bench import Candidate, Field, candidates_of
 from lossmark.timing.contestant import Contestant
 from lossmark.timing.exercise import Exercise
 from lossmark.timing.grid import Group, grid
 
 ROUNDS = 10
-CANDIDATES = [each for each in candidates(targets()) if framework_version(each[0].reference.framework) is not None]
+CANDIDATES = [each for each in candidates_of(targets()) if framework_version(each[0].reference.framework) is not None]
 FULL = bool(os.environ.get("LOSSMARK_FULL"))
 GROUPS = [group for group in grid(list(losses().values()), (), (), FULL) if group.allocator == "warm"]
 

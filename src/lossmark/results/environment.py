@@ -14,7 +14,10 @@ from typing import Any
 
 
 def environment(frameworks: Mapping[str, str | None]) -> dict[str, Any]:
-    """What the results depend on: machine, versions, and the numeric set-up that every worker makes."""
+    """What results depend on, as JSON: machine, versions, and the numeric set-up that every worker makes.
+
+    ``frameworks`` are their versions by name, None for one that is not installed.
+    """
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -32,7 +35,7 @@ def environment(frameworks: Mapping[str, str | None]) -> dict[str, Any]:
 
 
 def machine(environment: Mapping[str, Any]) -> str:
-    """A name for what times depend on: times of different machines, or versions, are never laid side by side."""
+    """A name for what times depend on: times of different machines, or versions, are never compared."""
     named = {name: environment.get(name) for name in ("cpu", "cores", "platform", "python", "frameworks")}
     return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:8]
 

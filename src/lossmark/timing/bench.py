@@ -26,7 +26,7 @@ from .exercise import Exercise
 from .grid import Group
 from .machine_limit import Ceilings, DeviceCeiling
 from .rounds import timed_rounds
-from .row import BenchRow, timed, weighed
+from .row import BenchRow, with_costs, with_times
 
 LARGEST = 1 << 29
 """Bytes of the inputs of one call; a size beyond is not timed."""
@@ -109,9 +109,9 @@ class Field:
             reason = contestant.finish()
             if not reason:
                 base = baselines.get(contestant.target.reference.framework)
-                row = timed(row, index, base, times, [x[self.threads(contestant.target)] for x in least])
+                row = with_times(row, index, base, times, [x[self.threads(contestant.target)] for x in least])
                 if self.allocator != "warm" or exercise.bytes >= WEIGHED_BYTES:
-                    row = weighed(row, contestant, exercise.cost.bytes)
+                    row = with_costs(row, contestant, exercise.cost.bytes)
             rows.append(replace(row, reason=reason) if reason else row)
         return rows
 
@@ -149,7 +149,7 @@ def _plain(contestant: Contestant) -> bool:
     return reference.own and reference.source == reference.framework and contestant.mode == "eager"
 
 
-def candidates(found: Iterable[Target], modes: Sequence[str] = ()) -> list[Candidate]:
+def candidates_of(found: Iterable[Target], modes: Sequence[str] = ()) -> list[Candidate]:
     """Every implementation in each of its modes, or in some only; raises :class:`LossmarkError` if none has any."""
     chosen = [(target, mode) for target in found for mode in target.modes if not modes or mode in modes]
     if not chosen:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..sandbox.target import Target
 from ..specification.loss import Loss
-from .bench import bench, candidates
+from .bench import bench, candidates_of
 from .grid import Group, grid
 from .row import BenchRow
 
@@ -52,4 +52,4 @@ class BenchRequest:
     def measured(self, groups: Sequence[Group]) -> Iterator[list[BenchRow]]:
         """The rows of each group in turn; raises :class:`LossmarkError` if no implementation has any of the modes."""
         rounds, seconds = FULL_TERMS if self.full else QUICK_TERMS
-        return bench(groups, candidates(self.targets, self.modes), rounds, seconds)
+        return bench(groups, candidates_of(self.targets, self.modes), rounds, seconds)

@@ -62,7 +62,7 @@ class BenchRow:
     """Why there is no time, or why a figure is invalid."""
 
 
-def timed(
+def with_times(
     row: BenchRow, index: int, base: int | None, times: Sequence[dict[int, Timed]], least: Sequence[float]
 ) -> BenchRow:
     """The row with the times of the contestant at ``index``.
@@ -90,7 +90,7 @@ def timed(
     return row
 
 
-def weighed(row: BenchRow, contestant: Contestant, least: int) -> BenchRow:
+def with_costs(row: BenchRow, contestant: Contestant, least: int) -> BenchRow:
     """The row with memory and traffic of a call; ``least`` are the bytes that a call has to move at least."""
     found = contestant.weigh(memory=row.allocator != "warm")
     if found is None:
