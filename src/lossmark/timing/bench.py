@@ -11,7 +11,6 @@ A GPU's memory is managed by the ``framework``.
 
 from __future__ import annotations
 
-import os
 import random
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from ..errors import LossmarkError
+from ..results.environment import cores
 from ..sandbox.process import Worker
 from ..sandbox.target import Target
 from .contestant import WARM, Contestant
@@ -168,8 +168,3 @@ def bench(
             with Field(chosen, allocator) as processes:
                 for group in mine:
                     yield processes.measure(group, rounds, seconds)
-
-
-def cores() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
