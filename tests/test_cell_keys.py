@@ -27,7 +27,7 @@ def test_keys_that_are_set_are_kept_with_numbers_that_json_cannot_write(tmp_path
     assert len({marked, marked}) == 1
 
 
-@pytest.mark.parametrize("worst", ["a text", 3, {"got": "much"}])
+@pytest.mark.parametrize("worst", ["a text", 3, {"label": "mean"}, WORST | {"got": "much"}, WORST | {"index": 3}])
 def test_a_malformed_worst_element_is_refused(worst, tmp_path):
     path = written(tmp_path / "broken.jsonl", [cell(0, worst=worst)])
     with pytest.raises(ResultsError, match="malformed"):
@@ -39,7 +39,11 @@ def test_what_a_number_looks_like_is_read_from_the_worst_element_or_from_the_det
     told = like(FAILING, case)
     assert told
     assert like(replace(FAILING, detail="", worst=WORST), case) == told
-    for nothing in (replace(FAILING, detail="no number"), replace(FAILING, worst=WORST | {"label": "value beside it"})):
+    for nothing in (
+        replace(FAILING, detail="no number"),
+        replace(FAILING, worst=WORST | {"label": "value beside it"}),
+        replace(FAILING, worst=WORST | {"expected": WORST["got"]}),
+    ):
         assert not like(nothing, case)
 
 

@@ -22,6 +22,7 @@ from ..dtypes import F64, DType
 from ..golden.counterexample import Counterexample
 from ..specification.laws import Law
 from ..specification.loss import Case
+from .prepared import Prepared
 from .run import Run
 
 EXAMPLES = {"own": 5, "guest": 25, "full": 200}
@@ -39,8 +40,9 @@ class _Broken(AssertionError):  # noqa: N818 (an outcome, not an error)
         self.case, self.detail = case, detail
 
 
-def search(run: Run, host: Case, dtype: DType, wrong: Wrong) -> Counterexample | None:
+def search(prepared: Prepared, wrong: Wrong) -> Counterexample | None:
     """The simplest failure that is found; ``wrong(case)`` says what is wrong with the results, if anything."""
+    run, host, dtype = prepared.run, prepared.case, prepared.dtype
     examples = EXAMPLES["full" if run.full else "own" if run.target.reference.own else "guest"]
     fails: dict[str, str] = {}
     trials = 0

@@ -32,9 +32,9 @@ class Cell:
     budget_used: float | None = None
     detail: str = ""
     grade: str = ""
-    """How well something that passes conforms, in words; empty where there is only one way."""
+    """A difference of quality that fails nobody, in a few words (``flushed to zero``, …); empty if there is none."""
     worst: Mapping[str, Any] | None = field(default=None, hash=False)
-    """The element furthest from what is expected: ``label``, ``index``, ``got``, ``expected``, ``bound``."""
+    """The element of a failure that is furthest from conforming: label, index, got, expected, bound."""
 
     def record(self) -> dict[str, Any]:
         """The cell as a JSON object, without optional keys that are empty; non-finite numbers are strings."""
@@ -43,8 +43,9 @@ class Cell:
 
 
 def _plain(value: Any) -> Any:
+    """The value as JSON can write it: numbers that are not finite are strings."""
     if isinstance(value, Mapping):
         return {key: _plain(each) for key, each in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
-        return str(value).replace("+", "")
+        return str(value)
     return value

@@ -102,16 +102,19 @@ def _cell(record: Mapping[str, Any]) -> Cell:
     """The cell of a line, with its non-finite numbers as numbers; optional keys may be absent."""
     values = {key: value for key, value in record.items() if key != "kind"}
     for key in ("error_ulp", "budget_used"):
-        values[key] = _number(values.get(key))
+        if isinstance(values.get(key), str):
+            values[key] = float(values[key])
     if values.get("worst") is not None:
-        values["worst"] = {key: _number(x) if key in NUMBERS else x for key, x in dict(values["worst"]).items()}
+        values["worst"] = _worst(values["worst"])
     if values["verdict"] not in VERDICTS:
         raise ValueError(f"verdict {values['verdict']!r}")
     return Cell(**values)
 
 
-def _number(value: Any) -> Any:
-    return float(value) if isinstance(value, str) else value
+def _worst(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The worst element of a line, with its non-finite numbers as numbers; raises for one that lacks a key."""
+    found = {"label": str(record["label"]), "index": [int(place) for place in record["index"]]}
+    return dict(record) | found | {key: float(record[key]) for key in NUMBERS}
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:

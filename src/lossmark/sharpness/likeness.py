@@ -60,9 +60,10 @@ def _wrong_number(cell: Cell) -> WrongNumber | None:
     """The worst element as the cell has it, or as its detail tells it; None where there is no such element."""
     if cell.worst is not None:
         label, index = LABEL.fullmatch(cell.worst["label"]), cell.worst["index"]
-        if label is None:
+        got, right = cell.worst["got"], cell.worst["expected"]
+        if label is None or abs(got - right) <= cell.worst["bound"]:  # then it is something else that is wrong
             return None
-        return WrongNumber(label[1], index[0] if index else 0, cell.worst["got"], cell.worst["expected"])
+        return WrongNumber(label[1], index[0] if index else 0, got, right)
     found = WORST.match(cell.detail)
     if found is None:
         return None

@@ -16,13 +16,14 @@ import numpy as np
 import pandas as pd
 
 from ..checks.ordinary import Judged
+from ..checks.prepared import Unsupported
 from ..checks.run import Run
 from ..sandbox.target import Target
 from ..specification.hexfloat import canonical
 from ..specification.library import losses
 from ..specification.loss import Family, Loss
 from ..suite.plan import Choice, plan_targets
-from ..suite.suite import Suite, Unsupported
+from ..suite.suite import Suite
 from ..work import Failure, Returned
 
 SHAPES = ((7, 8), (64, 129), (1000, 1))
