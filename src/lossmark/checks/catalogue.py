@@ -10,7 +10,7 @@ from ..sandbox.target import Target
 from ..specification.case import Case, Family
 from ..specification.loss import Loss
 
-Kind = Literal["ordinary", "usage", "consistency"]
+CheckKind = Literal["ordinary", "usage", "consistency"]
 
 
 def _everybody(target: Target, loss: Loss) -> bool:
@@ -38,7 +38,7 @@ class Check:
     """
 
     name: str
-    kind: Kind
+    kind: CheckKind
     asks: str
     concerns: Callable[[Target, Loss], bool] = _everybody
 
