@@ -5,14 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from lossmark.adapters.implementation import FRAMEWORKS
-from lossmark.adapters.installed import framework_version
+from lossmark.adapters.installed import framework_version, frameworks
 from lossmark.dtypes import DTYPES
 from lossmark.sharpness import kills, scoreboard
 from lossmark.sharpness import mutants as catalogue
 
 AT_LEAST = {"torch": 15, "tensorflow": 15, "jax": 15, "numpy": 10}
-INSTALLED = tuple(name for name in FRAMEWORKS if framework_version(name))
+INSTALLED = tuple(name for name in frameworks() if framework_version(name))
 SPLIT = {"jax": 2}
 """The longest set is divided, so that no process of the tests is left alone with it."""
 PARTS = [(name, part, SPLIT.get(name, 1)) for name in INSTALLED for part in range(SPLIT.get(name, 1))]

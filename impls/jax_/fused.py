@@ -21,8 +21,9 @@ from lossmark import Implementation, __version__
 
 from . import losses as plain
 from .common import checked_label, reduce, wide, wide_of
+from .framework import FRAMEWORK
 
-impl = Implementation("jax-fused", framework="jax", version=__version__, modes=("eager", "jit"))
+impl = Implementation("jax-fused", framework="jax", version=__version__, modes=FRAMEWORK.own["jax-fused"].modes)
 
 LANES = 16
 SHORT = 1024

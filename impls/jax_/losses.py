@@ -14,8 +14,9 @@ from lossmark.impls.arguments import check_margin, check_ranking, check_reductio
 from lossmark import Implementation, __version__
 
 from .common import checked_label, reduce, wide
+from .framework import FRAMEWORK
 
-impl = Implementation("jax", framework="jax", version=__version__, modes=("eager", "jit"))
+impl = Implementation("jax", framework="jax", version=__version__, modes=FRAMEWORK.own["jax"].modes)
 
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------

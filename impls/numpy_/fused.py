@@ -16,9 +16,10 @@ from lossmark import Implementation, __version__
 
 from . import losses as plain
 from .common import Array, checked_label, reduce, weight, wide_of
+from .framework import FRAMEWORK
 from .rows import gradients, per_example
 
-impl = Implementation("numpy-fused", framework="numpy", version=__version__)
+impl = Implementation("numpy-fused", framework="numpy", version=__version__, modes=FRAMEWORK.own["numpy-fused"].modes)
 
 Rows = tuple[Array, ...]
 

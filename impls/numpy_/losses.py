@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from lossmark import Implementation, __version__
 
 from .common import checked_label, reduce, weight, wide
+from .framework import FRAMEWORK
 
 Array = NDArray[Any]
-impl = Implementation("numpy", framework="numpy", version=__version__)
+impl = Implementation("numpy", framework="numpy", version=__version__, modes=FRAMEWORK.own["numpy"].modes)
 
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------

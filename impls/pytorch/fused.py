@@ -23,10 +23,11 @@ from lossmark import Implementation, __version__
 from . import aten
 from . import losses as plain
 from .common import checked_label, wide_of
+from .framework import FRAMEWORK
 from .passes import differentiable
 from .rows import few
 
-impl = Implementation("torch-fused", framework="torch", version=__version__)
+impl = Implementation("torch-fused", framework="torch", version=__version__, modes=FRAMEWORK.own["torch-fused"].modes)
 
 
 def passes_for(x: Tensor) -> ModuleType:

@@ -14,8 +14,9 @@ from torch import Tensor
 from lossmark import Implementation, __version__
 
 from .common import checked_label, reduce, wide
+from .framework import FRAMEWORK
 
-impl = Implementation("torch", framework="torch", version=__version__, modes=("eager", "compile"))
+impl = Implementation("torch", framework="torch", version=__version__, modes=FRAMEWORK.own["torch"].modes)
 
 
 def softplus(x: Tensor) -> Tensor:

@@ -20,8 +20,11 @@ from lossmark import Implementation, __version__
 
 from . import losses as plain
 from .common import checked_label, reduce, wide, wide_of
+from .framework import FRAMEWORK
 
-impl = Implementation("tensorflow-fused", framework="tensorflow", version=__version__, modes=("eager", "graph"))
+impl = Implementation(
+    "tensorflow-fused", framework="tensorflow", version=__version__, modes=FRAMEWORK.own["tensorflow-fused"].modes
+)
 
 LANES = 16
 WORTH_COMPILING = 1 << 17

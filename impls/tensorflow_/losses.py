@@ -16,8 +16,11 @@ from tensorflow import Tensor
 from lossmark import Implementation, __version__
 
 from .common import checked_label, reduce, wide
+from .framework import FRAMEWORK
 
-impl = Implementation("tensorflow", framework="tensorflow", version=__version__, modes=("eager", "graph", "xla"))
+impl = Implementation(
+    "tensorflow", framework="tensorflow", version=__version__, modes=FRAMEWORK.own["tensorflow"].modes
+)
 
 
 @tf.custom_gradient

@@ -15,8 +15,7 @@ from typer.exceptions import TyperException
 
 from .. import errors
 from ..adapters import registry
-from ..adapters.implementation import FRAMEWORKS
-from ..adapters.installed import framework_version
+from ..adapters.installed import framework_version, frameworks, numeric_setups
 from ..errors import HARNESS_ERROR, PASS, REGRESSION, LossmarkError
 from ..golden import certified as certification
 from ..golden import coverage as edges
@@ -44,8 +43,8 @@ def list_() -> None:
     for loss in losses().values():
         print(f"{loss.id:18} {loss.model.title}: {len(loss.cases)} cases, {len(loss.families)} families")
     for name in registry.implementations():
-        own = registry.OWN.get(name)
-        version = framework_version(own.framework) if own else f"registered under {registry.ENTRY_POINTS}"
+        adapter = registry.own_implementations().get(name)
+        version = framework_version(adapter.name) if adapter else f"registered under {registry.ENTRY_POINTS}"
         print(f"{name:18} {version or 'not installed'}")
 
 
@@ -199,7 +198,7 @@ def mutants(
     from ..sharpness import kills, scoreboard
     from ..sharpness import mutants as catalogue
 
-    installed = tuple(framework or [name for name in FRAMEWORKS if framework_version(name)])
+    installed = tuple(framework or [name for name in frameworks() if framework_version(name)])
     console = Console()
     if right:
         with console.status("right implementations"):
@@ -214,7 +213,7 @@ def mutants(
         from ..results.environment import environment
 
         versions = {name: framework_version(name) for name in installed}
-        document = {"environment": environment(versions), **scoreboard.record(board)}
+        document = {"environment": environment(versions, numeric_setups()), **scoreboard.record(board)}
         results.parent.mkdir(parents=True, exist_ok=True)
         results.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     console.print(scoreboard.kills_table(board), scoreboard.totals_table(board))

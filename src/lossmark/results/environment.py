@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 
-def environment(frameworks: Mapping[str, str | None]) -> dict[str, Any]:
-    """What the results depend on: machine, versions, and the numeric set-up that every worker makes."""
+def environment(frameworks: Mapping[str, str | None], setups: Mapping[str, str]) -> dict[str, Any]:
+    """What the results depend on: machine, versions, and the numeric set-up that every worker makes.
+
+    ``frameworks`` are versions by name (None: not installed), ``setups`` set-ups in words by name of the framework.
+    """
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -23,11 +26,7 @@ def environment(frameworks: Mapping[str, str | None]) -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "frameworks": {name: version or "not installed" for name, version in frameworks.items()},
         "packages": {name: metadata.version(name) for name in ("numpy", "ml_dtypes", "python-flint", "pytest")},
-        "numeric set-up": {
-            "torch": "TF32 off, float32_matmul_precision highest",
-            "tensorflow": "TF32 off",
-            "jax": "x64 on, default_matmul_precision highest",
-        },
+        "numeric set-up": dict(setups),
     }
 
 

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from ..adapters.installed import framework
 from ..errors import LossmarkError
 from ..sandbox.process import Worker
 from ..sandbox.target import Target
@@ -120,8 +121,8 @@ class Field:
         return dict.fromkeys(pinned, count) | (WARM if self.allocator == "warm" else {})
 
     def threads(self, target: Target) -> int:
-        """The threads that the limit allows an implementation: NumPy has one."""
-        return 1 if target.reference.framework == "numpy" else self._threads
+        """The threads that the limit allows an implementation; some frameworks have one whatever they are told."""
+        return framework(target.reference.framework).threads or self._threads
 
     def worker(self, entry: Entry) -> Worker:
         """The process of an entry."""
@@ -206,7 +207,12 @@ def _absent(device: str, worker: Worker) -> str:
 
 def _plain(contestant: Contestant) -> bool:
     reference = contestant.target.reference
-    return reference.own and reference.source == reference.framework and contestant.mode == "eager"
+    plain = reference.own and not framework(reference.framework).own[reference.source].fused
+    return plain and not _traced(reference.framework, contestant.mode)
+
+
+def _traced(framework_name: str, mode: str) -> bool:
+    return framework(framework_name).mode(mode).traced
 
 
 def _timed(row: Row, index: int, base: int | None, times: Sequence[dict[int, Timed]], least: Sequence[float]) -> Row:
@@ -215,7 +221,7 @@ def _timed(row: Row, index: int, base: int | None, times: Sequence[dict[int, Tim
     low, median, high = statistics.quantiles(seconds, n=4, method="inclusive")
     row = replace(
         row,
-        compilation=max(0.0, row.first_call - median) if row.mode != "eager" else float("nan"),
+        compilation=max(0.0, row.first_call - median) if _traced(row.framework, row.mode) else float("nan"),
         seconds=median, low=low, high=high, rounds=len(seconds),
         transfer=statistics.median(each.transfer for each in found),
         limit=statistics.median(t / s for t, s in zip(least, seconds, strict=True)),
@@ -287,7 +293,9 @@ def bench(groups: Sequence[Group], field: Sequence[Entry], rounds: int, seconds:
     for allocator in ("warm", "default", "framework"):
         mine = [group for group in groups if group.allocator == allocator]
         if mine:
-            chosen = [entry for entry in field if entry[1] == "eager" or allocator != "default"]
+            chosen = [
+                (t, mode) for t, mode in field if allocator != "default" or not _traced(t.reference.framework, mode)
+            ]
             with Field(chosen, allocator) as processes:
                 for group in mine:
                     yield processes.measure(group, rounds, seconds)
