@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..adapters.mode import Mode
 from ..sandbox.target import Target
 from ..specification.loss import Case, Family, Loss
 
@@ -13,13 +14,13 @@ CONSISTENCY = (
 """Checks of usage and of consistency, made once per loss, implementation, device and dtype, on its host case."""
 
 
-def asked(target: Target, loss: Loss, case: Case | Family, mode: str) -> tuple[str, ...]:
+def asked(target: Target, loss: Loss, case: Case | Family, mode: Mode) -> tuple[str, ...]:
     """The checks that one run of an implementation is asked for."""
     if isinstance(case, Case) and case.error is not None:
-        return ("refusal",) if mode == "eager" else ()
+        return () if mode.traced else ("refusal",)
     if case.id != loss.host.id:
         return ORDINARY
-    if mode != "eager":
+    if mode.traced:
         return (*ORDINARY, "deterministic")
     several = len(loss.gradient_of) > 1
     concerned = {

@@ -15,8 +15,7 @@ from typing import Any, cast
 
 import pytest
 
-from ..adapters.implementation import FRAMEWORKS
-from ..adapters.installed import framework, framework_version
+from ..adapters.installed import framework_version, frameworks, numeric_setups
 from ..adapters.registry import implementations
 from ..checks.run import Run
 from ..dtypes import DTYPES
@@ -59,8 +58,8 @@ class Session:
         self.stream = open(path, "w", encoding="utf-8", buffering=1)  # noqa: SIM115 (closed when the session ends)
         self.recorder = Recorder(self.stream)
         self.started = time.perf_counter()
-        versions = {name: framework_version(name) for name in FRAMEWORKS}
-        surroundings = environment(versions)
+        versions = {name: framework_version(name) for name in frameworks()}
+        surroundings = environment(versions, numeric_setups())
         surroundings["implementations"] = {run.target.name: run.target.reference.source for run in self.runs}
         self.recorder.header(sum(len(run.checks) for run in self.runs), surroundings)
 
@@ -68,7 +67,7 @@ class Session:
         """What the options leave in; a file of expectations ``named`` for this run is about its implementations."""
         choice, specs = self.choice, losses()
         cases = [case.id for loss in specs.values() for group in (loss.cases, loss.families) for case in group]
-        modes = [mode for name in FRAMEWORKS for mode in framework(name).modes]
+        modes = [mode.name for adapter in frameworks().values() for mode in adapter.modes]
         scope: dict[str, tuple[Collection[str], Collection[str]]] = {
             "loss": (choice.losses or specs, specs),
             "dtype": (choice.dtypes or DTYPES, DTYPES),
@@ -141,8 +140,9 @@ class Session:
         )
 
     def pytest_report_header(self) -> list[str]:
-        versions = ", ".join(f"{name} {framework_version(name) or 'not installed'}" for name in FRAMEWORKS)
-        return [f"lossmark: {sum(len(run.checks) for run in self.runs)} cells planned; {versions}; TF32 off, x64 on"]
+        versions = ", ".join(f"{name} {framework_version(name) or 'not installed'}" for name in frameworks())
+        strict = ", ".join(dict.fromkeys(text for each in frameworks().values() for text in each.numerics[:1]))
+        return [f"lossmark: {sum(len(run.checks) for run in self.runs)} cells planned; {versions}; {strict}"]
 
 
 def _key(cell: dict[str, Any]) -> str:

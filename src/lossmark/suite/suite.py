@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from ..adapters.mode import compiles
+from ..adapters.installed import framework
+from ..adapters.mode import Compiling, Mode
 from ..checks.catalogue import CONSISTENCY, ORDINARY
 from ..checks.consistency import Consistency, Unjudged
 from ..checks.ordinary import Judged
@@ -110,15 +111,15 @@ class Suite:
 
     def case(self, run: Run) -> Case:
         """The case as it is run: a family drawn in the dtype, packed where it is compiled."""
-        compiled = compiles(run.target.reference.framework, run.mode)
-        shapes = run.mode == "jit" and run.dtype == "float32" and isinstance(run.case, Family)
+        mode = _mode(run)
+        shapes = mode.compiling == Compiling.SHORT and run.dtype == "float32" and isinstance(run.case, Family)
         whole = run.full or not run.target.reference.own or shapes
-        packs = compiled and not whole
+        packs = mode.compiles and not whole
         key = (run.case.id, run.dtype, run.mode if packs else "")
         with self._lock:
             if key not in self._drawn:
                 case = run.case if isinstance(run.case, Case) else draw(run.loss, run.case, DTYPES[run.dtype])
-                self._drawn[key] = pack(case, run.mode) if key[2] and case.error is None else case
+                self._drawn[key] = pack(case, mode) if key[2] and case.error is None else case
                 while len(self._drawn) > 64:
                     self._drawn.popitem(last=False)
             return self._drawn[key]
@@ -175,7 +176,7 @@ class Suite:
         assert isinstance(run.case, Case)
         packs = case.shape != run.case.shape
         others = [other for other in run.loss.golden(run.dtype) if other.id != case.id]
-        return [case, *(pack(other, run.mode) if packs else other for other in others)]
+        return [case, *(pack(other, _mode(run)) if packs else other for other in others)]
 
     def _family_truth(self, run: Run, case: Case, dtype: DType) -> Expected:
         wanted = ("none", "mean") if run.large and run.target.reference.own and not run.full else REDUCTIONS
@@ -249,6 +250,10 @@ class _Stopped(Exception):  # noqa: N818 (an outcome, not an error)
     def __init__(self, failure: Failure):
         super().__init__(str(failure))
         self.failure = failure
+
+
+def _mode(run: Run) -> Mode:
+    return framework(run.target.reference.framework).mode(run.mode)
 
 
 def _meant(run: Run, case: Case) -> Case:
