@@ -54,6 +54,6 @@ def test_a_softplus_that_goes_linear_is_equivalent_where_it_is_said_to_be(name, 
     (entry,) = (mutant.entry for mutant in catalogue.mutants(("torch",)) if mutant.name == name)
     for dtype in DTYPES.values():
         value, slope = math.log1p(math.exp(-threshold)), 1 / (1 + math.exp(threshold))
-        ulp_of = lambda x, dtype=dtype: float(dtype.ulp(np.array(x)))
-        within = value <= 4 * ulp_of(threshold) and slope <= (4 + min(threshold, dtype.p)) * ulp_of(1 - slope)
+        by_value, by_slope = (float(dtype.ulp(np.array(x))) for x in (threshold, 1 - slope))
+        within = value <= 4 * by_value and slope <= (4 + min(threshold, dtype.p)) * by_slope
         assert within == (dtype.name in entry.equivalent), dtype.name
