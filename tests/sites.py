@@ -32,7 +32,7 @@ FAILING = cell(0, "fail", detail=HALF, case="bpr/worked", loss="bpr", dtype="flo
 def written(path, cells, *, footer=True, planned=None, version=None):
     with path.open("w", encoding="utf-8") as stream:
         recorder = Recorder(stream)
-        surroundings = environment({}) | {"implementations": {"torch": "my losses.py"}}
+        surroundings = environment({}, {}) | {"implementations": {"torch": "my losses.py"}}
         recorder.header(len(cells) if planned is None else planned, surroundings)
         recorder.cells([each.record() for each in cells])
         if footer:
@@ -54,6 +54,6 @@ def timed(path):
         *place, "torch-fused", "torch", "compile", 2, seconds=1e-3, low=9e-4, high=2e-3, compilation=0.2
     )
     frame = pd.DataFrame([asdict(plain), asdict(compiled)])
-    frame.attrs["environment"] = environment({})
+    frame.attrs["environment"] = environment({}, {})
     write_parquet(frame, path)
     return path

@@ -31,7 +31,10 @@ def test_peak_memory_is_that_of_a_known_allocation():
     assert memory.peak(lambda: None) == pytest.approx(0, abs=1 << 20)
     size = 100 << 20
     assert memory.peak(lambda: np.ones(size, np.uint8)) == pytest.approx(size, rel=0.02)
-    passing = lambda: np.ones(size, np.uint8).sum() and np.ones(size // 4, np.uint8)  # the peak, not the end
+
+    def passing():
+        return np.ones(size, np.uint8).sum() and np.ones(size // 4, np.uint8)  # the peak, not the end
+
     assert memory.peak(passing) == pytest.approx(size, rel=0.02)
 
 

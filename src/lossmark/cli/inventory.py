@@ -12,6 +12,6 @@ def list_() -> None:
     for loss in losses().values():
         print(f"{loss.id:18} {loss.model.title}: {len(loss.cases)} cases, {len(loss.families)} families")
     for name in registry.implementations():
-        own = registry.OWN.get(name)
-        version = framework_version(own.framework) if own else f"registered under {registry.ENTRY_POINTS}"
+        adapter = registry.own_implementations().get(name)
+        version = framework_version(adapter.name) if adapter else f"registered under {registry.ENTRY_POINTS}"
         print(f"{name:18} {version or 'not installed'}")

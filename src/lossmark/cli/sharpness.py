@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ..adapters.implementation import FRAMEWORKS
-from ..adapters.installed import framework_version
+from ..adapters.installed import framework_version, frameworks, numeric_setups
 from ..errors import PASS, REGRESSION
 
 
@@ -23,7 +22,7 @@ def mutants(
     from ..sharpness import mutants as catalogue
     from ..sharpness import scoreboard
 
-    installed = tuple(framework or [name for name in FRAMEWORKS if framework_version(name)])
+    installed = tuple(framework or [name for name in frameworks() if framework_version(name)])
     console = Console()
     if right:
         raise typer.Exit(_accusations(installed, console, results))
@@ -57,5 +56,5 @@ def _write(path: Path, frameworks: tuple[str, ...], record: dict[str, Any]) -> N
 
     versions = {name: framework_version(name) for name in frameworks}
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"environment": environment(versions), **record}, indent=1, ensure_ascii=False)
+    text = json.dumps({"environment": environment(versions, numeric_setups()), **record}, indent=1, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")

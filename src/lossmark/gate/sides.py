@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from ..adapters.registry import OWN, implementations, peers
+from ..adapters.registry import implementations, own_implementations, peers
 from ..errors import LoadError, LossmarkError
 from ..results.record import Results, read
 from ..sandbox.process import Worker
@@ -175,8 +175,8 @@ def _two_revisions(root: Path, tree: Path, commit: str, impls: Sequence[str], py
     documentation = _documentation_only(root, commit)
     if own:
         before = Side(label, _names(tree, python), tree, python, own=True)
-        after = Side(now, tuple(OWN), root, own=True)
-        removed = tuple(name for name in before.sources if name not in OWN)
+        after = Side(now, tuple(own_implementations()), root, own=True)
+        removed = tuple(name for name in before.sources if name not in own_implementations())
         before = Side(label, tuple(n for n in before.sources if n not in removed), tree, python, own=True)
         return Change(before, after, removed=removed, documentation=documentation)
     old = tuple(source for source in (_moved(source, root, tree) for source in impls) if source)

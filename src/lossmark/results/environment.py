@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 
-def environment(frameworks: Mapping[str, str | None]) -> dict[str, Any]:
+def environment(frameworks: Mapping[str, str | None], setups: Mapping[str, str]) -> dict[str, Any]:
     """What results depend on, as JSON: machine, versions, and the numeric set-up that every worker makes.
 
-    ``frameworks`` are their versions by name, None for one that is not installed.
+    ``frameworks`` are versions by name (None: not installed), ``setups`` set-ups in words by name of the framework.
     """
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -26,11 +26,7 @@ def environment(frameworks: Mapping[str, str | None]) -> dict[str, Any]:
         "cores": cores(),
         "frameworks": {name: version or "not installed" for name, version in frameworks.items()},
         "packages": {name: metadata.version(name) for name in ("numpy", "ml_dtypes", "python-flint", "pytest")},
-        "numeric set-up": {
-            "torch": "TF32 off, float32_matmul_precision highest",
-            "tensorflow": "TF32 off",
-            "jax": "x64 on, default_matmul_precision highest",
-        },
+        "numeric set-up": dict(setups),
     }
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from ..adapters.installed import framework
 from ..errors import LossmarkError
 from ..results.environment import cores
 from ..sandbox.process import Worker
@@ -53,8 +54,8 @@ class Field:
         return dict.fromkeys(pinned, count) | (WARM if self.allocator == "warm" else {})
 
     def threads(self, target: Target) -> int:
-        """The threads that an implementation may use: NumPy has one, the others one for each processor."""
-        return 1 if target.reference.framework == "numpy" else self._threads
+        """The threads that the limit allows an implementation; some frameworks have one whatever they are told."""
+        return framework(target.reference.framework).threads or self._threads
 
     def worker(self, candidate: Candidate) -> Worker:
         """The process of a candidate."""
@@ -146,7 +147,8 @@ def _absent(device: str, worker: Worker) -> str:
 def _plain(contestant: Contestant) -> bool:
     """Whether this is lossmark's plain implementation in a framework, in eager mode: ratios are taken against it."""
     reference = contestant.target.reference
-    return reference.own and reference.source == reference.framework and contestant.mode == "eager"
+    plain = reference.own and not framework(reference.framework).own[reference.source].fused
+    return plain and not contestant.target.mode(contestant.mode).traced
 
 
 def candidates_of(found: Iterable[Target], modes: Sequence[str] = ()) -> list[Candidate]:
@@ -164,7 +166,9 @@ def bench(
     for allocator in ("warm", "default", "framework"):
         mine = [group for group in groups if group.allocator == allocator]
         if mine:
-            chosen = [each for each in candidates if each[1] == "eager" or allocator != "default"]
+            chosen = [
+                (target, mode) for target, mode in candidates if allocator != "default" or not target.mode(mode).traced
+            ]
             with Field(chosen, allocator) as processes:
                 for group in mine:
                     yield processes.measure(group, rounds, seconds)

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ..adapters.installed import framework
 from ..work import Timed
 from .contestant import Contestant
 from .machine_limit import INVALID
@@ -73,9 +74,10 @@ def with_times(
     found = [each[index] for each in times]
     seconds = [each.seconds for each in found]
     low, median, high = statistics.quantiles(seconds, n=4, method="inclusive")
+    traced = framework(row.framework).mode(row.mode).traced
     row = replace(
         row,
-        compilation=max(0.0, row.first_call - median) if row.mode != "eager" else float("nan"),
+        compilation=max(0.0, row.first_call - median) if traced else float("nan"),
         seconds=median, low=low, high=high, rounds=len(seconds),
         transfer=statistics.median(each.transfer for each in found),
         limit=statistics.median(t / s for t, s in zip(least, seconds, strict=True)),

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from rich.table import Table as RichTable
 
-from ..adapters.installed import framework_version
+from ..adapters.installed import framework_version, numeric_setups
 from ..errors import LossmarkError
 from ..results.environment import environment
 from ..results.record import write_parquet
@@ -29,7 +29,7 @@ class Table:
 
     def __init__(self, path: Path, frameworks: Iterable[str], resume: bool):
         self.path = path
-        self.environment = environment({name: framework_version(name) for name in sorted(frameworks)})
+        self.environment = environment({name: framework_version(name) for name in sorted(frameworks)}, numeric_setups())
         self.frame = pd.DataFrame(columns=[field.name for field in fields(BenchRow)])
         if resume and path.is_file():
             self.frame = pd.read_parquet(path)
