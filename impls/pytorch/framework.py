@@ -16,7 +16,7 @@ from lossmark.adapters.framework import (
     FellBack,
     Framework,
     Own,
-    Parameters,
+    Keywords,
     Program,
     Tensor,
 )
@@ -74,13 +74,13 @@ class PyTorch(Framework):
     def program(
         self, call: Call, reductions: Sequence[str | None], slopes: Sequence[str | None], wrt: Sequence[str], mode: str
     ) -> Program:
-        def values(inputs: Mapping[str, Tensor], params: Parameters) -> list[Tensor]:
+        def values(inputs: Mapping[str, Tensor], params: Keywords) -> list[Tensor]:
             return [call(inputs, params, reduction) for reduction in reductions]
 
         run = values if mode == "eager" else self._compile(values)
 
         def program(
-            inputs: Mapping[str, Tensor], cotangent: Tensor, params: Parameters
+            inputs: Mapping[str, Tensor], cotangent: Tensor, params: Keywords
         ) -> dict[str | None, Derivative]:
             import torch
 
@@ -106,7 +106,7 @@ class PyTorch(Framework):
         reduction: str | None,
         inputs: Mapping[str, Tensor],
         directions: Mapping[str, Tensor],
-        params: Parameters,
+        params: Keywords,
     ) -> Mapping[str, Tensor]:
         import torch
 
@@ -129,7 +129,7 @@ class PyTorch(Framework):
         functorch.donated_buffer = False  # each reduction has a backward pass of its own over one forward graph
         compiled = torch.compile(function, dynamic=True, fullgraph=True)
 
-        def run(inputs: Mapping[str, Tensor], params: Parameters) -> Any:
+        def run(inputs: Mapping[str, Tensor], params: Keywords) -> Any:
             try:
                 return compiled(inputs, params)
             except (torch._dynamo.exc.Unsupported, torch._dynamo.exc.FailOnRecompileLimitHit) as error:

@@ -17,7 +17,7 @@ from lossmark.adapters.framework import (
     FellBack,
     Framework,
     Own,
-    Parameters,
+    Keywords,
     Program,
     Tensor,
 )
@@ -71,7 +71,7 @@ class TensorFlow(Framework):
     ) -> Program:
         import tensorflow as tf
 
-        def program(inputs: Mapping[str, Tensor], cotangent: Tensor, params: Parameters) -> list[Derivative]:
+        def program(inputs: Mapping[str, Tensor], cotangent: Tensor, params: Keywords) -> list[Derivative]:
             watched = {name: inputs[name] for name in wrt}
             result = []
             for reduction in reductions:
@@ -89,7 +89,7 @@ class TensorFlow(Framework):
 
         compiled: dict[str, Any] = {}
 
-        def run(inputs: Mapping[str, Tensor], cotangent: Tensor, params: Parameters) -> dict[str | None, Derivative]:
+        def run(inputs: Mapping[str, Tensor], cotangent: Tensor, params: Keywords) -> dict[str | None, Derivative]:
             if mode == "eager":
                 return dict(zip(reductions, program(inputs, cotangent, params), strict=True))
             if tf.config.functions_run_eagerly():
@@ -112,7 +112,7 @@ class TensorFlow(Framework):
         reduction: str | None,
         inputs: Mapping[str, Tensor],
         directions: Mapping[str, Tensor],
-        params: Parameters,
+        params: Keywords,
     ) -> Mapping[str, Tensor]:
         import tensorflow as tf
 
