@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Modules are compiled when they are first imported: of what is installed, a fraction ever is.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: setup report test lint clean
+.PHONY: setup report test lint docs site pictures clean
 
 setup: .venv/.ready
 
@@ -30,5 +30,14 @@ test: lint
 	$(BIN)/pytest conformance -q --results conformance.jsonl
 	@echo "results: conformance.jsonl; make report builds the page reports/out/index.html"
 
+docs: setup
+	$(BIN)/python docs/build.py
+
+site: setup
+	$(BIN)/python docs/build.py --report
+
+pictures: setup
+	$(BIN)/python docs/pictures.py
+
 clean:
-	rm -rf .venv build dist reports/out
+	rm -rf .venv build dist reports/out docs/_build

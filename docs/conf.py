@@ -20,7 +20,6 @@ exclude_patterns = ["**/_*.md"]
 myst_enable_extensions = ["colon_fence", "deflist", "substitution"]
 myst_heading_anchors = 3
 myst_substitutions = {"purpose": _purpose()}
-suppress_warnings = ["toc.empty_glob"]  # the results pages come from kept files, of which there may be none
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 

@@ -1,8 +1,8 @@
 """The README and the documentation: the site builds without warnings, and what pages show is what happens.
 
-A fenced ``python`` block whose first line is ``# NAME.py`` is that file. A fenced ``console`` block begins with ``$`` and
-a command; it is run where the files of its page lie, and prints what is shown below it, in that order. ``…`` in a line
-stands for any text, a line of ``…`` alone for any lines. Blocks in other languages are not run.
+A fenced ``python`` block whose first line is ``# NAME.py`` is that file. A fenced ``console`` block begins with ``$``
+and a command; it is run where the files of its page lie, and prints what is shown below it, in that order. ``…`` in a
+line stands for any text, a line of ``…`` alone for any lines. Blocks in other languages are not run.
 """
 
 import os

@@ -35,9 +35,9 @@ def _exact(loss: Loss) -> Iterator[str]:
     yield f"## Worked through: {case.id}\n\n{mathml(loss.gradients({}).formula.loss)}\n\n{escaped(case.why)}\n"
     yield from _terms(loss, case, dtype)
     yield (
-        "The inputs are small dyadic numbers. Every product, sum and difference is exact in every dtype, so they add no "
-        f"error at all. Only softplus rounds: it is granted {ULPS['softplus']:g} units in the last place, and that is "
-        "the whole tolerance.\n"
+        "The inputs are small dyadic numbers. Every product, sum and difference is exact in every dtype, so they add "
+        f"no error at all. Only softplus rounds: it is granted {ULPS['softplus']:g} units in the last place, and "
+        "that is the whole tolerance.\n"
     )
 
 
@@ -47,8 +47,8 @@ def _rounded(loss: Loss) -> Iterator[str]:
     yield f"{escaped(case.why)} Shown is the example that may be off by most.\n"
     yield from _terms(loss, case, dtype)
     yield (
-        "Each inner product rounds its products and sums. The difference adds both errors and rounds once more. softplus "
-        "passes on as much of that as its slope lets through, and adds the ulp granted.\n"
+        "Each inner product rounds its products and sums. The difference adds both errors and rounds once more. "
+        "softplus passes on as much of that as its slope lets through, and adds the ulp granted.\n"
     )
 
 
