@@ -15,8 +15,8 @@ from lossmark.adapters.framework import (
     Described,
     FellBack,
     Framework,
-    Own,
     Keywords,
+    Own,
     Program,
     Tensor,
 )
@@ -79,9 +79,7 @@ class PyTorch(Framework):
 
         run = values if mode == "eager" else self._compile(values)
 
-        def program(
-            inputs: Mapping[str, Tensor], cotangent: Tensor, params: Keywords
-        ) -> dict[str | None, Derivative]:
+        def program(inputs: Mapping[str, Tensor], cotangent: Tensor, params: Keywords) -> dict[str | None, Derivative]:
             import torch
 
             inputs = dict(inputs)

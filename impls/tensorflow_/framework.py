@@ -16,8 +16,8 @@ from lossmark.adapters.framework import (
     Described,
     FellBack,
     Framework,
-    Own,
     Keywords,
+    Own,
     Program,
     Tensor,
 )
