@@ -1,6 +1,8 @@
 """The table of the engine's floors, from the test that holds them and from what each folder says of itself."""
 
 import ast
+import re
+from pathlib import Path
 
 from lossmark.rooms import room
 
@@ -24,10 +26,9 @@ def pages() -> dict[str, str]:
     return {"project/_floors.md": table(("floor", "folder or module", "what it is for"), rows)}
 
 
-def _purpose(engine, box: str) -> str:
+def _purpose(engine: Path, box: str) -> str:
     """The first sentence of a folder's or a module's docstring."""
     path = engine / box / "__init__.py"
     text = (path if path.is_file() else engine / f"{box}.py").read_text(encoding="utf-8")
-    return (
-        " ".join((ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0].split()).split(". ")[0].rstrip(".:") + "."
-    )
+    words = " ".join((ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0].split())
+    return re.split(r"(?<=[.?])\s", words)[0].rstrip(":")

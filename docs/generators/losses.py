@@ -34,7 +34,8 @@ def _page(loss: Loss) -> Iterator[str]:
     yield from _arguments(loss)
     convention = CONVENTIONS / f"{loss.id}.md"
     if convention.is_file():
-        yield f"## Conventions of other libraries\n\n{convention.read_text(encoding='utf-8')}"
+        texts = [path.read_text(encoding="utf-8") for path in (convention, CONVENTIONS / "versions.md")]
+        yield "## Conventions of other libraries\n\n" + "\n".join(texts)
     yield from _edges(loss)
     yield from _cases(loss)
 
