@@ -58,7 +58,7 @@ class NumPy(Framework):
         return
 
     def strided(self, array: NDArray[Any], device: str = "cpu") -> Mapping[str, Tensor]:
-        """Strided and reversed views, of wider arrays, in Fortran order, read-only, unaligned; stride 0 of equal rows."""
+        """Views with steps, reversed, of wider arrays, in Fortran order, read-only, unaligned; equal rows as one."""
         wide = np.repeat(array, 2, axis=0)
         read_only = array.copy()
         read_only.flags.writeable = False

@@ -183,7 +183,7 @@ class PyTorch(Framework):
         return torch, torch.Tensor, torch.nn.functional, torch.linalg, torch.special, torch.autograd
 
     def strided(self, array: NDArray[Any], device: str = "cpu") -> Mapping[str, Tensor]:
-        """Views with steps, of wider tensors, transposed and unaligned; of equal rows stride 0."""
+        """Views with steps, of wider tensors, transposed and unaligned; equal rows as one."""
         import torch
 
         x = self.from_numpy(array, device)
