@@ -10,8 +10,8 @@ from lossmark.golden import certified as certify
 from lossmark.readings import cost, exact, page
 from lossmark.readings.exact import Choice
 from lossmark.readings.rounding import two_doubles
+from lossmark.specification.inputs import draw
 from lossmark.specification.library import losses
-from lossmark.specification.loss import draw
 from lossmark.tolerance import expected as tolerance
 
 CASES = [

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmark.adapters.framework import Call, Derivative, Described, Framework, Own, Parameters, Program, Tensor
+from lossmark.adapters.framework import Call, Derivative, Described, Framework, Keywords, Own, Program, Tensor
 from lossmark.adapters.mode import Compiling, Mode
 
 COMPILED = "/jax/core/compile/backend_compile_duration"
@@ -73,7 +73,7 @@ class Jax(Framework):
         import jax
         import jax.numpy as jnp
 
-        def program(inputs: Mapping[str, Tensor], cotangent: Tensor, params: Parameters) -> list[Derivative]:
+        def program(inputs: Mapping[str, Tensor], cotangent: Tensor, params: Keywords) -> list[Derivative]:
             result = []
             for reduction in reductions:
 
@@ -90,7 +90,7 @@ class Jax(Framework):
 
         compiled: dict[str, Any] = {}
 
-        def run(inputs: Mapping[str, Tensor], cotangent: Tensor, params: Parameters) -> dict[str | None, Derivative]:
+        def run(inputs: Mapping[str, Tensor], cotangent: Tensor, params: Keywords) -> dict[str | None, Derivative]:
             if mode == "eager":
                 return dict(zip(reductions, program(inputs, cotangent, params), strict=True))
             key = repr(sorted(params.items()))  # parameters are constants of the program
@@ -106,7 +106,7 @@ class Jax(Framework):
         reduction: str | None,
         inputs: Mapping[str, Tensor],
         directions: Mapping[str, Tensor],
-        params: Parameters,
+        params: Keywords,
     ) -> Mapping[str, Tensor]:
         """A gradient of a gradient."""
         import jax

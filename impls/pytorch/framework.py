@@ -15,8 +15,8 @@ from lossmark.adapters.framework import (
     Described,
     FellBack,
     Framework,
+    Keywords,
     Own,
-    Parameters,
     Program,
     Tensor,
 )
@@ -81,14 +81,12 @@ class PyTorch(Framework):
     ) -> Program:
         """One forward run for all reductions, compiled where the mode says so; then ``torch.autograd.grad`` of each."""
 
-        def values(inputs: Mapping[str, Tensor], params: Parameters) -> list[Tensor]:
+        def values(inputs: Mapping[str, Tensor], params: Keywords) -> list[Tensor]:
             return [call(inputs, params, reduction) for reduction in reductions]
 
         run = values if mode == "eager" else self._compile(values)
 
-        def program(
-            inputs: Mapping[str, Tensor], cotangent: Tensor, params: Parameters
-        ) -> dict[str | None, Derivative]:
+        def program(inputs: Mapping[str, Tensor], cotangent: Tensor, params: Keywords) -> dict[str | None, Derivative]:
             import torch
 
             inputs = dict(inputs)
@@ -113,7 +111,7 @@ class PyTorch(Framework):
         reduction: str | None,
         inputs: Mapping[str, Tensor],
         directions: Mapping[str, Tensor],
-        params: Parameters,
+        params: Keywords,
     ) -> Mapping[str, Tensor]:
         """Twice through autograd, the second time backwards into the leaves."""
         import torch
@@ -137,7 +135,7 @@ class PyTorch(Framework):
         functorch.donated_buffer = False  # each reduction has a backward pass of its own over one forward graph
         compiled = torch.compile(function, dynamic=True, fullgraph=True)
 
-        def run(inputs: Mapping[str, Tensor], params: Parameters) -> Any:
+        def run(inputs: Mapping[str, Tensor], params: Keywords) -> Any:
             try:
                 return compiled(inputs, params)
             except (torch._dynamo.exc.Unsupported, torch._dynamo.exc.FailOnRecompileLimitHit) as error:

@@ -16,8 +16,8 @@ from lossmark.adapters.framework import (
     Described,
     FellBack,
     Framework,
+    Keywords,
     Own,
-    Parameters,
     Program,
     Tensor,
 )
@@ -77,7 +77,7 @@ class TensorFlow(Framework):
         """A tape for each reduction, inside one ``tf.function`` for each set of parameters where the mode traces."""
         import tensorflow as tf
 
-        def program(inputs: Mapping[str, Tensor], cotangent: Tensor, params: Parameters) -> list[Derivative]:
+        def program(inputs: Mapping[str, Tensor], cotangent: Tensor, params: Keywords) -> list[Derivative]:
             watched = {name: inputs[name] for name in wrt}
             result = []
             for reduction in reductions:
@@ -95,7 +95,7 @@ class TensorFlow(Framework):
 
         compiled: dict[str, Any] = {}
 
-        def run(inputs: Mapping[str, Tensor], cotangent: Tensor, params: Parameters) -> dict[str | None, Derivative]:
+        def run(inputs: Mapping[str, Tensor], cotangent: Tensor, params: Keywords) -> dict[str | None, Derivative]:
             if mode == "eager":
                 return dict(zip(reductions, program(inputs, cotangent, params), strict=True))
             if tf.config.functions_run_eagerly():
@@ -118,7 +118,7 @@ class TensorFlow(Framework):
         reduction: str | None,
         inputs: Mapping[str, Tensor],
         directions: Mapping[str, Tensor],
-        params: Parameters,
+        params: Keywords,
     ) -> Mapping[str, Tensor]:
         """A tape inside a tape."""
         import tensorflow as tf

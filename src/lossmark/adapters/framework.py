@@ -17,9 +17,9 @@ from .mode import Mode
 
 Tensor = Any
 """A tensor of the framework."""
-Parameters = Mapping[str, Any]
+Keywords = Mapping[str, Any]
 """The parameters of a loss by name, without the reduction."""
-Call = Callable[[Mapping[str, Tensor], Parameters, str | None], Tensor]
+Call = Callable[[Mapping[str, Tensor], Keywords, str | None], Tensor]
 """``call(inputs, params, reduction)`` runs the loss under test; ``reduction=None`` leaves the argument out."""
 
 
@@ -44,7 +44,7 @@ class Derivative(NamedTuple):
     gradient: Mapping[str, Tensor] | None
 
 
-Program = Callable[[Mapping[str, Tensor], Tensor, Parameters], Mapping[str | None, Derivative]]
+Program = Callable[[Mapping[str, Tensor], Tensor, Keywords], Mapping[str | None, Derivative]]
 """``program(inputs, cotangent, params)`` gives each reduction; ``cotangent`` ``[B]`` weighs ``none``."""
 
 
@@ -130,7 +130,7 @@ class Framework(ABC):
         reduction: str | None,
         inputs: Mapping[str, Tensor],
         directions: Mapping[str, Tensor],
-        params: Parameters,
+        params: Keywords,
     ) -> Mapping[str, Tensor]:
         """The gradient of ⟨gradient of the loss, directions⟩ by the inputs that ``directions`` names (absent: 0).
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..adapters.deviation import Deviation
 from ..adapters.installed import framework
+from ..adapters.mode import Mode
 from ..adapters.registry import Reference, own_implementations
 from ..errors import LoadError, LossmarkError
 from ..specification.loss import Loss
@@ -34,6 +35,10 @@ class Target:
     def name(self) -> str:
         """The implementation's name."""
         return self.reference.name
+
+    def mode(self, name: str) -> Mode:
+        """The mode of the implementation's framework with this name."""
+        return framework(self.reference.framework).mode(name)
 
     def has(self, loss: Loss) -> bool:
         """Whether it implements the loss; lossmark's own have every loss."""

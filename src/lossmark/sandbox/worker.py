@@ -48,7 +48,7 @@ from .global_state import GlobalState
 from .readout import Readout, failure
 from .stopwatch import Stopwatch
 
-ByReduction = dict[str | None, Mapping[str, Array] | Failure]
+Slopes = dict[str | None, Mapping[str, Array] | Failure]
 """By reduction: the gradients by name of input, or why there are none."""
 
 
@@ -102,26 +102,24 @@ class Runner:
             gradients = self._by_hand(task, impl, attempt)
         return Answer(values, gradients, beside, tuple(sorted(attempt.modified)))
 
-    def _by_hand(self, task: Task, impl: Implementation, attempt: Attempt) -> ByReduction:
+    def _by_hand(self, task: Task, impl: Implementation, attempt: Attempt) -> Slopes:
         """The gradients that the implementation has a function of its own for, if it has one."""
         function = impl.gradients.get(task.loss)
         if function is None:
             return {}
-        gradients: ByReduction = {}
+        gradients: Slopes = {}
         for reduction in task.slopes:
             extra = {} if reduction is None else {"reduction": reduction}
             gradients[reduction] = attempt.gradient(functools.partial(_spread, function, {**task.params, **extra}))
         return gradients
 
-    def _differentiated(
-        self, task: Task, call: Call, attempt: Attempt
-    ) -> tuple[dict[str | None, Outcome], ByReduction]:
+    def _differentiated(self, task: Task, call: Call, attempt: Attempt) -> tuple[dict[str | None, Outcome], Slopes]:
         """Values and gradients by reduction, from one program for all reductions.
 
         Where that fails there is one program for each, so that a failure stays its own.
         """
         values: dict[str | None, Outcome] = {}
-        gradients: ByReduction = {}
+        gradients: Slopes = {}
         together = attempt.result(functools.partial(self._run, task, call, task.reductions))
         for reduction in task.reductions:
             found = together

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..adapters.mode import Mode
 from ..dtypes import F64
-from ..specification.loss import Case
+from ..specification.case import Case
 
 SMALL = (7, 8)
 """The shape that every small case is brought to."""

@@ -21,7 +21,7 @@ from ..readings.bound import Bound
 from ..readings.overflow import NAN as NAN_FLAG
 from ..readings.overflow import Bounded, finish, merge
 from ..readings.wide import Wide
-from ..specification.loss import Param
+from ..specification.case import Param
 from .acceptance import Acceptance, Kink, acceptance
 
 SQUARES_OVERFLOW = 2.0**500

@@ -16,7 +16,8 @@ from ..formula.tree import Node, topological
 from ..readings import wide
 from ..readings.overflow import Bounded
 from ..readings.wide import Wide
-from ..specification.loss import Case, Loss
+from ..specification.case import Case
+from ..specification.loss import Loss
 from .acceptance import (
     REDUCTIONS,
     Acceptance,
