@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 REDUCTIONS = ("none", "sum", "mean")
 SIMILARITIES = ("dot", "cosine")
 FLOATING = ("float64", "float32", "bfloat16", "float16")
+"""The names of the dtypes that embeddings and distances may have."""
 
 
 def dtype_name(x: Any) -> str:
-    """The name of a tensor's dtype without its framework's prefix, e.g. ``float32``."""
+    """The name of a tensor's dtype, without the module that its text may begin with: ``float32``."""
     dtype = x.dtype
-    return str(getattr(dtype, "name", dtype)).removeprefix("torch.")
+    return str(getattr(dtype, "name", dtype)).rpartition(".")[2]
 
 
 def shape_of(x: Any) -> tuple[int | None, ...]:
@@ -58,7 +59,10 @@ def check_tensors(tensors: Mapping[str, Any], rank: int) -> tuple[int | None, ..
 
 
 def check_label(name: str, label: Any, batch: int | None) -> None:
-    """Refuse a label whose shape is not ``[B]``: ``(B, 1)`` would broadcast to ``(B, B)``. Raises ValueError."""
+    """Refuse a label whose shape is not ``[B]``: ``(B, 1)`` would broadcast to ``(B, B)``.
+
+    Raises TypeError for what is no tensor, ValueError for a shape.
+    """
     if not hasattr(label, "shape") or not hasattr(label, "dtype"):
         raise TypeError(f"{name} must be a tensor [B], got {type(label).__name__}")
     if not _agree(shape_of(label), (batch,)):

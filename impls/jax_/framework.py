@@ -29,6 +29,7 @@ class Jax(Framework):
         self._compiled: list[float] = []
 
     def setup(self) -> Mapping[str, str]:
+        """Turn x64 on and have products of matrices computed in full precision; counts compilations from now on."""
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         import jax
 
@@ -42,19 +43,23 @@ class Jax(Framework):
             self._compiled.append(seconds)
 
     def devices(self) -> tuple[str, ...]:
+        """The CPU, and ``gpu`` where JAX lists one."""
         import jax
 
         return ("cpu", "gpu") if any(device.platform == "gpu" for device in jax.devices()) else ("cpu",)
 
     def from_numpy(self, array: NDArray[Any], device: str = "cpu") -> Tensor:
+        """An array on the first device of the kind, with memory of its own."""
         import jax
 
         return jax.device_put(array.copy(), jax.devices(device)[0])
 
     def to_numpy(self, x: Tensor) -> NDArray[Any]:
+        """The numbers of an array on any device."""
         return np.asarray(x)
 
     def describe(self, x: Any) -> Described:
+        """Any ``jax.Array`` is its own; one on several devices is described by the first."""
         import jax
 
         if not isinstance(x, jax.Array):
@@ -64,6 +69,7 @@ class Jax(Framework):
     def program(
         self, call: Call, reductions: Sequence[str | None], slopes: Sequence[str | None], wrt: Sequence[str], mode: str
     ) -> Program:
+        """A ``jax.vjp`` for each reduction, inside one ``jax.jit`` for each set of parameters where the mode traces."""
         import jax
         import jax.numpy as jnp
 
@@ -102,6 +108,7 @@ class Jax(Framework):
         directions: Mapping[str, Tensor],
         params: Keywords,
     ) -> Mapping[str, Tensor]:
+        """A gradient of a gradient."""
         import jax
         import jax.numpy as jnp
 
@@ -112,16 +119,19 @@ class Jax(Framework):
         return jax.grad(along)({name: inputs[name] for name in directions})
 
     def synchronise(self, x: Any) -> None:
+        """Wait for every array in ``x``."""
         import jax
 
         jax.block_until_ready(x)
 
     def settings(self) -> Mapping[str, str]:
+        """Every option of ``jax.config``."""
         import jax
 
         return {name: str(value) for name, value in jax.config.values.items()}
 
     def namespaces(self) -> Sequence[Any]:
+        """jax and the modules that losses are written with."""
         import jax
 
         return jax, jax.numpy, jax.numpy.linalg, jax.nn, jax.lax
@@ -145,11 +155,13 @@ class Jax(Framework):
         return int(total)
 
     def copied(self, x: Tensor) -> Tensor:
+        """A copy in new memory."""
         import jax.numpy as jnp
 
         return jnp.array(x, copy=True)
 
     def programs(self) -> int:
+        """The programs that XLA has compiled since :meth:`setup`."""
         return len(self._compiled)
 
 

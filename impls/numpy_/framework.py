@@ -27,30 +27,38 @@ class NumPy(Framework):
     )  # fmt: skip
 
     def setup(self) -> Mapping[str, str]:
+        """There is nothing to make strict; says which bfloat16 is used."""
         return {"bfloat16": f"ml_dtypes {ml_dtypes.__version__}"}
 
     def devices(self) -> tuple[str, ...]:
+        """The CPU only."""
         return ("cpu",)
 
     def from_numpy(self, array: NDArray[Any], device: str = "cpu") -> NDArray[Any]:
+        """A copy of the array."""
         return array.copy()
 
     def to_numpy(self, x: Tensor) -> NDArray[Any]:
+        """The array itself, or a number as an array."""
         return np.asarray(x)
 
     def describe(self, x: Any) -> Described:
+        """Arrays and NumPy's numbers are its own; a Python number is not."""
         native = isinstance(x, (np.ndarray, np.generic))
         return Described(native, str(np.asarray(x).dtype) if native else type(x).__name__, np.shape(x), "cpu")
 
     def program(
         self, call: Call, reductions: Sequence[str | None], slopes: Sequence[str | None], wrt: Sequence[str], mode: str
     ) -> Program:
+        """Raises NotImplementedError: gradients are functions that an implementation registers."""
         raise NotImplementedError("NumPy has no automatic differentiation; gradients come from Implementation.gradient")
 
     def synchronise(self, x: Any) -> None:
+        """Returns at once: a call returns when its result is there."""
         return
 
     def strided(self, array: NDArray[Any], device: str = "cpu") -> Mapping[str, Tensor]:
+        """Views with steps, reversed, of wider arrays, in Fortran order, read-only, unaligned; equal rows as one."""
         wide = np.repeat(array, 2, axis=0)
         read_only = array.copy()
         read_only.flags.writeable = False

@@ -6,18 +6,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from lossmark.impls.arguments import check_margin, check_ranking, check_reduction, check_tensors
-from numpy.typing import NDArray
 
 from lossmark import Implementation, __version__
 
-from .common import checked_label, reduce, weight, wide
+from .common import Array, checked_label, reduce, weight, wide
 from .framework import FRAMEWORK
 
-Array = NDArray[Any]
 impl = Implementation("numpy", framework="numpy", version=__version__, modes=FRAMEWORK.own["numpy"].modes)
 
 

@@ -73,11 +73,13 @@ class Contrastive:
         self._margin = margin
 
     def forward(self, d: Tensor, y: Tensor) -> tuple[Tensor, Rows]:
+        """The losses [B]; keeps max(margin - d, 0) and 1 - y."""
         distance = d.to(y.dtype)
         short, other = (self._margin - distance).relu_(), 1 - y
         return torch.square(distance).mul_(y).add_(torch.square(short).mul_(other)), (short, other)
 
     def backward(self, inputs: Rows, kept: Rows, g: Tensor, count: int, wanted: Sequence[bool]) -> Gradients:
+        """∂/∂d = 2·y·d - 2·(1-y)·max(margin - d, 0)."""
         (d, y), (short, other) = inputs, kept
         return ((y * d).sub_(short * other).mul_(2 * _each(g, d, count)).to(d.dtype),)
 
@@ -109,6 +111,7 @@ class ContrastivePair:
         self._margin = margin
 
     def forward(self, x1: Tensor, x2: Tensor, y: Tensor) -> tuple[Tensor, Rows]:
+        """The losses [B]; keeps the distances."""
         d = _distance(x1, x2)
         return plain.contrastive_terms(d, y, self._margin), (d,)
 
@@ -158,6 +161,7 @@ class LabeledTriplet:
         self._margin = margin
 
     def forward(self, anc: Tensor, pos: Tensor, neg: Tensor, label: Tensor) -> tuple[Tensor, Rows]:
+        """The losses [B], NaN where the label is; keeps where the label is 1."""
         ap, an, pn = per_example(_three_squared_distances, anc, pos, neg)
         same = label == 1
         near, far = torch.where(same, ap, an), torch.where(same, an, ap)
@@ -165,6 +169,7 @@ class LabeledTriplet:
         return torch.where(label.isnan(), label, loss), (same,)
 
     def backward(self, inputs: Rows, kept: Rows, g: Tensor, count: int, wanted: Sequence[bool]) -> Gradients:
+        """The gradients by anchor, positive and negative that are wanted, from the three differences."""
         (*embeddings, label), (same,) = inputs, kept
         g = _each(g, label, count)
         once, twice = (-2 * g).expand_as(label), (4 * g).expand_as(label)

@@ -33,6 +33,7 @@ class PyTorch(Framework):
     layouts = ("every second row", "columns of a wider tensor", "transposed", "unaligned", "zero stride")
 
     def setup(self) -> Mapping[str, str]:
+        """Turn TF32 off and have products of matrices computed in full float32; returns both settings."""
         import torch
 
         torch.backends.cuda.matmul.allow_tf32 = False
@@ -41,11 +42,13 @@ class PyTorch(Framework):
         return {"float32_matmul_precision": torch.get_float32_matmul_precision(), "allow_tf32": "False"}
 
     def devices(self) -> tuple[str, ...]:
+        """The CPU, and ``gpu`` where CUDA is available."""
         import torch
 
         return ("cpu", "gpu") if torch.cuda.is_available() else ("cpu",)
 
     def from_numpy(self, array: NDArray[Any], device: str = "cpu") -> Tensor:
+        """A tensor of the array's dtype; bfloat16 goes by its bits, which torch does not take from ml_dtypes."""
         import torch
 
         contiguous = array.copy()
@@ -56,6 +59,7 @@ class PyTorch(Framework):
         return tensor if device == "cpu" else tensor.to("cuda")
 
     def to_numpy(self, x: Tensor) -> NDArray[Any]:
+        """The numbers of a tensor on any device; bfloat16 comes by its bits."""
         import torch
 
         x = x.detach().cpu().contiguous()
@@ -64,6 +68,7 @@ class PyTorch(Framework):
         return np.asarray(x.numpy())
 
     def describe(self, x: Any) -> Described:
+        """Any ``torch.Tensor`` is its own; the device ``cuda`` is called ``gpu``."""
         import torch
 
         if not isinstance(x, torch.Tensor):
@@ -74,6 +79,8 @@ class PyTorch(Framework):
     def program(
         self, call: Call, reductions: Sequence[str | None], slopes: Sequence[str | None], wrt: Sequence[str], mode: str
     ) -> Program:
+        """One forward run for all reductions, compiled where the mode says so; then ``torch.autograd.grad`` of each."""
+
         def values(inputs: Mapping[str, Tensor], params: Keywords) -> list[Tensor]:
             return [call(inputs, params, reduction) for reduction in reductions]
 
@@ -106,6 +113,7 @@ class PyTorch(Framework):
         directions: Mapping[str, Tensor],
         params: Keywords,
     ) -> Mapping[str, Tensor]:
+        """Twice through autograd, the second time backwards into the leaves."""
         import torch
 
         leaves = {name: inputs[name].detach().requires_grad_() for name in directions}
@@ -136,12 +144,14 @@ class PyTorch(Framework):
         return run
 
     def synchronise(self, x: Any) -> None:
+        """Wait for the CUDA device, where there is one; the CPU computes in the call."""
         import torch
 
         if torch.cuda.is_available():
             torch.cuda.synchronize()
 
     def settings(self) -> Mapping[str, str]:
+        """Default dtype and device, gradient modes, autocast, determinism, precision, threads and seed."""
         import torch
 
         return {
@@ -159,16 +169,19 @@ class PyTorch(Framework):
         }
 
     def random_state(self) -> object:
+        """The state of the CPU's generator."""
         import torch
 
         return torch.get_rng_state().numpy().tobytes()
 
     def namespaces(self) -> Sequence[Any]:
+        """torch, its tensors, and the modules that losses are written with."""
         import torch
 
         return torch, torch.Tensor, torch.nn.functional, torch.linalg, torch.special, torch.autograd
 
     def strided(self, array: NDArray[Any], device: str = "cpu") -> Mapping[str, Tensor]:
+        """Views with steps, of wider tensors, transposed and unaligned; equal rows as one."""
         import torch
 
         x = self.from_numpy(array, device)
@@ -195,14 +208,17 @@ class PyTorch(Framework):
         return int(counter.bytes)
 
     def copied(self, x: Tensor) -> Tensor:
+        """A clone."""
         return x.clone()
 
     def programs(self) -> int:
+        """The graphs that ``torch.compile`` has compiled."""
         from torch._dynamo.utils import counters
 
         return int(counters["stats"]["unique_graphs"])
 
     def gpu_memory(self) -> tuple[int, int] | None:
+        """What the caching allocator of CUDA has given away; its peak starts anew."""
         import torch
 
         peak = torch.cuda.max_memory_allocated()

@@ -97,12 +97,14 @@ class Contrastive:
         self._margin = margin
 
     def forward(self, d: Tensor, y: Tensor) -> tuple[Tensor, Kept]:
+        """The losses [B]; keeps nothing."""
         (loss,) = _numbers(d, 1)
         arguments = (d, y, loss, len(d), *_strides(d, y), self._margin)
         _launch(kernels.contrastive_forward, d, EXAMPLES, *arguments)
         return loss, ()
 
     def backward(self, inputs: Kept, kept: Kept, g: Tensor, count: int, wanted: Sequence[bool]) -> Gradients:
+        """∂/∂d = 2·y·d - 2·(1-y)·max(margin - d, 0)."""
         (d, y), (by_d,) = inputs, _gradients(inputs[:1], wanted)
         arguments = (d, y, g, by_d, len(d), *_strides(d, y), _by_example(g), count, self._margin)
         _launch(kernels.contrastive_backward, d, EXAMPLES, *arguments)
@@ -116,6 +118,7 @@ class ContrastivePair:
         self._margin = margin
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Kept]:
+        """The losses [B]; keeps the distances."""
         x1 = inputs[0]
         loss, d = _numbers(x1, 2)
         arguments = (*inputs, loss, d, *x1.shape, *_strides(*inputs), self._margin)
@@ -123,6 +126,7 @@ class ContrastivePair:
         return loss, (d,)
 
     def backward(self, inputs: Kept, kept: Kept, g: Tensor, count: int, wanted: Sequence[bool]) -> Gradients:
+        """∂/∂x1 = (2·y·d - 2·(1-y)·max(margin - d, 0)) · (x1 - x2)/d, and 0 where d = 0; ∂/∂x2 is its negative."""
         x1, found = inputs[0], _gradients(inputs[:2], wanted)
         arguments = (*inputs, *kept, g, *found, *x1.shape, *_strides(*inputs), _by_example(g), count, self._margin)
         _over_rows(kernels.contrastive_pair_backward, x1, *arguments)
@@ -136,6 +140,7 @@ class LabeledTriplet:
         self._margin = margin
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Kept]:
+        """The losses [B], NaN where the label is; keeps nothing."""
         anc = inputs[0]
         (loss,) = _numbers(anc, 1)
         arguments = (*inputs, loss, *anc.shape, *_strides(*inputs), self._margin)
@@ -143,6 +148,7 @@ class LabeledTriplet:
         return loss, ()
 
     def backward(self, inputs: Kept, kept: Kept, g: Tensor, count: int, wanted: Sequence[bool]) -> Gradients:
+        """The gradients by anchor, positive and negative that are wanted, from the three differences."""
         anc, found = inputs[0], _gradients(inputs[:3], wanted)
         arguments = (*inputs, g, *found, *anc.shape, *_strides(*inputs), _by_example(g), count)
         _over_rows(kernels.triplet_backward, anc, *arguments)

@@ -37,6 +37,7 @@ class TensorFlow(Framework):
     numerics = ("TF32 off",)
 
     def setup(self) -> Mapping[str, str]:
+        """Turn TF32 off, and have GPUs take memory as it is needed; returns the setting."""
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import tensorflow as tf
 
@@ -46,20 +47,24 @@ class TensorFlow(Framework):
         return {"tensor_float_32_execution": "False"}
 
     def devices(self) -> tuple[str, ...]:
+        """The CPU, and ``gpu`` where TensorFlow lists one."""
         import tensorflow as tf
 
         return ("cpu", "gpu") if tf.config.list_physical_devices("GPU") else ("cpu",)
 
     def from_numpy(self, array: NDArray[Any], device: str = "cpu") -> Tensor:
+        """A constant on the device."""
         import tensorflow as tf
 
         with tf.device("/CPU:0" if device == "cpu" else "/GPU:0"):
             return tf.constant(array)
 
     def to_numpy(self, x: Tensor) -> NDArray[Any]:
+        """The numbers of an eager tensor on any device."""
         return np.asarray(x.numpy())
 
     def describe(self, x: Any) -> Described:
+        """Any ``tf.Tensor`` is its own."""
         import tensorflow as tf
 
         if not isinstance(x, tf.Tensor):
@@ -69,6 +74,7 @@ class TensorFlow(Framework):
     def program(
         self, call: Call, reductions: Sequence[str | None], slopes: Sequence[str | None], wrt: Sequence[str], mode: str
     ) -> Program:
+        """A tape for each reduction, inside one ``tf.function`` for each set of parameters where the mode traces."""
         import tensorflow as tf
 
         def program(inputs: Mapping[str, Tensor], cotangent: Tensor, params: Keywords) -> list[Derivative]:
@@ -114,6 +120,7 @@ class TensorFlow(Framework):
         directions: Mapping[str, Tensor],
         params: Keywords,
     ) -> Mapping[str, Tensor]:
+        """A tape inside a tape."""
         import tensorflow as tf
 
         watched = {name: inputs[name] for name in directions}
@@ -144,6 +151,7 @@ class TensorFlow(Framework):
         return dynamic
 
     def settings(self) -> Mapping[str, str]:
+        """Eager running of functions, TF32, placement, the grappler's jit, eager execution and the seed."""
         import tensorflow as tf
         from tensorflow.python.eager import context
 
@@ -157,22 +165,26 @@ class TensorFlow(Framework):
         }
 
     def random_state(self) -> object:
+        """The state of the generator that seeds operations, once there is one."""
         from tensorflow.python.eager import context
 
         seeded = getattr(context.context(), "_rng", None)
         return seeded and seeded.getstate()
 
     def namespaces(self) -> Sequence[Any]:
+        """tf, its tensors, and the modules that losses are written with."""
         import tensorflow as tf
 
         return tf, tf.math, tf.nn, tf.linalg, tf.Tensor
 
     def copied(self, x: Tensor) -> Tensor:
+        """A deep copy."""
         import tensorflow as tf
 
         return tf.raw_ops.DeepCopy(x=x)
 
     def gpu_memory(self) -> tuple[int, int] | None:
+        """What the allocator of the first GPU has given away; its peak starts anew."""
         import tensorflow as tf
 
         found = tf.config.experimental.get_memory_info("GPU:0")
@@ -180,6 +192,7 @@ class TensorFlow(Framework):
         return found["current"], found["peak"]
 
     def synchronise(self, x: Any) -> None:
+        """Wait for the GPUs, where there are any; the CPU computes in the call."""
         import tensorflow as tf
 
         if "gpu" in self.devices():

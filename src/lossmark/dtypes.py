@@ -40,6 +40,7 @@ class DType:
 
     @property
     def smallest_normal(self) -> float:
+        """The smallest positive normal number."""
         return 2.0**self.emin
 
     @property

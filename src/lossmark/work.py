@@ -1,4 +1,9 @@
-"""What travels between the process that judges and the process that runs the code under test."""
+"""The messages between the process that judges and the process that runs code under test.
+
+The judge starts a worker and sends :class:`Start`; the worker says :class:`Hello`, and then sends one reply for each
+message. Messages are pickled, so this module and its classes keep their names: base and head of a gate are processes of
+two revisions, and :data:`PROTOCOL` tells whether they understand each other.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+"""Numbers on the host."""
 
 
 @dataclass(frozen=True)
@@ -19,15 +25,18 @@ class Hello:
     """The first message from a worker: what it has, or why it can do nothing."""
 
     devices: tuple[str, ...] = ()
+    """``cpu``, and ``gpu`` where the framework can use one."""
     setup: Mapping[str, str] = field(default_factory=dict)
+    """The numeric settings that the worker has made, by name."""
     error: str = ""
+    """Why it can do nothing; empty if it can."""
     protocol: str = ""
     """What the worker's messages consist of; a gate's base may be of another revision than the process that asks."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """The first message to a worker: which files or modules to load."""
+    """The first message to a worker: its framework, and which names, files or modules to load."""
 
     framework: str
     sources: tuple[str, ...]
@@ -37,6 +46,8 @@ class Start:
 class Task:
     """One case in one mode: value and gradient under each reduction.
 
+    ``impl`` and ``loss`` name the function, ``params`` its parameters, ``inputs`` its inputs in the dtype under test;
+    ``wrt`` names the inputs to differentiate by; ``cotangent`` [B] weighs the losses of the examples under ``none``.
     ``reductions`` holds the reductions that the function takes; ``(None,)`` where it has no such argument.
     """
 
@@ -63,7 +74,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Probe:
-    """Single calls off the beaten track: each is a set of keywords, the result or the exception comes back."""
+    """Single calls of the function with the given keywords; arrays among them become tensors on the device."""
 
     impl: str
     loss: str
@@ -73,7 +84,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Watch:
-    """One call, asking what it leaves changed in the process: settings, random numbers, warnings, functions."""
+    """A call with the given keywords: what does it leave changed in the process?"""
 
     impl: str
     loss: str
@@ -86,7 +97,9 @@ class Failure:
     """A call that gave no result."""
 
     kind: Literal["raised", "fell back", "crashed", "timed out"]
+    """``fell back`` is for a mode or device that the function cannot be run in."""
     type: str = ""
+    """The name of the exception's class, if there was one."""
     message: str = ""
 
     def __str__(self) -> str:
@@ -98,7 +111,9 @@ class Returned:
     """A result as it came: its numbers, and what it was."""
 
     array: Array | None
+    """None where it is neither a tensor nor a number."""
     native: bool
+    """Whether it is a tensor of the framework."""
     dtype: str
     shape: tuple[int, ...]
     device: str
@@ -109,25 +124,26 @@ Outcome = Returned | Failure
 
 @dataclass(frozen=True)
 class Answer:
-    """The results of a task, by reduction; ``modified`` names inputs that a call changed."""
+    """The results of a task, by reduction; gradients also by name of input (absent: 0)."""
 
     values: Mapping[str | None, Outcome]
     gradients: Mapping[str | None, Mapping[str, Array] | Failure]
     beside: Mapping[str | None, Outcome] = field(default_factory=dict)
     """The value that the differentiated call returned beside its gradient."""
     modified: tuple[str, ...] = ()
+    """Inputs that a call changed."""
 
 
 @dataclass(frozen=True)
 class Probed:
-    """The results of a probe's calls."""
+    """The results of a probe's calls, in their order."""
 
     outcomes: Sequence[Outcome]
 
 
 @dataclass(frozen=True)
 class Watched:
-    """What calls have changed, and what loading the implementation has."""
+    """What calls of the function have changed, and what loading the implementation has, a line each."""
 
     by_calling: Sequence[str]
     by_loading: Sequence[str]
@@ -143,12 +159,12 @@ class Stored:
 
     @classmethod
     def written(cls, array: Array, path: Path) -> Stored:
-        """The array, written to a file."""
+        """Write the array to a file; the object says how to read it."""
         array.tofile(path)
         return cls(path, array.dtype, array.shape)
 
     def mapped(self) -> Array:
-        """The array, not to be written to."""
+        """The array, read from the file as it is needed; it cannot be written to."""
         return np.asarray(np.memmap(self.path, np.uint8, "r")).view(self.dtype).reshape(self.shape)
 
 

@@ -28,9 +28,10 @@ class FellBack(Exception):  # noqa: N818 (an outcome, not an error)
 
 
 class Described(NamedTuple):
-    """What came back from a call: is it the framework's tensor, and which."""
+    """What came back from a call; of something that is no tensor ``dtype`` is the name of its class."""
 
     native: bool
+    """Whether it is a tensor of the framework."""
     dtype: str
     shape: tuple[int, ...]
     device: str
@@ -63,6 +64,7 @@ class Framework(ABC):
     """A machine-learning framework: arrays in, arrays out, values and gradients in each execution mode."""
 
     name: str
+    """What ``--impl``, ``Implementation(framework=…)`` and results files call it."""
     rank: int
     """Its place where frameworks are listed, the lowest first."""
     distributions: tuple[str, ...]
@@ -70,6 +72,7 @@ class Framework(ABC):
     module: str
     """The module whose presence says that the framework is installed."""
     modes: tuple[Mode, ...]
+    """The modes that it can run a loss in, in the order of a run."""
     own: ClassVar[Mapping[str, Own]] = {}
     """lossmark's own implementations in this framework, by name."""
     autodiff = True
@@ -117,6 +120,7 @@ class Framework(ABC):
     ) -> Program:
         """Values, and gradients of ``slopes``, of several reductions as one function, compiled where ``mode`` says so.
 
+        ``wrt`` names the inputs to differentiate by; ``mode`` is the name of one of :attr:`modes`.
         Running it may raise :class:`FellBack`, or whatever the loss raises.
         """
 

@@ -17,10 +17,14 @@ from ..specification.deviated import complaint
 from ..specification.library import losses
 
 EVERY_KEYWORD = ("reduction",)
+"""Keywords of every loss beside its parameters."""
 
 
 def describe(source: str) -> list[dict[str, Any]]:
-    """Every implementation of ``source``: name, framework, modes, losses and the keywords they take."""
+    """Every implementation of ``source``: name, framework, modes, losses and the keywords they take.
+
+    Raises :class:`LossmarkError` where there is none, or a declared deviation names what its loss has not.
+    """
     path, _, wanted = source.partition("::")
     found = [impl for impl in load_all(path) if not wanted or impl.name == wanted]
     if not found:
@@ -46,6 +50,10 @@ def _describe(impl: Implementation, source: str) -> dict[str, Any]:
 
 
 def main() -> int:
+    """Write what the file or module named on the command line holds to the standard output, as one line of JSON.
+
+    Then it ends the process. Where loading fails it returns 3, with one line on the standard error.
+    """
     out = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what the module prints is not ours
     try:
@@ -57,7 +65,3 @@ def main() -> int:
     out.write("\n" + json.dumps({"implementations": found}) + "\n")
     out.flush()
     os._exit(0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -24,6 +24,7 @@ except ImportError:  # not on Windows, which has no /proc either
 KNOWN = 64 << 20
 """Bytes of the known allocation."""
 TOLERANCE = 0.05
+"""How far the known allocation may be missed, as a share of it, for a measurement to count."""
 
 
 def peak(call: Callable[[], Any]) -> int | None:

@@ -1,4 +1,8 @@
-"""Worker processes: one per implementation, started when needed, replaced when they die, given up on the third time."""
+"""Worker processes, as the process that judges holds them.
+
+There is one for each implementation, or for each file. It is started when it is needed, replaced when it dies, and
+given up when it has died three times.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +25,16 @@ from ..adapters.registry import Reference
 from ..work import PROTOCOL, Failure, Hello, Message, Reply, Start, Streaming, Task, Timing, Weighing
 
 CELL_SECONDS = 10.0
-"""The time limit of a cell."""
+"""The time limit of a message, which asks for what one or a few cells need."""
 COMPILE_SECONDS = 90.0
 """Added where a program may have to be compiled first."""
 START_SECONDS = 120.0
+"""The time limit of starting, in which the framework and the implementation are loaded."""
 MEMORY_BYTES = min(12 << 30, psutil.virtual_memory().total // 2)
 STDERR_BYTES = 64 << 20
 """A worker that holds more memory, or writes more to its standard error during one message, is stopped."""
 CONNECTION = 8
+"""The file descriptor of the connection in the worker."""
 GUARD = f"""exec {CONNECTION}<&0 9<&1 </dev/null >/dev/null
 {{ read -r _ <&9; kill -9 0; }} {CONNECTION}<&- &
 "$@" {CONNECTION} 9<&-; exit $?"""
@@ -45,7 +51,11 @@ class GaveUp(Exception):  # noqa: N818 (an outcome, not an error)
 
 
 class Worker:
-    """The process of one implementation, or of one file's. Not safe for use by several threads at once."""
+    """The process of one implementation, or of one file's. Not safe for use by several threads at once.
+
+    ``environment`` is added to the variables of this process; ``python`` is the interpreter, which decides on the
+    revision of lossmark. ``strikes`` counts crashes and hangs; ``hello`` is what a running process said of itself.
+    """
 
     def __init__(
         self, reference: Reference, environment: Mapping[str, str] | None = None, python: str = sys.executable
@@ -60,7 +70,7 @@ class Worker:
         self._stderr: IO[bytes] | None = None
 
     def start(self) -> Hello:
-        """Start the process if it is not running; returns what it said of itself."""
+        """Start the process if it is not running; returns what it says of itself, or why it cannot work."""
         if self._process is not None and self._process.poll() is None and self.hello is not None:
             return self.hello
         self.stop()
@@ -84,7 +94,10 @@ class Worker:
         return self.hello
 
     def run(self, message: Message) -> Reply | Failure:
-        """Have a message answered; a crash or a hang costs this message only. Raises :class:`GaveUp`."""
+        """The reply to a message, or how the process was lost: a crash or a hang costs this message only.
+
+        Raises :class:`GaveUp` from the third loss on.
+        """
         if self.strikes >= PATIENCE:
             raise GaveUp(f"given up after {PATIENCE} crashes or hangs")
         staged = isinstance(message, (Timing, Weighing, Streaming))

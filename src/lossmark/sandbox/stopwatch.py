@@ -26,14 +26,17 @@ COPIES = 10
 
 
 def batch_of(batches: Sequence[Mapping[str, Array]], first: str, turn: int) -> Mapping[str, Array]:
-    """The inputs of a call: the next of some batches, its ``first`` input rolled by one row more in each round."""
+    """The inputs of the call number ``turn``: the batches in order, and over again with other pairs of rows.
+
+    In each round the input named ``first`` is rolled by one row more, so that no call repeats another.
+    """
     rounds, index = divmod(turn, len(batches))
     batch = batches[index]
     return {**batch, first: np.roll(batch[first], rounds, axis=0)}
 
 
 class Stopwatch:
-    """Times the loss of one stage."""
+    """Times the loss of one stage, on the batches of the stage in turn."""
 
     def __init__(self, adapter: Framework, impl: Implementation, stage: Stage):
         self._framework, self._stage = adapter, stage
@@ -61,7 +64,10 @@ class Stopwatch:
         return value, self._by_hand(**tensors) if self._stage.backward and self._by_hand else None
 
     def time(self, timing: Timing) -> Timed:
-        """The least mean time of a call over some blocks, and what the last call gave; or the exception it raised."""
+        """The least mean time of a call over some blocks, and what the last call gave.
+
+        Where a call raises, the time is infinite and the value is the failure.
+        """
         try:
             return self._time(timing)
         except BaseException as error:
@@ -101,7 +107,7 @@ class Stopwatch:
         )  # fmt: skip
 
     def stream(self, clock: Callable[[], float] = perf_counter) -> Streamed:
-        """What the device's memory gives: the fastest of some copies, each of different inputs than the one before."""
+        """Bytes per second of the fastest of some copies, each of other inputs than the one before."""
         batches = [self._tensors(batch) for batch in self._batches]
         seconds = float("inf")
         for tensors in batches * COPIES:
@@ -112,7 +118,7 @@ class Stopwatch:
         return Streamed(2 * sum(x.nbytes for x in self._batches[0].values()) / seconds)
 
     def weigh(self, weighing: Weighing) -> Weighed:
-        """What a call costs beside time."""
+        """What a call costs beside time: peak memory if that is asked for, traffic, and programs compiled anew."""
         tensors = self._tensors(self._batch(self._turn))
         _, gradient = self._run(tensors)
         results = sum(self._framework.to_numpy(x).nbytes for x in (gradient or {}).values())

@@ -24,6 +24,7 @@ class Target:
 
     reference: Reference
     modes: tuple[str, ...]
+    """The names of the modes that it is run in when ``--mode`` does not say otherwise."""
     losses: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
     """Loss id → the keywords that its function takes (None: all)."""
     gradients: frozenset[str] | None = None
@@ -32,6 +33,7 @@ class Target:
 
     @property
     def name(self) -> str:
+        """The implementation's name."""
         return self.reference.name
 
     def mode(self, name: str) -> Mode:
@@ -39,22 +41,29 @@ class Target:
         return framework(self.reference.framework).mode(name)
 
     def has(self, loss: Loss) -> bool:
+        """Whether it implements the loss; lossmark's own have every loss."""
         return self.reference.own or loss.id in self.losses
 
     def takes(self, loss: Loss, keyword: str) -> bool:
+        """Whether the loss's function takes a keyword."""
         keywords = self.losses.get(loss.id)
         return keywords is None or keyword in keywords
 
     @property
     def autodiff(self) -> bool:
+        """Whether its framework differentiates."""
         return framework(self.reference.framework).autodiff
 
     def differentiates(self, loss: Loss) -> bool:
+        """Whether gradients of the loss can be had, from the framework or from a function of its own."""
         return self.autodiff or self.gradients is None or loss.id in self.gradients
 
 
 def one(source: str) -> Target:
-    """The implementation that a name, file or ``FILE.py::name`` stands for; raises :class:`LossmarkError`."""
+    """The implementation that a name, file or ``FILE.py::name`` stands for.
+
+    Raises :class:`LossmarkError` where that is not exactly one.
+    """
     path, _, name = source.partition("::")
     found = [target for target in targets((path,)) if not name or target.name == name]
     if len(found) != 1:
@@ -64,13 +73,19 @@ def one(source: str) -> Target:
 
 
 def own(name: str, losses: Iterable[str]) -> Target:
-    """One of lossmark's own implementations, of any revision, as a guest: with nothing left out for it."""
+    """One of lossmark's own implementations as a guest, from which no check is left out; it has the named losses.
+
+    A gate takes base and head of lossmark this way. Raises KeyError.
+    """
     adapter = own_implementations()[name]
     return Target(Reference(name, name, adapter.name), adapter.own[name].modes, dict.fromkeys(losses))
 
 
 def targets(names: Sequence[str] = ()) -> list[Target]:
-    """The implementations of these names, files and modules (none: lossmark's own); raises :class:`LoadError`."""
+    """The implementations of these names, files and modules (none given: all of lossmark's own).
+
+    Raises :class:`LoadError` where one cannot be loaded, or two have one name.
+    """
     found: list[Target] = []
     ours = own_implementations()
     for source in names or ours:
@@ -89,7 +104,8 @@ def targets(names: Sequence[str] = ()) -> list[Target]:
 def discover(source: str, python: str = sys.executable, environment: Mapping[str, str] | None = None) -> list[Target]:
     """What a file or module holds, found out in a process of its own: loading it may do anything.
 
-    Raises :class:`LoadError`.
+    ``python`` and ``environment`` are the interpreter and the additional variables of that process. Raises
+    :class:`LoadError` where it fails, or takes longer than 120 s.
     """
     command = [python, "-m", "lossmark.discover", source]
     variables = os.environ | (environment or {})

@@ -1,7 +1,7 @@
-"""Lanes: a thread for each worker process, so that frameworks compute while others are judged.
+"""A queue of work, with a thread, for each worker process, so that frameworks compute while others are judged.
 
-What is asked for now goes before what is planned. Planned messages are answered in order, as long as the answers
-that wait for the judge stay within a limit of memory.
+What is asked for now goes before what is planned. Planned jobs are done in order, as long as the answers that wait for
+the judge stay within a limit of memory.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ HELD_BYTES = 512 << 20
 """Answers of one lane that may wait for the judge."""
 
 Job = Callable[[], Reply | Failure]
+"""Something to do with the worker, such as sending a message and waiting for its reply."""
 
 
 class Lane:
@@ -71,7 +72,7 @@ class Lane:
         self._thread.start()
 
     def close(self) -> None:
-        """End the worker and drop what is left; whoever waits for it is told."""
+        """End the worker and drop what is left: an :meth:`ask` that still waits raises CancelledError."""
         with self._wake:
             self._closed = True
             for _, future in self._urgent:
