@@ -14,8 +14,9 @@ from ..adapters.installed import framework
 from ..dtypes import DType
 from ..results.cell import Cell, Verdict
 from ..specification.loss import Case
-from ..tolerance.acceptance import Expected, aliased
+from ..tolerance.acceptance import Expected
 from ..tolerance.expected import expected
+from ..tolerance.transformed import aliased
 from ..work import Answer, Array, Failure, Message, Reply, Returned, Task, Watch, Watched
 from .curvature import ALONG, curved, directed, without
 from .judgement import loose, slopes
@@ -146,7 +147,7 @@ class Consistency:
         accepted = truth.gradients[which]
         if loose(list(accepted.values()), self.dtype):
             raise Unjudged("not-run", TOO_LOOSE)
-        zeros = {name: np.zeros(part.hi.shape) for name, part in accepted.items()}
+        zeros = {name: np.zeros(part.shape) for name, part in accepted.items()}
         result = slopes({**zeros, **found}, accepted, None, self.dtype, f"second derivative of {which}")
         if result.ok:
             return True, ""

@@ -14,11 +14,12 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from ..errors import FormulaError, Place
-from .tree import ELEMENTWISE, REDUCTIONS, Builder, Node
+from .operations import OPERATIONS, REDUCING
+from .tree import Builder, Node
 
 MAX_LENGTH, MAX_DEPTH, MAX_NODES = 2000, 60, 400
 
-FUNCTIONS = sorted(({*ELEMENTWISE, *REDUCTIONS} - {"add", "sub", "mul", "div", "neg", "square"}) | {"sim", "where"})
+FUNCTIONS = sorted({name for name, operation in OPERATIONS.items() if operation.is_called} | {"sim"})
 """The functions a formula may call."""
 
 _ALLOWED = (
@@ -31,7 +32,7 @@ _COSINE_GUARD = Fraction("1e-8")
 
 
 def cosine(build: Builder, x: Node, y: Node) -> Node:
-    """x·y / max(‖x‖‖y‖, 1e-8)."""
+    """The tree x·y / max(‖x‖‖y‖, 1e-8) of two vectors."""
     norms = build("mul", build("norm", x), build("norm", y))
     return build("div", build("dot", x, y), build("max", norms, build.const(_COSINE_GUARD)))
 
@@ -44,15 +45,20 @@ SIMILARITIES: Mapping[str, Callable[[Builder, Node, Node], Node]] = {
 
 
 class Parser:
-    """Reads the expressions of one formula. ``names`` maps a name to its node and grows with each defined term.
+    """Reads the expressions of one formula into nodes of ``build``.
 
-    Raises :class:`FormulaError` with file, line, column, the offending piece and what is allowed.
+    ``names`` maps a name to its node; the caller adds each term it defines. ``similarity`` says what ``sim`` stands
+    for, None where the loss has no such parameter.
     """
 
     def __init__(self, build: Builder, names: dict[str, Node], similarity: str | None):
         self.build, self.names, self.similarity = build, names, similarity
 
     def parse(self, text: str, place: Place) -> Node:
+        """The node of an expression that stands at ``place`` in a spec file.
+
+        Raises :class:`FormulaError` with file, line, column, the offending piece and what is allowed.
+        """
         self._text, self._place = text, place
         self._screen(text)
         try:
@@ -63,11 +69,12 @@ class Parser:
                 f"not an expression: {_shorten(text)!r} ({getattr(error, 'msg', error)})", offset
             ) from None
         node = self._expression(body, 0)
-        if len(self.build._known) > MAX_NODES:
+        if len(self.build) > MAX_NODES:
             raise self._error(f"formula has more than {MAX_NODES} operations", 1)
         return node
 
     def _screen(self, text: str) -> None:
+        """Refuses a text that is too long or nested too deep for Python's parser to be given."""
         if len(text) > MAX_LENGTH:
             raise self._error(f"formula has {len(text)} characters, at most {MAX_LENGTH} are allowed", 1)
         depth = 0
@@ -119,11 +126,11 @@ class Parser:
             return self._where(node, args, depth)
         if name == "sum":
             return self._sum(node, args, depth)
-        count = 2 if name == "sim" else {**ELEMENTWISE, **REDUCTIONS}[name]
+        count = 2 if name == "sim" else OPERATIONS[name].operands
         if len(args) != count:
-            raise self._refuse(node, f"{name} takes {count} argument{'s'[: count > 1]}, got {len(args)}")
+            raise self._refuse(node, f"{name} takes {count} argument{'s' if count != 1 else ''}, got {len(args)}")
         operands = [self._expression(arg, depth) for arg in args]
-        if name in REDUCTIONS or name == "sim":
+        if name in REDUCING or name == "sim":
             for arg, operand in zip(args, operands, strict=True):
                 if not operand.vector:
                     raise self._refuse(arg, f"{name} takes vectors over D, this is a scalar")

@@ -65,7 +65,7 @@ def _mutant(cell: Cell, case: Case, reduction: str, index: int, got: float) -> s
         except (LossmarkError, ArithmeticError):
             continue
         accepted = found.values.get(reduction)
-        if accepted is not None and abs(got - accepted.hi.reshape(-1)[index]) <= accepted.e.reshape(-1)[index]:
+        if accepted is not None and abs(got - accepted.exact.reshape(-1)[index]) <= accepted.bound.reshape(-1)[index]:
             return f"{why} (the mutant {name})"
     return ""
 

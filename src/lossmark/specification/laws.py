@@ -16,7 +16,8 @@ from ..dtypes import F64
 from ..errors import SpecError
 from ..formula.grammar import Parser
 from ..formula.tree import Builder, Node, topological
-from ..readings.wide import RULES, Wide
+from ..readings.double_double import Wide
+from ..readings.wide import RULES
 from .document import Document, Path_
 from .loss import Case, Param
 from .model import PropertyModel, SpecModel
