@@ -4,7 +4,7 @@ Conventions of the design's edge table that are built in here: the slope of ``ma
 whose value there a reading chooses (any member of the Clarke subdifferential); the gradient of ‖x‖ at x = 0 is 0
 (``unit``); and ‖x‖² is differentiated as x + x (``radial``, twice), never through a division by the norm.
 
-Source: Griewank & Walther, Evaluating Derivatives, 2nd ed., chapter 3 and table 3.1; the identities are in the code.
+Source: Griewank & Walther, Evaluating Derivatives, 2nd ed., chapter 3.
 """
 
 from __future__ import annotations
@@ -98,6 +98,8 @@ def _slope(slope: Callable[[Builder, Node], Node]) -> Rule:
 
 
 def _over(denominator: Callable[[Builder, Node], Node]) -> Rule:
+    """The same where the slope is 1 over a formula: the adjoint is divided, which rounds once."""
+
     def rule(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
         yield node.args[0], build("div", g, denominator(build, node))
 
@@ -158,3 +160,4 @@ RULES: Mapping[str, Rule] = {
     "sqrt": _over(lambda build, node: build("mul", build.const(2), node)),
     "step": _flat, "sign": _flat, "unit": _unit, "radial": _mul, "spread": _spread, "fork": _fork, "either": _either,
 }  # fmt: skip
+"""The adjoint rule of each operation."""

@@ -1,8 +1,8 @@
 """What one format's arithmetic does to a number: one rounding, underflow, and when neither happens.
 
 The model is fl(w) = w(1 + δ) + η with |δ| ≤ u and η only where the result may be below the smallest normal number
-(Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., (2.4) and (2.8)). Here ``v`` is an exact result and
-``e`` bounds how far the number to be rounded is from it.
+(Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 2.2). Here ``v`` is an exact result and ``e``
+bounds how far the number to be rounded is from it.
 """
 
 from __future__ import annotations
@@ -45,16 +45,19 @@ class Arithmetic:
         held = self.dtype.holds(v.hi)
         return held if v.lo is None else held & (v.lo == 0)
 
-    def round(self, v: Wide, e: F64, units: float = 1.0) -> F64:
-        """The error after ``units`` roundings: e + units·u(|v| + e) + η, without u where e = 0 and v is held."""
-        rounding = units * self.dtype.u * (np.abs(v.hi) + e)
+    def round(self, v: Wide, e: F64) -> F64:
+        """The error after one rounding: e + u(|v| + e) + η, without u where e = 0 and the format holds v."""
+        rounding = self.dtype.u * (np.abs(v.hi) + e)
         untouched = e == 0
         if untouched.any():
             rounding = np.where(untouched & self.holds(v), 0.0, rounding)
         return e + rounding + self.eta(v, e)
 
     def round_inexact(self, v: Wide, e: F64, units: float) -> F64:
-        """As :meth:`round`, for a derivative whose steps are not exact even where its result is in the format."""
+        """The error after ``units`` roundings: e + units·u(|v| + e) + η.
+
+        For derivatives, whose steps are not exact even where the format holds the result.
+        """
         return e + units * self.dtype.u * (np.abs(v.hi) + e) + self.eta(v, e)
 
 

@@ -4,9 +4,9 @@ A rule ``rule(arithmetic, v, *operands)`` takes the exact result ``v`` of an ope
 ``v`` with the error ``e`` that computed ones may have, and returns the error of the computed result. That is a running
 error analysis with exact numbers in the place of computed ones (Higham, Accuracy and Stability of Numerical
 Algorithms, 2nd ed., section 3.3): first the inequality for what the errors of the operands become, given with each
-rule, then one rounding (:meth:`.arithmetic.Arithmetic.round`). It holds for any order of summation and any IEEE
-arithmetic of the format, with or without gradual underflow. An operation that is exact in the format adds nothing, so
-that a bound of 0 means: bit for bit.
+rule, then one rounding (:meth:`.arithmetic.Arithmetic.round`; Higham, section 2.2). The error holds for any order of
+summation and any IEEE arithmetic of the format, with or without gradual underflow. An operation that is exact in the
+format adds nothing, so that a bound of 0 means: bit for bit.
 
 Arrays are ``[B, 1]``, ``[B, D]`` or ``[1, 1]``, as those of :class:`.double_double.Wide`. Below, x̂ is a computed x.
 """
@@ -41,7 +41,7 @@ _LARGEST_EXPONENT = 700.0
 
 
 def addition(arithmetic: Arithmetic, v: Wide, x: Bounded, y: Bounded) -> F64:
-    """x ± y: e_x + e_y, and one rounding unless an operand is exactly 0 (Higham, (2.4))."""
+    """x ± y: e_x + e_y, and one rounding unless an operand is exactly 0."""
     e = x.e + y.e
     trivial = ((x.v.hi == 0) & (x.e == 0)) | ((y.v.hi == 0) & (y.e == 0))
     return np.where(trivial, e + arithmetic.eta(v, e), arithmetic.round(v, e))

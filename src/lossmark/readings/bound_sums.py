@@ -1,8 +1,9 @@
 """Bounds of sums: over D or over the batch, of products, of squares, and of contributions that meet at a fork.
 
 Any order of summation conforms. n terms summed in any order, in an arithmetic of unit a, are off by at most
-(n - 1)·a·Σ|xᵢ| (Higham, chapter 4, (4.4); without terms in a² by Rump, Error estimation of floating-point summation
-and dot product, BIT 52, 2012). Sums over D and the batch accumulate in at least float32; a fork in the format itself.
+(n - 1)·a·Σ|xᵢ| (Higham, section 4.2, to first order in a; without higher orders by Lange & Rump, Error estimates for
+the summation of real numbers with application to floating-point summation, BIT 57, 2017). Sums over D and over the
+batch accumulate in at least float32, a fork in the format itself.
 """
 
 from __future__ import annotations
