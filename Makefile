@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Modules are compiled when they are first imported: of what is installed, a fraction ever is.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: setup report test lint clean
+.PHONY: setup report test lint results clean
 
 setup: .venv/.ready
 
@@ -29,6 +29,11 @@ test: lint
 	$(BIN)/pytest tests/test_sharpness.py tests -q -n 3 --dist worksteal --timeout 900 --timeout-method thread
 	$(BIN)/pytest conformance -q --results conformance.jsonl
 	@echo "results: conformance.jsonl; make report builds the page reports/out/index.html"
+
+# Measures what the results pages show and keeps it in reports/results: all of it for hours, on a quiet machine, or
+# only SUBJECT=conformance|sharpness|right|soak|speed|memory|peers|sizes|compare|gate. Interrupted, it goes on.
+results: setup
+	$(BIN)/python -m lossmark.reports.measured $(SUBJECT)
 
 clean:
 	rm -rf .venv build dist reports/out

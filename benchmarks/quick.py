@@ -10,11 +10,10 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from lossmark.adapters.installed import framework_version
 from lossmark.sandbox.process import Worker
 from lossmark.sandbox.target import Target, targets
+from lossmark.specification.inputs import positive
 from lossmark.specification.library import losses
 from lossmark.specification.loss import Loss
 from lossmark.work import Stage, Timed, Timing
@@ -48,13 +47,7 @@ def measure() -> Quick:
 
 
 def _times(loss: Loss, found: list[Target], workers: Mapping[str, Worker]) -> dict[str, float]:
-    generator = np.random.default_rng(0)
-    inputs = {
-        item.name: generator.integers(0, 2, BATCH).astype(np.float32)
-        if item.label
-        else np.abs(generator.standard_normal((BATCH, WIDTH) if item.vector else BATCH)).astype(np.float32)
-        for item in loss.inputs
-    }
+    inputs = positive(loss, (BATCH, WIDTH))
     rounds: dict[str, list[float]] = {target.name: [] for target in found}
     for target in found:
         workers[target.name].run(Stage(target.name, loss.id, (inputs,), loss.gradient_of))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,9 @@ from lossmark.adapters.registry import load
 from lossmark.dtypes import DTYPES
 from lossmark.results.cell import Cell
 from lossmark.results.history import Series
+from lossmark.specification.hexfloat import parse
 from lossmark.specification.loss import Loss
+from lossmark.specification.model import CurveModel
 
 INK, LINE = "#010101", "#020202"
 """Colours that stand for the page's own: each is replaced by a variable of the style sheet."""
@@ -44,56 +46,35 @@ class Chart:
 
 
 def curves(loss: Loss) -> Chart | None:
-    """The loss and its derivative along its score or distance; None for a loss that no line is known of."""
-    line = LINES.get(tuple(item.name for item in loss.inputs))
-    if line is None:
+    """The loss and its derivative along its score or distance; None for a loss whose spec has no curve."""
+    curve = loss.model.curve
+    if curve is None:
         return None
-    frame = pd.DataFrame(_points(loss, line), columns=["x", "what", "y"])
+    frame = pd.DataFrame(_points(loss, curve), columns=["x", "what", "y"])
     base = alt.Chart(frame).encode(
-        x=alt.X("x:Q", title=line.axis),
+        x=alt.X("x:Q", title=curve.axis),
         y=alt.Y("y:Q", title="loss, derivative"),
         color=alt.Color("what:N", title="", scale=alt.Scale(range=list(SERIES))),
         strokeDash=alt.StrokeDash("what:N", title="", scale=alt.Scale(range=[list(shape) for shape in SHAPES])),
     )
-    label = f"{loss.model.title}: the loss and its derivative along the {line.axis}"
+    label = f"{loss.model.title}: the loss and its derivative along the {curve.axis}"
     few = frame[frame["x"].isin(sorted(set(frame["x"]))[:: (POINTS - 1) // 8])]
     return Chart(_svg(base.mark_line(), 520, 240, label), label, ("x", "curve", "value"), _rows(few))
 
 
-@dataclass(frozen=True)
-class Line:
-    """A line through the inputs of a loss: one argument ``moved``, the others fixed, for each value of the label."""
-
-    axis: str
-    ends: tuple[float, float]
-    moved: str
-    fixed: Mapping[str, float]
-    label: str = ""
-
-
-LINES: Mapping[tuple[str, ...], Line] = {
-    ("u", "d_pos", "d_neg"): Line("score gap s⁻ - s⁺", (-4, 4), "d_neg", {"u": 1, "d_pos": 0}),
-    ("d", "y"): Line("distance d", (0, 2.5), "d", {}, "y"),
-    ("x1", "x2", "y"): Line("distance d", (0, 2.5), "x1", {"x2": 0}, "y"),
-    ("anc", "pos", "neg", "label"): Line(
-        "anchor on the line from the positive (0) to the negative (1)", (-1, 2), "anc", {"pos": 0, "neg": 1}, "label"
-    ),
-}
-"""By the names of the inputs, D = 1."""
-
-
-def _points(loss: Loss, line: Line) -> Iterator[tuple[float, str, float]]:
-    """The curves, from lossmark's own NumPy in float64."""
+def _points(loss: Loss, curve: CurveModel) -> Iterator[tuple[float, str, float]]:
+    """Points of the curves, (x, which curve, y), from lossmark's own NumPy in float64."""
     numpy = load("numpy")
-    xs = np.linspace(*line.ends, POINTS)
+    xs = np.linspace(*map(parse, curve.ends), POINTS)
+    arrays = {name: np.full(POINTS, parse(value)) for name, value in curve.fixed.items()} | {curve.along: xs}
     vectors = {item.name for item in loss.inputs if item.vector}
-    arrays = {name: np.full(POINTS, value, float) for name, value in line.fixed.items()} | {line.moved: xs}
     shaped = {name: array[:, None] if name in vectors else array for name, array in arrays.items()}
-    for value in (1.0, 0.0) if line.label else (None,):
-        given = shaped if value is None else shaped | {line.label: np.full(POINTS, value)}
+    labels = [item.name for item in loss.inputs if item.label]
+    for chosen in itertools.product((1.0, 0.0), repeat=len(labels)):
+        given = shaped | {name: np.full(POINTS, value) for name, value in zip(labels, chosen, strict=True)}
         values = numpy.losses[loss.id](**given, reduction="none")
-        slopes = numpy.gradients[loss.id](**given, reduction="none")[line.moved].reshape(-1)
-        where = "" if value is None else f" {line.label} = {value:g}"
+        slopes = numpy.gradients[loss.id](**given, reduction="none")[curve.along].reshape(-1)
+        where = ",".join(f" {name} = {value:g}" for name, value in zip(labels, chosen, strict=True))
         for what, ys in (("loss", values), ("derivative", slopes)):
             yield from ((float(x), f"{what}{where}", float(y)) for x, y in zip(xs, ys, strict=True))
 

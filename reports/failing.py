@@ -9,8 +9,9 @@ from lossmark.checks.run import repeat
 from lossmark.dtypes import DTYPES
 from lossmark.results.cell import Cell
 from lossmark.sharpness import likeness as looks
+from lossmark.specification.case import Case
 from lossmark.specification.library import losses
-from lossmark.specification.loss import Case, Loss
+from lossmark.specification.loss import Loss
 from lossmark.suite.failure_text import derivation, shown
 
 from .cells import MARKS, anchor

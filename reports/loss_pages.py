@@ -9,12 +9,13 @@ from typing import Any
 from flint import arb
 
 from lossmark.golden.certified import rows
-from lossmark.golden.coverage import EDGES
 from lossmark.readings import page
 from lossmark.readings.convention import IEEE
 from lossmark.results.cell import Cell
+from lossmark.specification.case import Case
+from lossmark.specification.edges import edges
 from lossmark.specification.hexfloat import parse
-from lossmark.specification.loss import Case, Loss
+from lossmark.specification.loss import Loss
 
 from . import charts
 from .cells import MARKS, WORST_FIRST, boxes, grouped
@@ -81,7 +82,7 @@ def _kinks(cells: Sequence[Cell]) -> list[tuple[str, str]]:
 def _edges(loss: Loss, cells: Sequence[Cell]) -> Iterator[dict[str, Any]]:
     """Each edge that concerns the loss, with what every implementation does there."""
     flags = {case.id: set(case.flags) for case in loss.cases}
-    for edge in EDGES:
+    for edge in edges():
         if not edge.concerns(loss):
             continue
         mine = [

@@ -3,14 +3,17 @@
     LOSSMARK_POWER=34 pytest tests/gate_power.py -m soak -s          gates of 3 benchmarks per row (default: 3)
 
 Quiet, and beside 2 and 4 busy neighbours. Prints the rates row by row, and beside them what
-``--benchmark-compare-fail=mean:5%`` would have said of the very same times.
+``--benchmark-compare-fail=mean:5%`` would have said of the very same times. Each row is also appended as a JSON line to
+the file LOSSMARK_FIGURES, where that is set.
 """
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +53,13 @@ def busy(count):
         yield
 
 
+def recorded(**row):
+    """Append a row of figures for the results pages."""
+    if path := os.environ.get("LOSSMARK_FIGURES"):
+        with Path(path).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(row) + "\n")
+
+
 def entrants(folder, **head):
     """The base, and a head that differs from it by what is named."""
     found = []
@@ -77,6 +87,10 @@ def test_rates_of_the_verdicts(slowdown, neighbours, tmp_path):
     rates = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ("fail", "pass", "inconclusive"))
     print(f"\n+{slowdown:.0%}, {neighbours} neighbours: {rates} of {total}; a mean beyond 5 %: {means}", flush=True)
     print(dict(reasons), flush=True)
+    recorded(
+        kind="rates", slowdown=slowdown, neighbours=neighbours, fail=counts["fail"], passed=counts["pass"],
+        inconclusive=counts["inconclusive"], gates=total, mean_beyond=means,
+    )  # fmt: skip
     assert total == GATES * len(BENCHMARKS)
     if slowdown == 0:
         assert not counts["fail"]
@@ -93,4 +107,5 @@ def test_memory_that_is_held_is_seen(kept, neighbours, tmp_path):
     with busy(neighbours):
         found = [finding for _ in range(GATES) for finding in costs.compared(large, both)]
     print(f"\n+{kept} inputs kept, {neighbours} neighbours: {len(found)} of {GATES * len(large)}", flush=True)
+    recorded(kind="memory", inputs_kept=kept, neighbours=neighbours, seen=len(found), gates=GATES * len(large))
     assert len(found) == (GATES * len(large) if kept else 0)

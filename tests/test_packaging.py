@@ -17,6 +17,7 @@ def test_the_wheel_runs_conformance_on_its_own(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     for name in (
         "lossmark/specs/bpr.yaml",
+        "lossmark/specs/edges.yaml",
         "lossmark/specs/schema.json",
         "lossmark/impls/jax_/losses.py",
         "lossmark/conformance/expected.yaml",

@@ -16,8 +16,8 @@ from lossmark.readings.balls import lift
 from lossmark.readings.convention import IEEE
 from lossmark.readings.nonfinite import NonFinite
 from lossmark.readings.rounding import two_doubles
+from lossmark.specification.inputs import draw
 from lossmark.specification.library import losses
-from lossmark.specification.loss import draw
 from lossmark.tolerance import expected as tolerance
 
 CASES = [
@@ -62,7 +62,7 @@ def test_a_formula_writes_every_operation_as_its_row_says():
             leaves = {leaf: build("input", payload=leaf, vector=operation.reduces) for leaf in ("x", "y")}
             leaves |= {"label": build("input", payload="label"), "number": build.const(1)}
             text = operation.written.replace("number", "1")
-            node = Parser(build, leaves, None).parse(text, Place("a spec", 1, 1, "formula"))
+            node = Parser(build, leaves, {}).parse(text, Place("a spec", 1, 1, "formula"))
             assert (node.op, len(node.args), node.vector) == (name, operation.operands, False)
 
 

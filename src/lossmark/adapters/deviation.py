@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from ..specification.loss import Case, Loss
 
 
 @dataclass(frozen=True)
@@ -48,22 +44,6 @@ class Deviation:
     def changes(self) -> str:
         """What the declaration makes of the loss, as a key; empty if nothing."""
         return f"{self.scale} {self.flips} {sorted(self.fixed.items())}".removeprefix("1.0 () []")
-
-    def complaint(self, loss: Loss) -> str:
-        """What the declaration names and the loss has not; empty if nothing."""
-        labels = {item.name for item in loss.inputs if item.label}
-        for name in self.flips:
-            if name not in labels:
-                return f"flips names {name!r}, the labels of {loss.id} are {sorted(labels) or 'none'}"
-        for name in self.fixed:
-            if name not in loss.model.params:
-                return f"fixed names {name!r}, the parameters of {loss.id} are {sorted(loss.model.params) or 'none'}"
-        return ""
-
-    def meant(self, case: Case) -> Case:
-        """The case of the spec whose loss the implementation computes for ``case``, up to ``scale``."""
-        inputs = {name: 1 - array if name in self.flips else array for name, array in case.inputs.items()}
-        return replace(case, inputs=inputs, params={**self.fixed, **case.params}) if self.changes else case
 
 
 def observed(ulp: object) -> tuple[float, float]:

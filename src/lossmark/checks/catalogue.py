@@ -1,32 +1,80 @@
-"""Which checks there are, and whom each concerns."""
+"""Which checks there are, what each asks, and whom it concerns."""
 
 from __future__ import annotations
 
-from ..sandbox.target import Target
-from ..specification.loss import Case, Family, Loss
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
-ORDINARY = ("value", "gradient", "result", "unmodified")
-USAGE = ("labels", "defaults", "empty", "arguments")
-CONSISTENCY = (
-    "deterministic", "permuted", "partial", "aliased", "layout", "state", "properties", "cotangent", "curvature",
+from ..sandbox.target import Target
+from ..specification.case import Case, Family
+from ..specification.loss import Loss
+
+Kind = Literal["ordinary", "usage", "consistency"]
+
+
+def _everybody(target: Target, loss: Loss) -> bool:
+    return True
+
+
+def _several(target: Target, loss: Loss) -> bool:
+    """Losses that are differentiated by several inputs."""
+    return len(loss.gradient_of) > 1
+
+
+def _labelled(target: Target, loss: Loss) -> bool:
+    return any(item.label for item in loss.inputs)
+
+
+def _autodiff(target: Target, loss: Loss) -> bool:
+    return target.autodiff
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: ``ordinary`` ones are made on every case, the others once, on the loss's host case.
+
+    ``concerns`` says of an implementation and a loss whether the check is made at all.
+    """
+
+    name: str
+    kind: Kind
+    asks: str
+    concerns: Callable[[Target, Loss], bool] = _everybody
+
+
+CHECKS = (
+    Check("value", "ordinary", "Does the value conform under none, sum and mean?"),
+    Check("gradient", "ordinary", "Do the gradients of sum, mean and weighted none conform, and the values beside?"),
+    Check("result", "ordinary", "Is the result a tensor of the framework, of the right dtype, shape and device?"),
+    Check("unmodified", "ordinary", "Are the inputs as they were after every call?"),
+    Check("labels", "usage", "Do labels of any dtype give the same result?", _labelled),
+    Check("defaults", "usage", "Do arguments that are left out mean what the spec says?"),
+    Check("empty", "usage", "Is an empty batch empty under none, 0 under sum, and refused under mean?"),
+    Check("arguments", "usage", "Are unknown reductions, mixed dtypes and integers refused?"),
+    Check("deterministic", "consistency", "Does the same call give the same bits?"),
+    Check("permuted", "consistency", "Does the batch in another order have the same losses, in that order?"),
+    Check("partial", "consistency", "Is the gradient by one input only that input's part of the whole?",
+          lambda target, loss: _several(target, loss) and target.autodiff),
+    Check("aliased", "consistency", "Has one tensor passed as two arguments the sum of their gradients?", _several),
+    Check("layout", "consistency", "Do strided, reversed, read-only and unaligned inputs give the same result?"),
+    Check("state", "consistency", "Are settings, random numbers, warnings and functions as they were after a call?"),
+    Check("properties", "consistency", "Do random batches, and what the spec's laws make of them, conform?"),
+    Check("cotangent", "consistency", "Is the gradient of a multiple of the loss that multiple?", _autodiff),
+    Check("curvature", "consistency", "Do second derivatives conform off the kinks, or are they refused?", _autodiff),
 )  # fmt: skip
-"""Checks of usage and of consistency, made once per loss, implementation, device and dtype, on its host case."""
+REFUSAL = Check("refusal", "usage", "Is an input that must be refused refused, or taken for what it can only mean?")
+"""The one check of cases that must be refused."""
+ORDINARY = tuple(check.name for check in CHECKS if check.kind == "ordinary")
+CONSISTENCY = frozenset(check.name for check in CHECKS if check.kind == "consistency")
 
 
 def asked(target: Target, loss: Loss, case: Case | Family, mode: str) -> tuple[str, ...]:
-    """The checks that one run of an implementation is asked for."""
+    """The names of the checks that one run of an implementation is asked for."""
     if isinstance(case, Case) and case.error is not None:
-        return ("refusal",) if mode == "eager" else ()
+        return (REFUSAL.name,) if mode == "eager" else ()
     if case.id != loss.host.id:
         return ORDINARY
     if mode != "eager":
         return (*ORDINARY, "deterministic")
-    several = len(loss.gradient_of) > 1
-    concerned = {
-        "labels": any(item.label for item in loss.inputs),
-        "partial": several and target.autodiff,
-        "cotangent": target.autodiff,
-        "curvature": target.autodiff,
-        "aliased": several,
-    }
-    return ORDINARY + tuple(check for check in (*USAGE, *CONSISTENCY) if concerned.get(check, True))
+    return tuple(check.name for check in CHECKS if check.concerns(target, loss))

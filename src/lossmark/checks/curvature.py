@@ -12,11 +12,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dtypes import F64
 from ..formula import derivative
 from ..formula.gradients import Gradients
 from ..formula.tree import Builder, topological
-from ..specification.loss import Case, Loss
+from ..specification.case import Case
+from ..specification.inputs import directions
+from ..specification.loss import Loss
 
 ALONG = "along "
 """Before the name of an input: the direction of that input, which is an input itself."""
@@ -36,13 +37,8 @@ def _second(loss: Loss, found: Gradients) -> Gradients:
 
 def directed(case: Case, loss: Loss) -> Case:
     """The case with a direction for every input that the loss is differentiated by: small dyadic numbers, none 0."""
-    generator = np.random.default_rng(2)
-    directions = {ALONG + name: _dyadic(generator, case.inputs[name].shape) for name in loss.gradient_of}
-    return replace(case, id=f"{case.id} along directions", inputs={**case.inputs, **directions}, golden=None)
-
-
-def _dyadic(generator: np.random.Generator, shape: tuple[int, ...]) -> F64:
-    return np.asarray(generator.integers(1, 5, shape) * generator.choice([-0.5, 0.5], shape))
+    drawn = {ALONG + name: array for name, array in directions(case, loss.gradient_of).items()}
+    return replace(case, id=f"{case.id} along directions", inputs={**case.inputs, **drawn}, golden=None)
 
 
 def without(case: Case, rows: NDArray[np.intp]) -> Case:

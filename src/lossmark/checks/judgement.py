@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,13 @@ class Worst:
     expected: float
     bound: float
     ulp: float
+
+    def record(self) -> dict[str, Any]:
+        """As a results file has it; ``index`` is that of the element, ``bound`` the error that conforms there."""
+        return {
+            "label": self.label, "index": list(self.index), "got": self.got, "expected": self.expected,
+            "bound": self.bound,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)

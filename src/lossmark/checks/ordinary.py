@@ -12,11 +12,12 @@ import numpy as np
 from ..adapters.deviation import expired
 from ..dtypes import DType
 from ..results.cell import Cell, Verdict
-from ..specification.loss import Case
+from ..specification.case import Case
 from ..tolerance.acceptance import Expected
 from ..work import Answer, Failure, Returned
 from .catalogue import ORDINARY
 from .judgement import Judgement, combine, judge, loose, slopes
+from .prepared import Prepared
 from .run import Run, cell, failed
 
 TOO_LOOSE = "the bound exceeds a quarter of the exact value"
@@ -26,13 +27,26 @@ TOO_LOOSE = "the bound exceeds a quarter of the exact value"
 class Judged:
     """The ordinary checks on one answer."""
 
-    run: Run
-    case: Case
-    dtype: DType
+    prepared: Prepared
     answer: Answer
     truth: Expected
     gradual: Expected | None = None
     """What conforms where underflow is gradual, for cases that are about it: the better grade."""
+
+    @property
+    def run(self) -> Run:
+        """The run that was asked."""
+        return self.prepared.run
+
+    @property
+    def case(self) -> Case:
+        """The case as it was run."""
+        return self.prepared.case
+
+    @property
+    def dtype(self) -> DType:
+        """The format under test."""
+        return self.prepared.dtype
 
     def cells(self) -> list[Cell]:
         """The verdicts of the ordinary checks that the run asks for."""
@@ -51,7 +65,10 @@ class Judged:
         if self.gradual is None or found.verdict != "pass":
             return found
         better = again(replace(self, truth=self.gradual, gradual=None)).verdict == "pass"
-        return replace(found, detail=f"grade: {'gradual underflow' if better else 'flushed to zero'}")
+        return cell(
+            self.run, found.check, "pass", ulp=found.error_ulp, used=found.budget_used,
+            grade="gradual underflow" if better else "flushed to zero",
+        )  # fmt: skip
 
     def _value(self) -> Cell:
         parts, error = [], None
@@ -131,10 +148,12 @@ class Judged:
             detail = f"the declared deviation expired on {declared.until}: {declared.why}" if over else declared.why
         ulp = result.error_ulp  # beyond the largest number where float64 terms cancel to a subnormal
         ulp = ulp if ulp is not None and math.isfinite(ulp) else None
-        return cell(self.run, check, verdict, detail, ulp, result.budget_used)
+        worst = None if result.ok or result.worst is None else result.worst.record()
+        return cell(self.run, check, verdict, detail, ulp, result.budget_used, worst=worst)
 
 
 def explained(result: Judgement) -> str:
+    """The worst element of a judgement in one line: where, got, expected, how far off, and the bound."""
     worst = result.worst
     assert worst is not None
     return (

@@ -20,8 +20,10 @@ from hypothesis.reporting import with_reporter
 
 from ..dtypes import F64, DType
 from ..golden.counterexample import Counterexample
+from ..specification.case import Case
+from ..specification.inputs import searched
 from ..specification.laws import Law
-from ..specification.loss import Case
+from .prepared import Prepared
 from .run import Run
 
 EXAMPLES = {"own": 5, "guest": 25, "full": 200}
@@ -39,8 +41,9 @@ class _Broken(AssertionError):  # noqa: N818 (an outcome, not an error)
         self.case, self.detail = case, detail
 
 
-def search(run: Run, host: Case, dtype: DType, wrong: Wrong) -> Counterexample | None:
+def search(prepared: Prepared, wrong: Wrong) -> Counterexample | None:
     """The simplest failure that is found; ``wrong(case)`` says what is wrong with the results, if anything."""
+    run, host, dtype = prepared.run, prepared.case, prepared.dtype
     examples = EXAMPLES["full" if run.full else "own" if run.target.reference.own else "guest"]
     fails: dict[str, str] = {}
     trials = 0
@@ -82,10 +85,9 @@ def _fits(run: Run, case: Case, dtype: DType) -> bool:
 
 def _batches(run: Run, host: Case, dtype: DType) -> st.SearchStrategy[Case]:
     """Batches of the host case's shape, whose programs are there already."""
-    kinds = {"hard": [0.0, 1.0], "soft": [0.0, 1.0, 0.25, 0.625]}
     arrays: dict[str, st.SearchStrategy[Any]] = {}
     for item in run.loss.inputs:
-        numbers = kinds[item.label] if item.label else _numbers(dtype, signed=item.vector)
+        numbers = searched(item, dtype)
         shape = host.inputs[item.name].shape
         size = int(np.prod(shape))
         places = st.lists(st.integers(0, len(numbers) - 1), min_size=size, max_size=size)
@@ -96,13 +98,6 @@ def _batches(run: Run, host: Case, dtype: DType) -> st.SearchStrategy[Case]:
         return replace(host, id=f"{run.loss.id}/drawn-{content[:16]}", inputs=inputs, golden=None)
 
     return st.fixed_dictionaries(arrays).map(case)
-
-
-def _numbers(dtype: DType, *, signed: bool) -> list[float]:
-    """Half of them small dyadic numbers, simplest first, and half any numbers of the dtype."""
-    dyadic = sorted((k / 8 for k in range(-32 if signed else 0, 33)), key=lambda x: (x * 8 % 8 != 0, abs(x), x < 0))
-    generic = np.random.default_rng(dtype.p).integers(-(2**dtype.p), 2**dtype.p, len(dyadic)) * 2.0 ** (2 - dtype.p)
-    return [*dyadic, *np.where(signed, generic, np.abs(generic)).tolist()]
 
 
 def _shaped(numbers: F64, shape: tuple[int, ...], places: list[int]) -> F64:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..adapters.deviation import Deviation
 from ..adapters.installed import framework
 from ..adapters.mode import compiles
 from ..results.cell import Cell, Verdict
 from ..sandbox.target import Target
-from ..specification.loss import Case, Family, Loss
+from ..specification.case import Case, Family
+from ..specification.loss import Loss
 from ..work import Failure
 
 
@@ -31,6 +34,7 @@ class Run:
 
     @property
     def id(self) -> str:
+        """The name of its pytest item: case, implementation, device, dtype and mode."""
         return f"{self.case.id}-{self.target.name}-{self.device}-{self.dtype}-{self.mode}"
 
     @property
@@ -79,15 +83,25 @@ def repeat(source: str, case: str, device: str, dtype: str, mode: str) -> str:
 
 
 def failed(run: Run, check: str, failure: Failure) -> Cell:
+    """The cell of a check whose call gave no result: ``not-run`` where a compiled mode fell back, else ``error``."""
     verdict: Verdict = "not-run" if failure.kind == "fell back" else "error"
     return cell(run, check, verdict, f"{run.target.name}: {failure}" if verdict == "error" else str(failure))
 
 
 def cell(
-    run: Run, check: str, verdict: Verdict, detail: str = "", ulp: float | None = None, used: float | None = None
+    run: Run,
+    check: str,
+    verdict: Verdict,
+    detail: str = "",
+    ulp: float | None = None,
+    used: float | None = None,
+    *,
+    grade: str = "",
+    worst: Mapping[str, Any] | None = None,
 ) -> Cell:
+    """One cell of a run; a grade is told in the detail too."""
     target = run.target.reference
     return Cell(
         target.name, target.framework, run.device, run.dtype, run.mode, run.loss.id, run.case.id, check,
-        verdict, ulp, used, detail[:1000],
+        verdict, ulp, used, (detail or (f"grade: {grade}" if grade else ""))[:1000], grade, worst,
     )  # fmt: skip

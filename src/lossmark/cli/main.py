@@ -18,13 +18,13 @@ from ..adapters import registry
 from ..adapters.implementation import FRAMEWORKS
 from ..adapters.installed import framework_version
 from ..errors import HARNESS_ERROR, PASS, REGRESSION, LossmarkError
-from ..golden import certified as certification
-from ..golden import coverage as edges
+from ..golden.generated import generated
+from ..golden.verify import verify
+from ..golden.write import write
 from ..rooms import room
 from ..specification import assemble
-from ..specification.library import losses
+from ..specification.library import losses, read_all
 from ..specification.loss import Loss
-from ..specification.model import SpecModel
 from . import gate as cli_gate
 from . import history as cli_history
 from . import speed
@@ -56,12 +56,7 @@ def certify(
 ) -> None:
     """Write certified values into the spec files, or verify them."""
     folder = specs or room("specs")
-    losses, broken = [], []
-    for path in sorted(folder.glob("*.yaml")):
-        try:
-            losses.append(assemble.load(path))
-        except errors.SpecError as error:
-            broken.append(str(error))
+    losses, broken = read_all(folder)
     if not losses and not broken:
         broken.append(f"{folder}: no spec files (*.yaml)")
     if broken:
@@ -72,22 +67,8 @@ def certify(
     raise typer.Exit(_verify(losses, folder, own) if check else _write(losses, folder, own))
 
 
-def _generated(losses: list[Loss], folder: Path) -> dict[Path, str]:
-    schema = SpecModel.model_json_schema() | {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "lossmark spec",
-    }
-    text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-    return {folder / "schema.json": text, folder / "README.md": edges.page(losses)}
-
-
 def _verify(losses: list[Loss], folder: Path, own: bool) -> int:
-    findings = [finding for loss in losses for finding in certification.check(loss)]
-    if own:
-        findings += edges.empty_boxes(losses)
-        for path, text in _generated(losses, folder).items():
-            if not path.is_file() or path.read_text(encoding="utf-8") != text:
-                findings.append(certification.Finding(str(path), "is not up to date, run: lossmark certify"))
+    findings = verify(losses, folder, own=own)
     for finding in findings:
         print(finding, file=sys.stderr)
     cases = sum(len(loss.cases) for loss in losses)
@@ -99,9 +80,9 @@ def _verify(losses: list[Loss], folder: Path, own: bool) -> int:
 
 def _write(losses: list[Loss], folder: Path, own: bool) -> int:
     for loss in losses:
-        print(f"{loss.document.file}: {'written' if certification.write(loss) else 'unchanged'}")
+        print(f"{loss.document.file}: {'written' if write(loss) else 'unchanged'}")
     if own:
-        for path, text in _generated([assemble.load(Path(loss.document.file)) for loss in losses], folder).items():
+        for path, text in generated([assemble.load(Path(loss.document.file)) for loss in losses], folder).items():
             path.write_text(text, encoding="utf-8")
     return PASS
 
@@ -179,13 +160,14 @@ def promote(
     specs: Annotated[Path | None, typer.Option(help="folder of spec files (default: lossmark's own)")] = None,
 ) -> None:
     """Make a counterexample a case of its spec, with certified values."""
-    from ..golden import counterexample as kept
+    from ..golden.counterexample import read
+    from ..golden.promote import promote as promoted
 
     known = losses(specs)
-    name = str(kept.read(counterexample)["loss"])
+    name = str(read(counterexample)["loss"])
     if name not in known:
         raise LossmarkError(f"{counterexample}: unknown loss {name!r}, known are {', '.join(known)}")
-    kept.promote(counterexample, known[name], case_id, why)
+    promoted(counterexample, known[name], case_id, why)
     print(f"{known[name].document.file}: {case_id} added and certified")
 
 
@@ -201,9 +183,12 @@ def mutants(
 
     installed = tuple(framework or [name for name in FRAMEWORKS if framework_version(name)])
     console = Console()
+    versions = {name: framework_version(name) for name in installed}
     if right:
         with console.status("right implementations"):
             found = kills.observe(catalogue.right(installed))
+        if results is not None:
+            _scoreboard(results, versions, scoreboard.record_accused(found))
         console.print(scoreboard.accused_table(found))
         accused = [f"{name} in {dtype}: {', '.join(box.cases)}" for (name, dtype), box in found.items() if box.cases]
         print("\n".join(accused or ["none is accused"]))
@@ -211,15 +196,19 @@ def mutants(
     with console.status("mutants"):
         board = scoreboard.scoreboard(catalogue.mutants(installed))
     if results is not None:
-        from ..results.environment import environment
-
-        versions = {name: framework_version(name) for name in installed}
-        document = {"environment": environment(versions), **scoreboard.record(board)}
-        results.parent.mkdir(parents=True, exist_ok=True)
-        results.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        _scoreboard(results, versions, scoreboard.record(board))
     console.print(scoreboard.kills_table(board), scoreboard.totals_table(board))
     print("\n".join(scoreboard.summary(board)))
     raise typer.Exit(PASS if board.sharp else REGRESSION)
+
+
+def _scoreboard(path: Path, versions: dict[str, str | None], record: dict[str, Any]) -> None:
+    """Write a scoreboard as JSON, with the environment that it was made in."""
+    from ..results.environment import environment
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"environment": environment(versions), **record}, indent=1, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _room(name: str) -> Any:

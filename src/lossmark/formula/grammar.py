@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 
 from ..errors import FormulaError, Place
+from .defined import DEFINED
 from .operations import OPERATIONS, REDUCING
 from .tree import Builder, Node
 
 MAX_LENGTH, MAX_DEPTH, MAX_NODES = 2000, 60, 400
 
-FUNCTIONS = sorted({name for name, operation in OPERATIONS.items() if operation.is_called} | {"sim"})
+FUNCTIONS = sorted({name for name, operation in OPERATIONS.items() if operation.is_called} | {*DEFINED})
 """The functions a formula may call."""
 
 _ALLOWED = (
@@ -28,31 +29,17 @@ _ALLOWED = (
 )
 _BINARY: Mapping[type[ast.operator], str] = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
 _DECIMAL = re.compile(r"(?=.{1,40}$)(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
-_COSINE_GUARD = Fraction("1e-8")
-
-
-def cosine(build: Builder, x: Node, y: Node) -> Node:
-    """The tree x·y / max(‖x‖‖y‖, 1e-8) of two vectors."""
-    norms = build("mul", build("norm", x), build("norm", y))
-    return build("div", build("dot", x, y), build("max", norms, build.const(_COSINE_GUARD)))
-
-
-SIMILARITIES: Mapping[str, Callable[[Builder, Node, Node], Node]] = {
-    "dot": lambda build, x, y: build("dot", x, y),
-    "cosine": cosine,
-}
-"""What ``sim(x, y)`` stands for, by the value of the parameter ``similarity``."""
 
 
 class Parser:
     """Reads the expressions of one formula into nodes of ``build``.
 
-    ``names`` maps a name to its node; the caller adds each term it defines. ``similarity`` says what ``sim`` stands
-    for, None where the loss has no such parameter.
+    ``names`` maps a name to its node; the caller adds each term it defines. ``choices`` gives the values of the
+    parameters that have choices: they decide what a defined function stands for.
     """
 
-    def __init__(self, build: Builder, names: dict[str, Node], similarity: str | None):
-        self.build, self.names, self.similarity = build, names, similarity
+    def __init__(self, build: Builder, names: dict[str, Node], choices: Mapping[str, str]):
+        self.build, self.names, self.choices = build, names, choices
 
     def parse(self, text: str, place: Place) -> Node:
         """The node of an expression that stands at ``place`` in a spec file.
@@ -126,19 +113,24 @@ class Parser:
             return self._where(node, args, depth)
         if name == "sum":
             return self._sum(node, args, depth)
-        count = 2 if name == "sim" else OPERATIONS[name].operands
+        count = len(DEFINED[name].arguments) if name in DEFINED else OPERATIONS[name].operands
         if len(args) != count:
             raise self._refuse(node, f"{name} takes {count} argument{'s' if count != 1 else ''}, got {len(args)}")
         operands = [self._expression(arg, depth) for arg in args]
-        if name in REDUCING or name == "sim":
+        if name in REDUCING or name in DEFINED:
             for arg, operand in zip(args, operands, strict=True):
                 if not operand.vector:
                     raise self._refuse(arg, f"{name} takes vectors over D, this is a scalar")
-        if name == "sim":
-            if self.similarity is None:
-                raise self._refuse(node, "sim needs a parameter named similarity")
-            return SIMILARITIES[self.similarity](self.build, *operands)
-        return self.build(name, *operands)
+        return self._defined(node, name, operands) if name in DEFINED else self.build(name, *operands)
+
+    def _defined(self, node: ast.Call, name: str, operands: list[Node]) -> Node:
+        """The body that the parameter chooses, over the operands."""
+        definition = DEFINED[name]
+        if definition.parameter not in self.choices:
+            raise self._refuse(node, f"{name} needs a parameter named {definition.parameter}")
+        arguments = dict(zip(definition.arguments, operands, strict=True))
+        body = definition.bodies[self.choices[definition.parameter]]
+        return Parser(self.build, arguments, {}).parse(body, self._place)
 
     def _sum(self, node: ast.Call, args: list[ast.expr], depth: int) -> Node:
         if len(args) != 2 or not (isinstance(args[1], ast.Name) and args[1].id == "D"):

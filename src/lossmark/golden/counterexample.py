@@ -12,20 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString
-
-from ..dtypes import DTYPES, F64
+from ..dtypes import F64
 from ..errors import LossmarkError
-from ..specification import assemble
-from ..specification import document as yaml
 from ..specification import hexfloat as numbers
-from ..specification.loss import Case, Loss
-from ..version import __version__
-from . import certified as certify
+from ..specification.case import Case
 
-FOLDER = Path(".lossmark") / "counterexamples"
+COUNTEREXAMPLES = Path(".lossmark") / "counterexamples"
+"""Where they are written, in the working directory."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +30,7 @@ class Counterexample:
     dtype: str
     detail: str
 
-    def write(self, folder: Path = FOLDER) -> Path:
+    def write(self, folder: Path = COUNTEREXAMPLES) -> Path:
         """Write it as JSON; returns the file's path."""
         folder.mkdir(parents=True, exist_ok=True)
         name = re.sub(r"[^\w.-]+", "_", f"{self.case.loss}-{self.impl}-{self.dtype}")[:100]
@@ -58,22 +51,6 @@ def _texts(array: F64) -> Any:
     return [_texts(row) for row in array] if array.ndim > 1 else [numbers.canonical(float(x)) for x in array]
 
 
-def promote(path: Path, loss: Loss, case_id: str, why: str) -> None:
-    """Append a counterexample to the loss's spec file as a case, and certify it; raises :class:`LossmarkError`."""
-    record = read(path)
-    data = yaml.editable(loss.document.text)
-    data["cases"].append(_entry(record, loss, case_id, why))
-    before = loss.document.text
-    after = assemble.assemble(yaml.parse(yaml.dump(data), loss.document.file))
-    file = Path(loss.document.file)
-    file.write_text(after.document.text, encoding="utf-8")
-    try:
-        certify.write(after)
-    except LossmarkError:
-        file.write_text(before, encoding="utf-8")
-        raise
-
-
 def read(path: Path) -> Mapping[str, Any]:
     """A counterexample's record; raises :class:`LossmarkError` for anything else."""
     try:
@@ -83,33 +60,3 @@ def read(path: Path) -> Mapping[str, Any]:
         return dict(record)
     except (OSError, ValueError, AttributeError) as error:
         raise LossmarkError(f"{path}: not a counterexample: {error}") from None
-
-
-def _entry(record: Mapping[str, Any], loss: Loss, case_id: str, why: str) -> CommentedMap:
-    labels = {item.name for item in loss.inputs if item.label}
-    entry = CommentedMap({"id": case_id, "since": DoubleQuotedScalarString(__version__), "why": why})
-    arrays = [np.array(_floats(rows)) for rows in record["inputs"].values()]
-    held = [name for name, dtype in DTYPES.items() if all(dtype.holds(array).all() for array in arrays)]
-    if len(held) < len(DTYPES):
-        entry["dtypes"] = _flow(held)
-    if record["params"]:
-        entry["params"] = {name: DoubleQuotedScalarString(text) for name, text in record["params"].items()}
-    entry["inputs"] = {name: _leaves(rows, name in labels) for name, rows in record["inputs"].items()}
-    return entry
-
-
-def _floats(rows: Any) -> Any:
-    return [_floats(row) for row in rows] if isinstance(rows, list) else numbers.parse(rows)
-
-
-def _leaves(rows: Any, label: bool) -> Any:
-    if isinstance(rows, list):
-        return _flow([_leaves(row, label) for row in rows])
-    value = numbers.parse(rows)
-    return int(value) if label and value in (0, 1) else DoubleQuotedScalarString(rows)
-
-
-def _flow(items: list[Any]) -> CommentedSeq:
-    sequence = CommentedSeq(items)
-    sequence.fa.set_flow_style()
-    return sequence

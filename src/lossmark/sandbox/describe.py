@@ -13,6 +13,7 @@ from typing import Any
 from ..adapters.implementation import Implementation
 from ..adapters.registry import load_all
 from ..errors import LossmarkError
+from ..specification.deviated import complaint
 from ..specification.library import losses
 
 EVERY_KEYWORD = ("reduction",)
@@ -30,9 +31,9 @@ def describe(source: str) -> list[dict[str, Any]]:
 def _describe(impl: Implementation, source: str) -> dict[str, Any]:
     keywords = {loss.id: (*EVERY_KEYWORD, *loss.model.params) for loss in losses().values()}
     for loss_id, deviation in impl.deviations.items():
-        complaint = deviation.complaint(losses()[loss_id]) if loss_id in losses() else ""
-        if complaint:
-            raise LossmarkError(f"{source}: the Deviation of {impl.name}: {complaint}")
+        wrong = complaint(deviation, losses()[loss_id]) if loss_id in losses() else ""
+        if wrong:
+            raise LossmarkError(f"{source}: the Deviation of {impl.name}: {wrong}")
     return {
         "source": source,
         "name": impl.name,

@@ -6,12 +6,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..checks.catalogue import ORDINARY
+from ..checks.prepared import Unsupported
 from ..checks.run import Run
 from ..sandbox.target import Target
+from ..specification.case import Case
 from ..specification.library import losses
-from ..specification.loss import Case
 from ..suite.plan import Choice, plan_targets
-from ..suite.suite import Suite, Unsupported
+from ..suite.suite import Suite
 from ..work import Failure
 from .rivals import LOSSMARK, RIVALS
 

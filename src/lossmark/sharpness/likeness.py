@@ -13,8 +13,9 @@ from ..dtypes import DTYPES
 from ..errors import LossmarkError
 from ..results.cell import Cell
 from ..rooms import room
+from ..specification.case import Case
 from ..specification.library import losses
-from ..specification.loss import Case, Loss
+from ..specification.loss import Loss
 from ..tolerance.expected import expected
 from . import mutants as catalogue
 from . import proofs as certified

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ..dtypes import DTYPES, FLOAT32, DType
 from ..specification.assemble import assemble
-from ..specification.loss import Case, Loss
+from ..specification.case import Case
+from ..specification.loss import Loss
 from ..tolerance.acceptance import Acceptance, Expected, Kink
 from ..tolerance.expected import expected_of_many
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks.ordinary import Judged
-from ..specification.loss import Family
+from ..specification.case import Family
 from ..tolerance.acceptance import Acceptance
 from ..work import Failure, Returned
 

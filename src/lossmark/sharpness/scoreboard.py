@@ -144,6 +144,19 @@ def accused_table(found: Found) -> Table:
     return _rivals_table("right implementations accused", [(dtype, kills) for (_, dtype), kills in found.items()])
 
 
+def record_accused(found: Mapping[tuple[str, str], Kills]) -> dict[str, Any]:
+    """Whom each way of comparing accuses, as JSON has it: ``right`` names, how many are ``judged``, ``accused``."""
+    by_dtype = {dtype: [kills for (_, d), kills in found.items() if d == dtype] for dtype in DTYPES}
+    return {
+        "right": sorted({name for name, _ in found}),
+        "judged": {dtype: len(part) for dtype, part in by_dtype.items()},
+        "accused": {
+            rival.name: {dtype: sum(rival.name in kills.rivals for kills in part) for dtype, part in by_dtype.items()}
+            for rival in RIVALS
+        },
+    }
+
+
 def _rivals_table(title: str, boxes: Sequence[tuple[str, Kills]]) -> Table:
     table = Table("way of comparing", *DTYPES, title=title)
     by_dtype = [[kills.rivals for d, kills in boxes if d == dtype] for dtype in DTYPES]

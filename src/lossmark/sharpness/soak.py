@@ -16,17 +16,18 @@ import numpy as np
 import pandas as pd
 
 from ..checks.ordinary import Judged
+from ..checks.prepared import Unsupported
 from ..checks.run import Run
 from ..sandbox.target import Target
-from ..specification.hexfloat import canonical
+from ..specification.case import Family, Param
+from ..specification.hexfloat import canonical, parse
 from ..specification.library import losses
-from ..specification.loss import Family, Loss
+from ..specification.loss import Loss
 from ..suite.plan import Choice, plan_targets
-from ..suite.suite import Suite, Unsupported
+from ..suite.suite import Suite
 from ..work import Failure, Returned
 
 SHAPES = ((7, 8), (64, 129), (1000, 1))
-MARGINS = (1.0, 0.0, 0.5, 0.1, 2.0)
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,7 @@ def fresh(loss: Loss, seed: int) -> Loss:
     generator = np.random.default_rng([seed, int.from_bytes(loss.id.encode()[:8])])
     families = []
     for index, shape in enumerate(SHAPES):
-        params: dict[str, float | str] = {}
-        if seed % 2 and "margin" in loss.model.params:
-            params["margin"] = float(generator.choice(MARGINS))
-        if seed % 3 == 0 and "similarity" in loss.model.params:
-            params["similarity"] = "cosine"
+        params = _params(loss, seed, generator)
         update = {
             "id": f"{loss.id}/soak-{seed}-{shape[0]}x{shape[1]}",
             "seed": seed,
@@ -64,6 +61,20 @@ def fresh(loss: Loss, seed: int) -> Loss:
         }
         families.append(Family(loss.families[0].model.model_copy(update=update), params))
     return replace(loss, families=tuple(families))
+
+
+def _params(loss: Loss, seed: int, generator: np.random.Generator) -> dict[str, Param]:
+    """For every other seed other numbers than the defaults, for every third other choices; else nothing is given."""
+    found: dict[str, Param] = {}
+    for name, param in loss.model.params.items():
+        others = [choice for choice in param.choices or () if choice != param.default]
+        if others and seed % 3 == 0:
+            found[name] = others[seed // 3 % len(others)]
+        if param.choices is None and seed % 2:
+            default = parse(param.default)
+            lowest = [] if param.at_least is None else [parse(param.at_least)]
+            found[name] = float(generator.choice([default, *lowest, 0.5 * default, 0.1 * default, 2 * default]))
+    return found
 
 
 def soak(targets: Sequence[Target], seed: int) -> Iterator[Observed]:

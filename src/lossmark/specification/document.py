@@ -47,6 +47,10 @@ class Document:
         line, column = self.places.get(known, (1, 1))
         return Place(self.file, line, column, ".".join(map(str, path)))
 
+    def error(self, path: Path_, message: str) -> SpecError:
+        """A refusal of what stands at ``path``, to be raised."""
+        return SpecError(message, self.place(path))
+
 
 def read(path: Path) -> Document:
     """Read and parse one file; raises :class:`SpecError`."""

@@ -13,14 +13,14 @@ from fractions import Fraction
 import numpy as np
 
 from ..dtypes import F64
-from ..errors import SpecError
 from ..formula.grammar import Parser
 from ..formula.tree import Builder, Node, topological
 from ..readings.double_double import Wide
 from ..readings.wide import RULES
+from .case import Case, Param
 from .document import Document, Path_
-from .loss import Case, Param
 from .model import PropertyModel, SpecModel
+from .parameters import check_when
 
 ANY = "t"
 """The name of what may be any number or vector."""
@@ -82,18 +82,14 @@ def laws(model: SpecModel, document: Document) -> tuple[Law, ...]:
     for index, item in enumerate(model.properties):
         law = _law(model, item, document, ("properties", index))
         if law.id in found:
-            raise SpecError(f"duplicate id {law.id!r}", document.place(("properties", index, "id")))
+            raise document.error(("properties", index, "id"), f"duplicate id {law.id!r}")
         found[law.id] = law
     return tuple(found.values())
 
 
 def _law(model: SpecModel, item: PropertyModel, document: Document, path: Path_) -> Law:
     numeric = [name for name, param in model.params.items() if param.choices is None]
-    for name, text in item.when.items():
-        choices = model.params[name].choices if name in model.params else None
-        if not choices or text not in choices:
-            message = f"found {text!r}, expected a choice of a parameter that has choices"
-            raise SpecError(message, document.place((*path, "when", name)))
+    check_when(model, document, item.when, (*path, "when"))
     build = Builder()
     vectors = {name: spec.dims == ["B", "D"] for name, spec in model.inputs.items()}
     leaves = {name: build("input", payload=name, vector=vector) for name, vector in vectors.items()}
@@ -101,13 +97,13 @@ def _law(model: SpecModel, item: PropertyModel, document: Document, path: Path_)
     leaves[ANY] = build("input", payload=ANY, vector=any(vectors.values()))
     changes = {}
     for name, text in item.given.items():
-        place = document.place((*path, "given", name))
+        place = (*path, "given", name)
         if name not in leaves or name == ANY:
-            raise SpecError(f"found {name!r}, expected one of {[*vectors, *numeric]}", place)
-        changes[name] = Parser(build, dict(leaves), None).parse(text, place)
+            raise document.error(place, f"found {name!r}, expected one of {[*vectors, *numeric]}")
+        changes[name] = Parser(build, dict(leaves), {}).parse(text, document.place(place))
         if changes[name].vector and not leaves[name].vector:
-            raise SpecError(f"{name} is a scalar of an example, this is a vector over D", place)
+            raise document.error(place, f"{name} is a scalar of an example, this is a vector over D")
     key = "becomes" if item.at_least is None else "at_least"
     names = {"loss": build("input", payload="loss")} | {name: leaves[name] for name in numeric}
-    relation = Parser(build, names, None).parse(getattr(item, key), document.place((*path, key)))
+    relation = Parser(build, names, {}).parse(getattr(item, key), document.place((*path, key)))
     return Law(item.id, item.why, item.when, changes, relation, item.at_least is not None)

@@ -1,7 +1,7 @@
-"""The shape of a spec file, as pydantic models; ``specs/schema.json`` is generated from them.
+"""The shape of a spec file, and of ``edges.yaml``, as pydantic models; ``specs/schema.json`` is generated from them.
 
 The models check form (keys, types, canonical numbers); what needs the formula or the shapes of other keys is checked
-by ``lossmark.specification.loss``.
+by ``lossmark.specification.assemble``.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ Number = Annotated[str, PlainValidator(_number), WithJsonSchema(_NUMBER_SCHEMA)]
 Leaf = Annotated[str | int, PlainValidator(_leaf), WithJsonSchema({"anyOf": [_NUMBER_SCHEMA, {"type": "integer"}]})]
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 CaseId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*/[a-z0-9][a-z0-9.-]*$")]
+Kind = Literal["embedding", "score", "distance", "logits", "label", "index", "probability", "weight", "mask", "number"]
 DTypeName = Literal["float64", "float32", "bfloat16", "float16"]
 
 
@@ -53,17 +54,19 @@ class Source(Strict):
 
 
 class InputModel(Strict):
-    """An argument: an embedding ``[B, D]``, or a score, distance or label ``[B]``."""
+    """An argument, ``[B, D]`` or ``[B]``. ``kind`` says what its numbers are: some edges concern a kind."""
 
     dims: Literal["B"] | list[Literal["B", "D"]]
+    kind: Kind | None = None
     meaning: str
 
 
 class ParamModel(Strict):
-    """A keyword parameter: a number of at least 0, or one of ``choices``."""
+    """A keyword parameter: a finite number, not below ``at_least`` where that is given, or one of ``choices``."""
 
     default: str
-    choices: list[str] | None = None
+    at_least: Number | None = None
+    choices: Annotated[list[str], Field(min_length=1)] | None = None
 
 
 class Association(Strict):
@@ -79,6 +82,18 @@ class FormulaModel(Strict):
     where: dict[Slug, str] = {}
     loss: str
     associations: list[str | Association] = []
+
+
+class CurveModel(Strict):
+    """The line along which the loss is drawn (D = 1): one input moves between two ends, the others are fixed.
+
+    A curve is drawn for each value of a label. ``axis`` says what the moving input then stands for.
+    """
+
+    axis: Annotated[str, Field(min_length=1)]
+    along: Slug
+    ends: Annotated[list[Number], Field(min_length=2, max_length=2)]
+    fixed: dict[Slug, Number] = {}
 
 
 class Between(Strict):
@@ -106,12 +121,13 @@ class Expect(Strict):
 
 
 class CaseModel(Strict):
-    """One golden case."""
+    """One golden case. The checks that are made once per loss are made on the ``host``."""
 
     id: CaseId
     since: str
     flags: list[str] = []
     why: Annotated[str, Field(min_length=1)]
+    host: bool = False
     dtypes: list[DTypeName] | None = None
     params: dict[Slug, str] = {}
     inputs: dict[Slug, list[Leaf] | list[list[Leaf]]]
@@ -154,7 +170,41 @@ class SpecModel(Strict):
     params: dict[Slug, ParamModel] = {}
     formula: FormulaModel
     gradient_of: Annotated[list[Slug], Field(min_length=1)]
+    curve: CurveModel | None = None
     flags: dict[str, str] = {}
     properties: list[PropertyModel] = []
     families: list[FamilyModel] = []
     cases: list[CaseModel]
+
+
+class Concerns(Strict):
+    """Which losses an edge concerns: those of which any one entry of any key is true."""
+
+    operations: list[str] = []
+    """An operation of the formula."""
+    kinds: list[Kind] = []
+    """The kind of an input."""
+    labels: list[Literal["hard", "soft"]] = []
+    """A label that the formula compares (hard) or computes with (soft)."""
+    params: list[Slug] = []
+    """The name of a parameter."""
+    choices: dict[Slug, str] = {}
+    """A parameter and one of its choices."""
+    differentiated: Annotated[int, Field(ge=1)] | None = None
+    """At least so many inputs that the loss is differentiated by."""
+
+
+class EdgeModel(Strict):
+    """An entry of ``edges.yaml``; without ``concerns`` it concerns every loss."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    title: Annotated[str, Field(min_length=1)]
+    flags: Annotated[list[str], Field(min_length=1)] | None = None
+    check: Annotated[str, Field(min_length=1)] | None = None
+    concerns: Concerns | None = None
+
+
+class EdgesModel(Strict):
+    """The file ``edges.yaml``."""
+
+    edges: Annotated[list[EdgeModel], Field(min_length=1)]

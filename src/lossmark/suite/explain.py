@@ -13,9 +13,10 @@ from ..formula.tree import Node
 from ..golden.certified import rows
 from ..readings.balls import Real
 from ..readings.convention import IEEE
+from ..specification.case import Case
 from ..specification.hexfloat import canonical
 from ..specification.library import losses
-from ..specification.loss import Case, Loss
+from ..specification.loss import Loss
 from ..tolerance import expected as tolerance
 from ..work import Failure, Returned
 from .plan import Choice, plan

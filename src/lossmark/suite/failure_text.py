@@ -16,7 +16,7 @@ from .suite import Suite
 
 def failure(run: Run, suite: Suite, wrong: Sequence[Cell]) -> str:
     """The text of a failed run."""
-    case = suite.case(run)
+    case = suite.prepared(run).case
     lines = [
         f"{run.target.name} ({run.target.reference.framework}, {run.mode}, {run.device}, {run.dtype}) "
         f"does not conform to {run.loss.id} on {run.case.id}",

@@ -32,7 +32,7 @@ Scope = Mapping[str, tuple[Collection[str], Collection[str]]]
 
 
 @dataclass(frozen=True)
-class Entry:
+class KnownFailure:
     """One known failure: patterns of the cells it covers, the range of their errors in ulp, and why."""
 
     patterns: Mapping[str, str]
@@ -44,6 +44,7 @@ class Entry:
     until: str = ""
 
     def covers(self, cell: Cell) -> bool:
+        """Whether the cell matches every pattern."""
         return all(_matches(pattern, str(getattr(cell, key))) for key, pattern in self.patterns.items())
 
     def within(self, scope: Scope) -> bool:
@@ -90,13 +91,14 @@ class Item(BaseModel):
     url: str = ""
     until: date | None = None
 
-    def entry(self, place: str) -> Entry:
+    def entry(self, place: str) -> KnownFailure:
+        """The known failure, written at ``place``."""
         until = "" if self.until is None else self.until.isoformat()
         patterns = {key: getattr(self, key) for key in PATTERNS}
-        return Entry(patterns, *self.ulp, self.reason, place, self.url, until)
+        return KnownFailure(patterns, *self.ulp, self.reason, place, self.url, until)
 
 
-def read(path: Path) -> list[Entry]:
+def read(path: Path) -> list[KnownFailure]:
     """The entries of a file; raises :class:`SpecError`."""
     document = yaml.read(path)
     try:
@@ -107,7 +109,7 @@ def read(path: Path) -> list[Entry]:
     return [item.entry(str(document.place((index,)))) for index, item in enumerate(items)]
 
 
-def declared(runs: Iterable[Run]) -> Iterator[Entry]:
+def declared(runs: Iterable[Run]) -> Iterator[KnownFailure]:
     """The ranges of errors that implementations declare for their losses."""
     seen = set()
     for run in runs:
@@ -118,10 +120,10 @@ def declared(runs: Iterable[Run]) -> Iterator[Entry]:
             patterns = dict.fromkeys(PATTERNS, "*") | {"impl": glob.escape(run.target.name), "loss": run.loss.id}
             assert deviation.ulp is not None
             place = f"the Deviation of {run.target.name} for {run.loss.id}"
-            yield Entry(patterns, *deviation.ulp, deviation.why, place, deviation.url, deviation.until)
+            yield KnownFailure(patterns, *deviation.ulp, deviation.why, place, deviation.url, deviation.until)
 
 
-def apply(cell: Cell, entries: Sequence[Entry]) -> Cell:
+def apply(cell: Cell, entries: Sequence[KnownFailure]) -> Cell:
     """The cell, ``deviates`` where an entry explains its failure, else with what the first entry objects."""
     if cell.verdict not in ("fail", "error"):
         return cell
@@ -135,7 +137,7 @@ def apply(cell: Cell, entries: Sequence[Entry]) -> Cell:
     return replace(cell, detail=f"{objections[0]}: {cell.detail}"[:1000]) if objections else cell
 
 
-def stale(entries: Sequence[Entry], cells: Iterable[Mapping[str, Any]], scope: Scope) -> list[str]:
+def stale(entries: Sequence[KnownFailure], cells: Iterable[Mapping[str, Any]], scope: Scope) -> list[str]:
     """Complaints about entries that explain nothing, those left out by the options of the run apart."""
     records = [Cell(**{key: value for key, value in cell.items() if key != "kind"}) for cell in cells]
     complaints = []

@@ -15,7 +15,8 @@ from ..checks.run import Run
 from ..dtypes import DTYPES
 from ..errors import LossmarkError
 from ..sandbox.target import Target, targets
-from ..specification.loss import Case, Family, Loss
+from ..specification.case import Case, Family
+from ..specification.loss import Loss
 
 
 @dataclass(frozen=True)

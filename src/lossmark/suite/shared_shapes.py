@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..dtypes import F64
-from ..specification.loss import Case
+from ..specification.case import Case
 
 SMALL = (7, 8)
 """The shape that every small case is brought to."""

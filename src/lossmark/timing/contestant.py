@@ -26,7 +26,10 @@ from ..readings.cost import Cost, forward, forward_backward
 from ..sandbox.process import GaveUp, Worker
 from ..sandbox.stopwatch import batch_of
 from ..sandbox.target import Target
-from ..specification.loss import Case, Loss
+from ..specification.case import Case
+from ..specification.deviated import meant
+from ..specification.inputs import timed
+from ..specification.loss import Loss
 from ..tolerance.acceptance import Expected
 from ..tolerance.expected import expected
 from ..work import Array, Failure, Message, Reply, Returned, Stage, Stored, Timed, Timing, Weighed, Weighing
@@ -59,7 +62,7 @@ class Exercise:
     def batches(self) -> tuple[Mapping[str, Array], ...]:
         """Several inputs in turn; fewer where one is larger than any cache."""
         seeds = range(2 if self._large else BATCHES)
-        return tuple(self._drawn(np.random.default_rng([seed, *self.size])) for seed in seeds)
+        return tuple(timed(self.loss, self.size, DTYPES[self.dtype], seed) for seed in seeds)
 
     def rotation(self, calls: int) -> list[Mapping[str, Array]]:
         """At least as many different inputs as so many calls are given: they lie in the same level of the caches."""
@@ -117,20 +120,6 @@ class Exercise:
             for number, batch in enumerate(self.batches)
         )
 
-    def _drawn(self, generator: np.random.Generator) -> Mapping[str, Array]:
-        """Normal embeddings whose scores have variance 1, distances around the margin, labels 0 and 1."""
-        batch, width = self.size
-        dtype = DTYPES[self.dtype].numpy
-        arrays: dict[str, Array] = {}
-        for item in self.loss.inputs:
-            if item.label:
-                arrays[item.name] = generator.integers(0, 2, batch).astype(dtype)
-            elif item.vector:
-                arrays[item.name] = (generator.standard_normal(self.size, np.float32) / width**0.5).astype(dtype)
-            else:
-                arrays[item.name] = generator.uniform(0, 2, batch).astype(dtype)
-        return arrays
-
     def judged(self, found: Timed, deviation: Deviation | None) -> Judgement:
         """The last call that was timed."""
         assert isinstance(found.value, Returned)
@@ -159,9 +148,9 @@ class Exercise:
         batch = batch_of(self.batches, self.loss.gradient_of[0], turn)
         inputs = {name: array.astype(np.float64) for name, array in batch.items()}
         case = Case(f"{self.loss.id}/timed", self.loss.id, {}, inputs)
-        meant, scale = (deviation.meant(case), deviation.scale) if deviation else (case, 1.0)
+        scale = deviation.scale if deviation else 1.0
         wanted = ("mean",) if backward else ()
-        truth = expected(self.loss, meant, DTYPES[self.dtype], np.ones(case.batch), wanted, scale)
+        truth = expected(self.loss, meant(deviation, case), DTYPES[self.dtype], np.ones(case.batch), wanted, scale)
         if turn in (0, CHECKED):
             self._kept[key] = truth
         return truth

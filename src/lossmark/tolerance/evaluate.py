@@ -24,7 +24,7 @@ from ..readings.bound_derivatives import undecided
 from ..readings.convention import IEEE, Convention
 from ..readings.double_double import Wide
 from ..readings.overflow import Bounded, finish
-from ..specification.loss import Param
+from ..specification.case import Param
 
 Rows = NDArray[np.intp]
 

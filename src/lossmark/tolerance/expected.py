@@ -15,7 +15,8 @@ from ..dtypes import F64, DType
 from ..formula.tree import Node, topological
 from ..readings.double_double import Wide
 from ..readings.overflow import Bounded
-from ..specification.loss import Case, Loss
+from ..specification.case import Case
+from ..specification.loss import Loss
 from .acceptance import REDUCTIONS, Acceptance, Expected
 from .block import Block, joined, read_block, take
 from .evaluate import Reading, plan_of

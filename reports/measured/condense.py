@@ -1,0 +1,98 @@
+"""A few tables made of what a command has written, per subject."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from lossmark.dtypes import DTYPES
+from lossmark.results.cell import Cell
+from lossmark.sharpness import soak as soaked
+
+from . import data
+from .condense_times import peers, sizes, speed
+from .outputs import Condensed, complete_run, json_lines, one_file, picked, short
+
+JUDGED = ("value", "gradient")
+
+
+def conformance(files: Sequence[Path]) -> Condensed:
+    """One complete ``results.jsonl``: counts, why cells were not judged, shares of the bound."""
+    results = complete_run(files)
+    why = Counter((cell.verdict, cell.detail) for cell in results.cells if cell.verdict in ("not-run", "unsupported"))
+    reasons = data.Table(columns=["verdict", "why", "cells"], rows=[[*each, count] for each, count in why.items()])
+    groups: dict[tuple[str, str, str], list[Cell]] = {}
+    for cell in results.cells:
+        groups.setdefault((cell.loss, cell.impl, cell.dtype), []).append(cell)
+    impls = list(dict.fromkeys(cell.impl for cell in results.cells))
+    order = lambda place: (place[0], impls.index(place[1]), list(DTYPES).index(place[2]))
+    rows = [[*place, len(groups[place]), *_shares(groups[place])] for place in sorted(groups, key=order)]
+    counts = dict(Counter(cell.verdict for cell in results.cells))
+    return results.header["environment"], data.Conformance(
+        counts=counts, reasons=reasons, shares=data.Table(columns=list(data.SHARES), rows=rows)
+    )
+
+
+def _shares(cells: Sequence[Cell]) -> list[data.Value]:
+    """How many pass; of values and gradients the median distance in ulp and the largest share of the bound."""
+    compared = [cell for cell in cells if cell.check in JUDGED]
+    errors = [cell.error_ulp for cell in compared if cell.error_ulp is not None]
+    used = [cell.budget_used for cell in compared if cell.budget_used is not None]
+    median = float(pd.Series(errors, dtype=float).median())
+    return [sum(cell.verdict == "pass" for cell in cells), short(median), short(max(used, default=math.nan))]
+
+
+def sharpness(files: Sequence[Path]) -> Condensed:
+    """The file of ``lossmark mutants --results``."""
+    found = json.loads(one_file(files).read_text(encoding="utf-8"))
+    return found["environment"], data.Sharpness(**{name: found[name] for name in data.Sharpness.model_fields})
+
+
+def right(files: Sequence[Path]) -> Condensed:
+    """The file of ``lossmark mutants --right --results``."""
+    found = json.loads(one_file(files).read_text(encoding="utf-8"))
+    return found["environment"], data.Right(**{name: found[name] for name in data.Right.model_fields})
+
+
+def soak(files: Sequence[Path]) -> Condensed:
+    """The file that the soak appends to."""
+    cells = soaked.recall(one_file(files))
+    table = soaked.budgets(cells)
+    rows = [
+        [*place, int(row.comparisons), short(row["median"]), short(row.largest), int(row.failed)]
+        for place, row in sorted(table.iterrows(), key=lambda each: (each[0][0], list(DTYPES).index(each[0][1])))
+    ]
+    return None, data.Soak(
+        seeds=sorted(map(int, cells.seed.unique())),
+        implementations=int(cells.impl.nunique()),
+        comparisons=int(cells.comparisons.sum()),
+        failed=int(cells.verdict.isin(["fail", "error"]).sum()),
+        fresh=data.Table(columns=list(data.FRESH), rows=rows),
+    )
+
+
+def gate(files: Sequence[Path]) -> Condensed:
+    """The lines that ``tests/gate_power.py`` writes."""
+    found = list(json_lines(files))
+    rates = [picked(line, data.RATES) for line in found if line["kind"] == "rates"]
+    memory = [picked(line, data.MEMORY_SEEN) for line in found if line["kind"] == "memory"]
+    return None, data.Gate(
+        rates=data.Table(columns=list(data.RATES), rows=rates),
+        memory=data.Table(columns=list(data.MEMORY_SEEN), rows=memory),
+    )
+
+
+def compare(files: Sequence[Path]) -> Condensed:
+    """The lines that ``tests/compare_repeats.py`` writes."""
+    rows = [picked(line, data.REPEATS) for line in json_lines(files)]
+    return None, data.Repeats(repeats=data.Table(columns=list(data.REPEATS), rows=rows))
+
+
+CONDENSE: Mapping[str, Callable[[Sequence[Path]], Condensed]] = {
+    "conformance": conformance, "sharpness": sharpness, "right": right, "soak": soak, "speed": speed, "sizes": sizes,
+    "memory": speed, "peers": peers, "gate": gate, "compare": compare,
+}  # fmt: skip
+"""By subject; each takes the files that the subject's commands write."""

@@ -1,0 +1,80 @@
+"""What the checks share that ask an implementation more than once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..results.cell import Cell, Verdict
+from ..specification.case import Case
+from ..tolerance.acceptance import Expected
+from ..work import Answer, Failure, Message, Outcome, Probe, Probed, Reply, Task
+from .judgement import Judgement, judge
+from .ordinary import Judged
+from .prepared import Prepared
+
+Ask = Callable[[Message], Reply]
+"""Has a message answered by the implementation's process."""
+Truth = Callable[[Prepared], Expected]
+"""What conforms for a prepared run."""
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What a check found: whether it passed, why, and its grades: what is a matter of taste and fails nobody."""
+
+    ok: bool
+    detail: str = ""
+    grades: tuple[str, ...] = ()
+
+
+class Unjudged(Exception):  # noqa: N818 (an outcome, not an error)
+    """The check cannot be made: its verdict, and why."""
+
+    def __init__(self, verdict: Verdict, reason: str):
+        super().__init__(reason)
+        self.verdict, self.reason = verdict, reason
+
+
+class Dialogue:
+    """One prepared run in talks with its implementation."""
+
+    def __init__(self, prepared: Prepared, ask: Ask, truth: Truth):
+        self.prepared, self.ask, self.truth = prepared, ask, truth
+        self.run, self.case, self.dtype, self.own = prepared.run, prepared.case, prepared.dtype, prepared.own
+
+    def answer(self, task: Task) -> Answer:
+        """The results of a task."""
+        found = self.ask(task)
+        assert isinstance(found, Answer)
+        return found
+
+    def call(self, *calls: Mapping[str, Any]) -> list[Outcome]:
+        """The result or the exception of each call with the given keywords."""
+        found = self.ask(Probe(self.run.target.name, self.run.loss.id, calls, self.run.device))
+        assert isinstance(found, Probed)
+        return list(found.outcomes)
+
+    def wrong(self, case: Case, answer: Answer, truth: Expected) -> str:
+        """What is wrong with the values and gradients of an answer for ``case``; empty if nothing is."""
+        judged = Judged(self.prepared.on(case), answer, truth)
+        cells: list[Cell] = [judged.value()] + ([judged.gradient()] if answer.gradients else [])
+        return next((cell.detail for cell in cells if cell.verdict in ("fail", "error")), "")
+
+    def judge(self, outcome: Outcome, case: Case, reduction: str | None, label: str) -> Judgement:
+        """The outcome of one call held against the value that the case has under a reduction (None: the default)."""
+        if isinstance(outcome, Failure) or outcome.array is None:
+            return Judgement(False, note=f"{label}: {outcome if isinstance(outcome, Failure) else outcome.dtype}")
+        expected = self.truth(self.prepared.on(case))
+        return judge(outcome.array, expected.values[reduction or "mean"], self.dtype, label)
+
+
+def reduced(keywords: Mapping[str, Any], reduction: str | None) -> dict[str, Any]:
+    """The keywords with a reduction, where the function takes one."""
+    return {**keywords, **({} if reduction is None else {"reduction": reduction})}
+
+
+def graded(grades: Iterable[str]) -> Iterator[str]:
+    """How grades are written in the detail of a cell."""
+    return (f"grade: {grade}" for grade in grades)

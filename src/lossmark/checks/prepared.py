@@ -1,0 +1,95 @@
+"""A run made ready: its case as it is run, its number format, and the message that asks for its results."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import F64, DType
+from ..specification.case import Case
+from ..specification.deviated import meant
+from ..specification.loss import Loss
+from ..tolerance.acceptance import REDUCTIONS
+from ..work import Task
+from .run import Run
+
+
+class Unsupported(Exception):  # noqa: N818 (an outcome, not an error)
+    """The implementation does not take what the case needs."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run with its case drawn, in the shape in which it is run, and the format ``dtype`` of its numbers."""
+
+    run: Run
+    case: Case
+    dtype: DType
+
+    @property
+    def loss(self) -> Loss:
+        """The loss that the run is about."""
+        return self.run.loss
+
+    @property
+    def own(self) -> bool:
+        """Whether the implementation is one of lossmark's own, which are held to every letter of the edge table."""
+        return self.run.target.reference.own
+
+    @property
+    def reductions(self) -> tuple[str | None, ...]:
+        """The reductions that can be asked for; ``(None,)`` where the function has no such argument."""
+        return REDUCTIONS if self.run.target.takes(self.loss, "reduction") else (None,)
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        """The inputs by name, ``[B, D]`` or ``[B]``, in the run's dtype."""
+        return {name: array.astype(self.dtype.numpy) for name, array in self.case.inputs.items()}
+
+    @property
+    def weights(self) -> F64:
+        """Random weights ``[B]`` of the examples' losses, numbers of the dtype, the same for every implementation."""
+        seed = int.from_bytes(hashlib.sha256(self.case.id.encode()).digest()[:4])
+        return self.dtype.round(np.random.default_rng(seed).uniform(0.5, 2.0, self.case.batch))
+
+    @property
+    def meant(self) -> Case:
+        """The case of the spec whose loss the implementation computes, up to a declared factor."""
+        return meant(self.run.deviation, self.case)
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The case's parameters that the function takes; raises :class:`Unsupported` if it lacks one that matters."""
+        fixed = {} if self.run.deviation is None else self.run.deviation.fixed
+        defaults = {**self.loss.params({}), **fixed}
+        taken = {}
+        for name, value in self.case.params.items():
+            if self.run.target.takes(self.loss, name):
+                taken[name] = value
+            elif value != defaults[name]:
+                raise Unsupported(f"the function takes no {name}")
+        return taken
+
+    @property
+    def task(self) -> Task:
+        """The message that asks for value and gradient under each reduction; raises :class:`Unsupported`."""
+        return Task(
+            self.run.target.name,
+            self.loss.id,
+            self.params,
+            self.arrays,
+            self.loss.gradient_of,
+            self.weights.astype(self.dtype.numpy),
+            self.reductions,
+            self.run.slopes if self.reductions[0] else self.reductions,
+            self.run.mode,
+            self.run.device,
+        )
+
+    def on(self, case: Case) -> Prepared:
+        """The same run on another case."""
+        return replace(self, case=case)

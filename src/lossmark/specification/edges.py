@@ -1,0 +1,82 @@
+"""The edges that losses are held to, read from ``specs/edges.yaml``: what each is, and which losses it concerns."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..formula.defined import DEFINED
+from ..formula.grammar import FUNCTIONS
+from ..formula.tree import topological
+from ..rooms import room
+from .document import Document, dump, editable, read
+from .loss import Loss
+from .model import Concerns, EdgesModel
+from .validate import validate
+
+EDGES_FILE = "edges.yaml"
+"""In a folder of specs, the one YAML file that is no loss."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A situation. ``flags`` names the flags of the cases that cover it, or ``check`` the check that does."""
+
+    id: str
+    title: str
+    flags: tuple[str, ...]
+    check: str
+    whom: Concerns | None
+
+    def concerns(self, loss: Loss) -> bool:
+        """Whether the situation can occur in a loss, by its formula with the default parameters and by its inputs."""
+        if self.whom is None:
+            return True
+        operations = {node.op for node in topological([loss.gradients({}).formula.loss])}
+        choices = {(name, text) for name, param in loss.model.params.items() for text in param.choices or ()}
+        return (
+            bool(operations & set(self.whom.operations))
+            or any(spec.kind in self.whom.kinds for spec in loss.model.inputs.values())
+            or any(item.label in self.whom.labels for item in loss.inputs)
+            or any(name in loss.model.params for name in self.whom.params)
+            or bool(choices & set(self.whom.choices.items()))
+            or (self.whom.differentiated is not None and len(loss.gradient_of) >= self.whom.differentiated)
+        )
+
+
+def edges(folder: Path | None = None) -> tuple[Edge, ...]:
+    """The edges of a folder of specs (default: lossmark's own), in order; raises :class:`SpecError`."""
+    return _edges((folder or room("specs")).resolve())
+
+
+@functools.cache
+def _edges(folder: Path) -> tuple[Edge, ...]:
+    document = read(folder / EDGES_FILE)
+    model = validate(EdgesModel, document)
+    _check(model, document)
+    return tuple(
+        Edge(entry.id, entry.title, tuple(entry.flags or ()), entry.check or "", entry.concerns)
+        for entry in model.edges
+    )
+
+
+def canonical_edges(folder: Path) -> str:
+    """The canonical text of the folder's edges, comments and order kept."""
+    return dump(editable(read(folder / EDGES_FILE).text))
+
+
+def _check(model: EdgesModel, document: Document) -> None:
+    """Ids are unique, an edge is covered in one way, and what it concerns exists in the formula language."""
+    known = sorted(set(FUNCTIONS) - set(DEFINED))
+    seen = set()
+    for index, entry in enumerate(model.edges):
+        if entry.id in seen:
+            raise document.error(("edges", index, "id"), f"duplicate id {entry.id!r}")
+        seen.add(entry.id)
+        if (entry.flags is None) == (entry.check is None):
+            raise document.error(("edges", index), "expected either flags or check")
+        for number, operation in enumerate(entry.concerns.operations if entry.concerns else ()):
+            if operation not in known:
+                message = f"found {operation!r}, expected one of {known}"
+                raise document.error(("edges", index, "concerns", "operations", number), message)

@@ -1,0 +1,71 @@
+"""The formulas of a spec, read into trees: one for each combination of the parameters that have choices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..formula.derivative import gradients
+from ..formula.gradients import Gradients
+from ..formula.grammar import Parser
+from ..formula.tree import Builder, Formula, Input, Node, topological
+from .document import Document, Path_
+from .model import Association, SpecModel
+from .parameters import check_when, combinations
+
+Chosen = tuple[str, ...]
+"""A choice for each parameter that has choices, in the order of the spec."""
+
+
+def formulas(model: SpecModel, document: Document) -> dict[Chosen, Gradients]:
+    """The formula with its gradients for each combination of choices; raises :class:`SpecError`."""
+    for index, entry in enumerate(model.formula.associations):
+        if isinstance(entry, Association):
+            check_when(model, document, entry.when, ("formula", "associations", index, "when"))
+    return {tuple(chosen.values()): _formula(model, document, chosen) for chosen in combinations(model, document)}
+
+
+def _formula(model: SpecModel, document: Document, chosen: Mapping[str, str]) -> Gradients:
+    build = Builder()
+    names = {name: build("input", payload=name, vector=spec.dims == ["B", "D"]) for name, spec in model.inputs.items()}
+    names |= {name: build("param", payload=name) for name, spec in model.params.items() if spec.choices is None}
+    leaves = dict(names)
+    parser = Parser(build, names, chosen)
+    for name, text in model.formula.where.items():
+        if name in names:
+            raise document.error(("formula", "where", name), f"{name!r} is already defined")
+        names[name] = parser.parse(text, document.place(("formula", "where", name)))
+    loss = _scalar(parser, model.formula.loss, document, ("formula", "loss"))
+    associations = _associations(parser, model, document, chosen)
+    used = topological([loss])
+    inputs = tuple(_input(name, leaves[name], model, used) for name in model.inputs)
+    for item in inputs:
+        if leaves[item.name] not in used:
+            raise document.error(("inputs", item.name), "the formula does not use this input")
+    formula = Formula(loss, associations, inputs, tuple(model.gradient_of), tuple(names.items()))
+    wrt = {name: leaves[name] for name in model.gradient_of}
+    return Gradients(formula, tuple(gradients(build, formula.evaluations, wrt)))
+
+
+def _associations(parser: Parser, model: SpecModel, document: Document, chosen: Mapping[str, str]) -> tuple[Node, ...]:
+    """The equal evaluations that hold for these choices."""
+    found = []
+    for index, entry in enumerate(model.formula.associations):
+        text, when = (entry.loss, entry.when) if isinstance(entry, Association) else (entry, {})
+        if all(chosen[name] == value for name, value in when.items()):
+            found.append(_scalar(parser, text, document, ("formula", "associations", index)))
+    return tuple(found)
+
+
+def _scalar(parser: Parser, text: str, document: Document, path: Path_) -> Node:
+    node = parser.parse(text, document.place(path))
+    if node.vector:
+        raise document.error(path, "the loss of an example must be a scalar, this is a vector over D")
+    return node
+
+
+def _input(name: str, node: Node, model: SpecModel, used: list[Node]) -> Input:
+    """An input that is not differentiated is a label: hard if the formula only compares it, else soft."""
+    if name in model.gradient_of:
+        return Input(name, node.vector)
+    computed = any(node in (user.args[2:] if user.op == "where" else user.args) for user in used)
+    return Input(name, node.vector, "soft" if computed else "hard")

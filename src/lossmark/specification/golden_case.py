@@ -1,0 +1,95 @@
+"""A golden case from its entry in the spec: shapes, labels, dtypes and the form of what is expected are checked.
+
+Whether the expected values are right is for :mod:`lossmark.golden.verify` to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import DTYPES, F64
+from ..formula.tree import Input
+from . import hexfloat as numbers
+from .case import Case
+from .document import Document, Path_
+from .model import CaseModel, SpecModel
+from .parameters import given_values
+
+
+def golden_case(model: SpecModel, document: Document, index: int, inputs: tuple[Input, ...]) -> Case:
+    """The golden case at an index of the spec, checked against the formula's inputs; raises :class:`SpecError`."""
+    case = model.cases[index]
+    path: Path_ = ("cases", index)
+    refused = case.expect.error is not None
+    if set(case.inputs) != {item.name for item in inputs}:
+        expected = [item.name for item in inputs]
+        raise document.error((*path, "inputs"), f"found inputs {list(case.inputs)}, expected {expected}")
+    arrays = {item.name: _array(document, (*path, "inputs", item.name), case.inputs[item.name]) for item in inputs}
+    if not refused:
+        _check_arrays(document, path, arrays, inputs)
+        _check_expected(document, path, case, arrays)
+    integer = frozenset(name for name, rows in case.inputs.items() if all(type(x) is int for x in _flat(rows)))
+    dtypes = tuple(case.dtypes) if case.dtypes else tuple(DTYPES)
+    if not refused:
+        _check_representable(document, path, arrays, dtypes)
+    params = given_values(model, document, case.params, (*path, "params"), valid=not refused)
+    return Case(
+        case.id, model.loss, params, arrays, tuple(case.flags), case.why, dtypes, integer, case.expect.error, case
+    )
+
+
+def _flat(rows: Any) -> list[Any]:
+    return [x for row in rows for x in (row if isinstance(row, list) else [row])]
+
+
+def _array(document: Document, path: Path_, rows: Any) -> F64:
+    lengths = {len(row) if isinstance(row, list) else None for row in rows}
+    if len(lengths) != 1:
+        raise document.error(path, f"ragged list: rows of {sorted(map(str, lengths))} numbers")
+    values = [float(x) if type(x) is int else numbers.parse(x) for x in _flat(rows)]
+    width = lengths.pop()
+    return np.array(values, dtype=np.float64).reshape(len(rows) if width is None else (len(rows), width))
+
+
+def _check_arrays(document: Document, path: Path_, arrays: Mapping[str, F64], inputs: tuple[Input, ...]) -> None:
+    """Embeddings share [B, D], everything else is [B]; labels lie in their range."""
+    batch = len(next(iter(arrays.values())))
+    width = next((array.shape[-1] for array in arrays.values() if array.ndim == 2), 0)
+    for item in inputs:
+        array, expected = arrays[item.name], (batch, width) if item.vector else (batch,)
+        where = (*path, "inputs", item.name)
+        if array.shape != expected:
+            raise document.error(where, f"wrong shape {list(array.shape)}, expected {list(expected)}")
+        if item.label and not np.all(np.isnan(array) | ((array >= 0) & (array <= 1))):
+            raise document.error(where, "a label lies in [0, 1]")
+        if item.label == "hard" and not np.all(np.isnan(array) | (array == 0) | (array == 1)):
+            raise document.error(where, "this label is 0 or 1")
+
+
+def _check_expected(document: Document, path: Path_, case: CaseModel, arrays: Mapping[str, F64]) -> None:
+    given = case.expect.model_fields_set
+    if given and given != {"value", "mean", "grad"}:
+        expected = "value, mean and grad, or nothing before lossmark certify"
+        raise document.error((*path, "expect"), f"found only {', '.join(sorted(given))}, expected {expected}")
+    batch = len(next(iter(arrays.values())))
+    if case.expect.value is not None and len(case.expect.value) != batch:
+        raise document.error((*path, "expect", "value"), f"{len(case.expect.value)} values for a batch of {batch}")
+    for name, rows in (case.expect.grad or {}).items():
+        where = (*path, "expect", "grad", name)
+        if name not in arrays:
+            raise document.error(where, f"gradient of an unknown input {name!r}")
+        shape = tuple([len(rows)] + ([len(rows[0])] if rows and isinstance(rows[0], list) else []))
+        if shape != arrays[name].shape or any(isinstance(row, list) and len(row) != shape[1] for row in rows):
+            raise document.error(where, f"wrong shape {list(shape)}, expected {list(arrays[name].shape)}")
+
+
+def _check_representable(document: Document, path: Path_, arrays: Mapping[str, F64], dtypes: tuple[str, ...]) -> None:
+    for name, array in arrays.items():
+        for dtype in dtypes:
+            held = DTYPES[dtype].holds(array) | np.isnan(array)
+            if not held.all():
+                value = numbers.canonical(float(array[~held].flat[0]))
+                raise document.error((*path, "inputs", name), f"{value} is not representable in {dtype}")

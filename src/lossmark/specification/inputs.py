@@ -1,0 +1,110 @@
+"""Every drawing of inputs: which numbers a loss is called with where no spec writes them down.
+
+The numbers depend on the seed alone: the order in which the inputs are drawn is that of the spec, and results are
+compared between revisions. Whoever needs inputs asks here: families, the random search, second derivatives, timings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..dtypes import F64, DType
+from ..formula.tree import Input
+from . import hexfloat as numbers
+from .case import Case, Family
+from .loss import Loss
+
+Numbers = NDArray[Any]
+Draw = Callable[[tuple[int, ...]], Numbers]
+"""Draws one input of a shape."""
+
+LABELS: Mapping[str, tuple[float, ...]] = {"hard": (0.0, 1.0), "soft": (0.0, 1.0, 0.25, 0.625)}
+"""The values of labels in a random search, simplest first."""
+
+
+def draw(loss: Loss, family: Family, dtype: DType) -> Case:
+    """The family's case in one dtype: every number is drawn in float64, scaled and rounded to the format."""
+    generator = np.random.Generator(np.random.PCG64([family.model.seed, *family.model.shape]))
+    scale = numbers.parse(family.model.scale)
+    unscaled: Draw = generator.standard_normal if family.model.distribution == "normal" else generator.random
+
+    def number(shape: tuple[int, ...]) -> Numbers:
+        return dtype.round(scale * unscaled(shape))
+
+    def soft(shape: tuple[int, ...]) -> Numbers:
+        return np.asarray(generator.choice([0.0, 1.0, 0.0, 1.0, 0.25, 0.625], shape))
+
+    draws = {"hard": _bits(generator, np.float64), "soft": soft, "embedding": number, "number": number}
+    return Case(family.id, loss.id, family.params, _each(loss, family.model.shape, draws))
+
+
+def timed(loss: Loss, size: tuple[int, int], dtype: DType, seed: int) -> dict[str, Numbers]:
+    """Inputs of a call that is timed, of a size (B, D) and in the dtype: realistic numbers on which branches vary.
+
+    Normal embeddings whose scores have variance 1, distances around a margin of 1, labels 0 and 1.
+    """
+    generator = np.random.default_rng([seed, *size])
+    bits = _bits(generator, dtype.numpy)
+
+    def embedding(shape: tuple[int, ...]) -> Numbers:
+        return (generator.standard_normal(shape, np.float32) / float(size[1] ** 0.5)).astype(dtype.numpy)
+
+    def number(shape: tuple[int, ...]) -> Numbers:
+        return generator.uniform(0, 2, shape).astype(dtype.numpy)
+
+    return _each(loss, size, {"hard": bits, "soft": bits, "embedding": embedding, "number": number})
+
+
+def positive(loss: Loss, size: tuple[int, int]) -> dict[str, Numbers]:
+    """Inputs of a size (B, D) in float32 for the quick timing: absolute values of normal numbers, labels 0 and 1."""
+    generator = np.random.default_rng(0)
+    bits = _bits(generator, np.float32)
+
+    def number(shape: tuple[int, ...]) -> Numbers:
+        return np.abs(generator.standard_normal(shape)).astype(np.float32)
+
+    return _each(loss, size, {"hard": bits, "soft": bits, "embedding": number, "number": number})
+
+
+def directions(case: Case, names: Sequence[str]) -> dict[str, F64]:
+    """A direction for each input named, of its shape: small dyadic numbers, none 0."""
+    generator = np.random.default_rng(2)
+    return {name: _dyadic(generator, case.inputs[name].shape) for name in names}
+
+
+def searched(item: Input, dtype: DType) -> list[float]:
+    """The numbers that a random search chooses from for an input, simplest first.
+
+    For a label its values. Else half of them are small dyadic numbers, and half any numbers of the dtype; those of an
+    input without dimensions, a score or a distance, are not negative.
+    """
+    if item.label:
+        return list(LABELS[item.label])
+    signed = item.vector
+    dyadic = sorted((k / 8 for k in range(-32 if signed else 0, 33)), key=lambda x: (x * 8 % 8 != 0, abs(x), x < 0))
+    generic = np.random.default_rng(dtype.p).integers(-(2**dtype.p), 2**dtype.p, len(dyadic)) * 2.0 ** (2 - dtype.p)
+    return [*dyadic, *np.where(signed, generic, np.abs(generic)).tolist()]
+
+
+def _each(loss: Loss, size: Sequence[int], draws: Mapping[str, Draw]) -> dict[str, Numbers]:
+    """The inputs of a loss by name, ``[B, D]`` or ``[B]``, each drawn as what it is."""
+    batch, width = size
+    return {
+        item.name: draws[item.label or ("embedding" if item.vector else "number")](
+            (batch, width) if item.vector else (batch,)
+        )
+        for item in loss.inputs
+    }
+
+
+def _bits(generator: np.random.Generator, dtype: Any) -> Draw:
+    """Labels 0 and 1 in a dtype."""
+    return lambda shape: generator.integers(0, 2, shape).astype(dtype)
+
+
+def _dyadic(generator: np.random.Generator, shape: tuple[int, ...]) -> F64:
+    return np.asarray(generator.integers(1, 5, shape) * generator.choice([-0.5, 0.5], shape))

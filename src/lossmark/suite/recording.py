@@ -1,0 +1,107 @@
+"""The record of one run: its cells as they arrive, those that never did, known failures, and the summary."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..adapters.implementation import FRAMEWORKS
+from ..adapters.installed import framework, framework_version
+from ..adapters.registry import implementations
+from ..checks.run import Run, cell
+from ..dtypes import DTYPES
+from ..results.cell import VERDICTS
+from ..results.environment import environment
+from ..results.record import Recorder
+from ..rooms import room
+from ..specification.library import losses
+from . import known_failures
+from .plan import Choice
+
+NEVER_JUDGED = "deselected, or the session ended before it"
+REASONS = 12
+"""How many reasons the summary gives for cells that were not judged."""
+
+
+class Recording:
+    """The cells of a planned run.
+
+    ``results`` is the file that they are written to (none: nowhere), ``expected`` that of the known failures (none:
+    the conformance room's own). Raises :class:`lossmark.errors.SpecError` for a file of known failures that is
+    malformed.
+    """
+
+    def __init__(self, runs: Sequence[Run], choice: Choice, *, results: str, expected: str):
+        self.runs = runs
+        self.complaints: list[str] = []
+        path = Path(expected) if expected else room("conformance") / "expected.yaml"
+        self.entries = [*known_failures.read(path), *known_failures.declared(runs)]
+        self._scope = _scope(runs, choice, named=bool(expected))
+        self._seen: set[str] = set()
+        self._records: list[Mapping[str, Any]] = []
+        self._stream = open(results or os.devnull, "w", encoding="utf-8", buffering=1)  # noqa: SIM115 (see finish)
+        self._recorder = Recorder(self._stream)
+        self._started = time.perf_counter()
+        versions = {name: framework_version(name) for name in FRAMEWORKS}
+        implementations_ = {run.target.name: run.target.reference.source for run in runs}
+        self._recorder.header(self.planned, environment(versions) | {"implementations": implementations_})
+
+    @property
+    def planned(self) -> int:
+        """The number of cells that the plan has."""
+        return sum(len(run.checks) for run in self.runs)
+
+    def add(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Write cells down as they arrive."""
+        self._records += records
+        self._recorder.cells(records)
+        self._seen.update(map(_key, records))
+
+    def finish(self) -> None:
+        """Write down what never arrived, and the footer; :attr:`complaints` are then known."""
+        for run in self.runs:
+            cells = [cell(run, check, "not-run", NEVER_JUDGED).record() for check in run.checks]
+            self.add([record for record in cells if _key(record) not in self._seen])
+        self.complaints = known_failures.stale(self.entries, self._records, self._scope)
+        self._recorder.footer()
+        self._stream.close()
+
+    def summary(self) -> Iterator[str]:
+        """Why cells were not judged, the counts of the verdicts, and how long it took."""
+        seconds = time.perf_counter() - self._started
+        counts = self._recorder.counts
+        total = sum(counts.values())
+        reasons = Counter(
+            (record["impl"], record["detail"])
+            for record in self._records
+            if record["verdict"] in ("not-run", "unsupported")
+        )
+        for (impl, reason), count in reasons.most_common(REASONS):
+            yield f"{count:6} cells of {impl} not judged: {reason}"
+        yield ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
+        rate = total / max(seconds, 1e-9)
+        yield f"{total} of {self.planned} planned cells in {seconds:.0f} s, {rate:.0f} cells per second"
+
+
+def _scope(runs: Sequence[Run], choice: Choice, *, named: bool) -> known_failures.Scope:
+    """What the options leave in; a file of known failures ``named`` for this run is about its implementations."""
+    specs = losses()
+    cases = [case.id for loss in specs.values() for group in (loss.cases, loss.families) for case in group]
+    modes = [mode for name in FRAMEWORKS for mode in framework(name).modes]
+    scope: dict[str, tuple[Collection[str], Collection[str]]] = {
+        "loss": (choice.losses or specs, specs),
+        "dtype": (choice.dtypes or DTYPES, DTYPES),
+        "mode": (choice.modes or modes, modes),
+        "case": ({run.case.id for run in runs} if choice.case else cases, cases),
+    }
+    if choice.impls and not named:
+        scope["impl"] = ({run.target.name for run in runs}, implementations())
+    return scope
+
+
+def _key(record: Mapping[str, Any]) -> str:
+    return "\0".join(str(record[name]) for name in ("impl", "device", "dtype", "mode", "case", "check"))
