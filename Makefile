@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Modules are compiled when they are first imported: of what is installed, a fraction ever is.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: setup report test lint results clean
+.PHONY: setup report test lint docs site pictures results clean
 
 setup: .venv/.ready
 
@@ -35,5 +35,14 @@ test: lint
 results: setup
 	$(BIN)/python -m lossmark.reports.measured $(SUBJECT)
 
+docs: setup
+	$(BIN)/python docs/build.py
+
+site: setup
+	$(BIN)/python docs/build.py --report
+
+pictures: setup
+	$(BIN)/python docs/pictures.py
+
 clean:
-	rm -rf .venv build dist reports/out
+	rm -rf .venv build dist reports/out docs/_build

@@ -14,19 +14,21 @@ from collections.abc import Iterator
 import pytest
 
 from lossmark.adapters.installed import framework_version
-from lossmark.sandbox.target import Target, targets
+from lossmark.sandbox.target import targets
 from lossmark.specification.library import losses
-from lossmark.timing.bench import Field, Group, entries, grid
-from lossmark.timing.contestant import Contestant, Exercise
+from lossmark.timing.bench import Candidate, Field, candidates_of
+from lossmark.timing.contestant import Contestant
+from lossmark.timing.exercise import Exercise
+from lossmark.timing.grid import Group, grid
 
 ROUNDS = 10
-ENTRIES = [entry for entry in entries(targets()) if framework_version(entry[0].reference.framework) is not None]
+CANDIDATES = [each for each in candidates_of(targets()) if framework_version(each[0].reference.framework) is not None]
 FULL = bool(os.environ.get("LOSSMARK_FULL"))
 GROUPS = [group for group in grid(list(losses().values()), (), (), FULL) if group.allocator == "warm"]
 
 
 class Clock:
-    """Shows the seconds that workers have reported."""
+    """A clock that shows the seconds that workers have reported so far."""
 
     now = 0.0
 
@@ -39,7 +41,8 @@ CLOCK = Clock()
 
 @pytest.fixture(scope="module")
 def field() -> Iterator[Field]:
-    with Field(ENTRIES, "warm") as processes:
+    """The processes of all candidates."""
+    with Field(CANDIDATES, "warm") as processes:
         yield processes
 
 
@@ -52,11 +55,12 @@ def _name(value: object) -> str:
 
 
 @pytest.mark.benchmark(timer=CLOCK)
-@pytest.mark.parametrize("entry", ENTRIES, ids=_name)
+@pytest.mark.parametrize("candidate", CANDIDATES, ids=_name)
 @pytest.mark.parametrize("group", GROUPS, ids=_name)
-def test_speed(benchmark, field: Field, group: Group, entry: tuple[Target, str]) -> None:
+def test_speed(benchmark, field: Field, group: Group, candidate: Candidate) -> None:
+    """One benchmark; the first and the last call must conform."""
     exercise = Exercise(group.loss, group.size, group.dtype, group.backward)
-    contestant = Contestant(entry[0], field.worker(entry), exercise, entry[1])
+    contestant = Contestant(candidate[0], field.worker(candidate), exercise, candidate[1])
     reason = contestant.start()
     assert not reason, f"only what conforms gets a time: {reason}"
     benchmark.group = _name(group)

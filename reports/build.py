@@ -16,7 +16,7 @@ from lossmark.results import history
 from lossmark.results.cell import VERDICTS, Cell
 from lossmark.results.difference import compared
 from lossmark.results.record import Results, read
-from lossmark.sharpness import likeness as looks
+from lossmark.sharpness.likeness import SCOREBOARD
 from lossmark.specification.library import losses
 
 from . import cells as shown
@@ -37,7 +37,8 @@ def build(
 ) -> Path:
     """Write the site into ``output`` and return its first page; raises ``ResultsError`` for unreadable results.
 
-    ``since`` is an earlier run that this one is compared with, ``kept`` a folder of history.
+    ``timings`` is a quick timing (``benchmarks.quick``), ``since`` an earlier run that this one is compared with,
+    ``kept`` a folder of history.
     """
     found = inputs.gathered(sources)
     output.mkdir(parents=True, exist_ok=True)
@@ -51,7 +52,7 @@ def build(
 
 
 def _changes(found: inputs.Inputs, since: Path | None) -> list[Any] | None:
-    """What an earlier run had that this one has not; None where there is nothing to compare."""
+    """What this run has lost against an earlier one; None without an earlier one."""
     if since is None:
         return None
     now = Results({"planned": len(found.cells)}, tuple(found.cells), {})
@@ -59,7 +60,7 @@ def _changes(found: inputs.Inputs, since: Path | None) -> list[Any] | None:
 
 
 class _Site:
-    """The pages of one report."""
+    """The pages of one report, from its inputs and the changes since an earlier run."""
 
     def __init__(self, found: inputs.Inputs, changes: list[Any] | None):
         self.found, self.changes = found, changes
@@ -106,6 +107,7 @@ class _Site:
         return self._templates.get_template(template).render(**common, **content)
 
     def _overview(self) -> dict[str, Any]:
+        """What the first page shows."""
         left_out = [cell for cell in self.cells if cell.verdict in ("not-run", "unsupported", "deviates")]
         return {
             "counts": self.found.counts,
@@ -117,14 +119,13 @@ class _Site:
             "left_out": left_out[:LEFT_OUT],
             "hidden": len(left_out[LEFT_OUT:]),
             "changes": self.changes,
-            "sharpness": json.loads(looks.SCOREBOARD.read_text(encoding="utf-8"))
-            if looks.SCOREBOARD.is_file()
-            else None,
+            "sharpness": json.loads(SCOREBOARD.read_text(encoding="utf-8")) if SCOREBOARD.is_file() else None,
             "packed": shown.packed(self.cells),
             "verdicts": VERDICTS,
         }
 
     def _impl(self, impl: str, mine: Sequence[Cell]) -> dict[str, Any]:
+        """What the page of an implementation shows, from its cells."""
         by_loss = shown.grouped(mine, lambda cell: cell.loss)
         return {
             "impl": impl,
@@ -135,7 +136,7 @@ class _Site:
         }
 
     def _failing(self, cells: Sequence[Cell]) -> list[dict[str, Any]]:
-        """What the overview and a page of an implementation tell of the same cell is found out once."""
+        """Failing cells in full, each made once: the overview and the page of its implementation show the same."""
         wrong = [cell for cell in cells if cell.verdict in ("fail", "error")][: failing.SHOWN]
         for cell in wrong:
             if cell not in self._told:
@@ -143,7 +144,7 @@ class _Site:
         return [self._told[cell] for cell in wrong]
 
     def _sources(self) -> dict[str, str]:
-        """Where each implementation was loaded from, as its run has it."""
+        """Where each implementation was loaded from, by name, from the headers of the runs."""
         found: dict[str, str] = {}
         for run in self.found.runs:
             named = run.header.get("environment", {})
@@ -152,7 +153,7 @@ class _Site:
 
 
 def _cleaned(cell: Cell) -> Cell:
-    """The cell without what no page can hold (NUL, lone surrogates)."""
+    """The cell without characters that no page can hold: NUL, lone surrogates."""
     texts = {
         name: value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
         for name, value in vars(cell).items()

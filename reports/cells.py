@@ -31,13 +31,13 @@ def matrix(cells: Sequence[Cell]) -> list[dict[str, Any]]:
 
 
 def boxes(cells: Sequence[Cell]) -> dict[str, dict[str, Any] | None]:
-    """By dtype: the worst verdict, the counts, and how far from the true value."""
+    """By dtype, a :func:`box` of the cells, or None where there are none."""
     found = grouped(cells, lambda cell: cell.dtype)
     return {dtype: box(found.get(dtype, [])) for dtype in DTYPES}
 
 
 def box(cells: Sequence[Cell]) -> dict[str, Any] | None:
-    """The worst verdict of some cells, their counts and spread; None of none."""
+    """The worst verdict of some cells, its mark, the counts and the spread; None if there are no cells."""
     if not cells:
         return None
     counts = Counter(cell.verdict for cell in cells)
@@ -46,7 +46,10 @@ def box(cells: Sequence[Cell]) -> dict[str, Any] | None:
 
 
 def spread(cells: Iterable[Cell]) -> dict[str, float] | None:
-    """Median and largest distance in ulp of values and gradients, and the largest share of the bound."""
+    """Median and largest distance in ulp of values and gradients, and the largest share of the bound.
+
+    None where no cell has a finite distance.
+    """
     mine = [cell for cell in cells if cell.check in ("value", "gradient") and _finite(cell.error_ulp)]
     errors = sorted(cell.error_ulp for cell in mine if cell.error_ulp is not None)
     used = [cell.budget_used for cell in mine if cell.budget_used is not None]
@@ -75,7 +78,7 @@ def grouped(cells: Iterable[Cell], by: Callable[[Cell], Any]) -> Mapping[Any, li
 
 
 def packed(cells: Sequence[Cell]) -> str:
-    """The cells by column, texts numbered, as gzip in base64: a hundredth of the rows as HTML."""
+    """The cells by column, texts numbered, as gzip in base64: a hundredth of the size of the rows as HTML."""
     columns: dict[str, Any] = {}
     for name in CODED:
         texts: dict[str, int] = {}

@@ -190,8 +190,11 @@ def _levels(series: Series) -> Iterator[float]:
 
 
 def _rows(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
-    tidy = lambda value: f"{value:.4g}" if isinstance(value, float) else value
-    return [tuple(map(tidy, row)) for row in frame.itertuples(index=False, name=None)]
+    return [tuple(map(_tidy, row)) for row in frame.itertuples(index=False, name=None)]
+
+
+def _tidy(value: Any) -> Any:
+    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 def _svg(chart: Any, width: int, height: int, label: str) -> str:

@@ -1,4 +1,4 @@
-"""A cell that does not conform, told in full: input, numbers, bound, what it looks like, how to repeat it."""
+"""A cell that does not conform, in full: input, numbers, bound, what it looks like, how to repeat it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from lossmark.checks.run import repeat
 from lossmark.dtypes import DTYPES
 from lossmark.results.cell import Cell
-from lossmark.sharpness import likeness as looks
+from lossmark.sharpness.likeness import like
 from lossmark.specification.case import Case
 from lossmark.specification.library import losses
 from lossmark.specification.loss import Loss
@@ -18,11 +18,14 @@ from .cells import MARKS, anchor
 from .inputs import key
 
 SHOWN = 300
-"""Cells of a page that are told in full; the rest is in the table of all cells."""
+"""Cells of a page that are shown in full; the rest is in the table of all cells."""
 
 
 def told(cell: Cell, sources: Mapping[str, str]) -> dict[str, Any]:
-    """All that is known of a failing cell; ``sources`` says where its implementation was loaded from."""
+    """Everything that the template shows of a failing cell.
+
+    ``sources`` says, by name, where an implementation was loaded from.
+    """
     loss = losses().get(cell.loss)
     case = loss.case(cell.case) if loss else None
     return {
@@ -33,7 +36,7 @@ def told(cell: Cell, sources: Mapping[str, str]) -> dict[str, Any]:
         "inputs": list(_inputs(case)) if case else [],
         "formula": loss.model.formula.loss if loss else "",
         "bound": _bound(loss, cell),
-        "looks_like": looks.like(cell, case),
+        "looks_like": like(cell, case),
         "command": repeat(sources.get(cell.impl, cell.impl), cell.case, cell.device, cell.dtype, cell.mode),
     }
 

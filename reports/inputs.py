@@ -1,4 +1,4 @@
-"""What a report is made of: runs of cells, benchmarks and gates, and whether they can be believed together."""
+"""What a report is made of: runs of cells, benchmarks and gates, and whether together they can be believed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lossmark import __version__
 from lossmark.results.cell import VERDICTS, Cell
 from lossmark.results.environment import machine
 from lossmark.results.record import Results, ResultsError, read
-from lossmark.timing.bench import Row
+from lossmark.timing.row import BenchRow
 
 
 @dataclass
 class Inputs:
-    """The results that were given, read."""
+    """The results that the report was given: runs of cells, one table of benchmarks, records of gates."""
 
     runs: list[Results] = field(default_factory=list)
     benchmarks: pd.DataFrame | None = None
@@ -28,16 +28,18 @@ class Inputs:
 
     @property
     def cells(self) -> list[Cell]:
+        """The cells of all runs, one run after the other."""
         return [cell for run in self.runs for cell in run.cells]
 
     @property
     def counts(self) -> dict[str, int]:
+        """How many cells have each verdict, in the order of verdicts."""
         found = Counter(cell.verdict for cell in self.cells)
         return {verdict: found[verdict] for verdict in VERDICTS}
 
 
 def gathered(sources: Sequence[Path]) -> Inputs:
-    """Cells (``*.jsonl``), benchmarks (``*.parquet``) and gates (``*.json``); raises :class:`ResultsError`."""
+    """Read cells (``*.jsonl``), benchmarks (``*.parquet``) and gates (``*.json``); raises :class:`ResultsError`."""
     inputs, frames = Inputs(), []
     for source in sources:
         if source.suffix == ".parquet":
@@ -57,7 +59,7 @@ def gathered(sources: Sequence[Path]) -> Inputs:
 def _benchmarks(source: Path) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(source)
-        frame[[field.name for field in fields(Row)]], frame.attrs["environment"]
+        frame[[field.name for field in fields(BenchRow)]], frame.attrs["environment"]
     except Exception as error:
         raise ResultsError(f"{source}: no results of benchmarks: {error}") from None
     return frame
@@ -73,7 +75,10 @@ def _gate(source: Path) -> Mapping[str, Any]:
 
 
 def banner(inputs: Inputs) -> dict[str, str]:
-    """The verdict of the whole: only complete runs of one version without failures are green."""
+    """The verdict of the whole, as ``kind`` (good, bad), ``mark`` and ``text``.
+
+    Only complete runs of one version without failures, and without repeated cells, are good.
+    """
     counts, runs = inputs.counts, inputs.runs
     dead = [run.source for run in runs if run.footer is None]
     versions = sorted({str(run.header.get("lossmark")) for run in runs} | {__version__})
@@ -102,5 +107,5 @@ def _repeated(cells: Sequence[Cell]) -> bool:
 
 
 def key(cell: Cell) -> str:
-    """What names a cell, in links too."""
+    """The name of a cell, which links hold too."""
     return "|".join((cell.impl, cell.device, cell.dtype, cell.mode, cell.case, cell.check))

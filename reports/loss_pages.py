@@ -21,10 +21,13 @@ from . import charts
 from .cells import MARKS, WORST_FIRST, boxes, grouped
 
 KINK = "slope chosen at the kink: "
+"""How a detail begins that names the slope which an implementation has chosen."""
+GRADE = "grade: "
+"""How a detail begins that holds the grade, in results without the key ``grade``."""
 
 
 def content(loss: Loss, cells: Sequence[Cell]) -> dict[str, Any]:
-    """Everything the template of a loss needs."""
+    """Everything that the template of a loss's page needs; ``cells`` are those of the loss."""
     formula = loss.gradients({}).formula
     return {
         "id": loss.id,
@@ -44,6 +47,7 @@ def content(loss: Loss, cells: Sequence[Cell]) -> dict[str, Any]:
 
 
 def page_of(loss_id: str) -> str:
+    """The file of a loss's page."""
     return f"loss-{loss_id}.html"
 
 
@@ -71,7 +75,7 @@ def _digits(value: Any) -> str:
 
 
 def _kinks(cells: Sequence[Cell]) -> list[tuple[str, str]]:
-    """Which member of the subdifferential each implementation chooses."""
+    """For each implementation, the members of the subdifferential that it chooses."""
     found: dict[str, Counter[str]] = {}
     for cell in cells:
         if cell.check == "gradient" and cell.detail.startswith(KINK):
@@ -80,7 +84,7 @@ def _kinks(cells: Sequence[Cell]) -> list[tuple[str, str]]:
 
 
 def _edges(loss: Loss, cells: Sequence[Cell]) -> Iterator[dict[str, Any]]:
-    """Each edge that concerns the loss, with what every implementation does there."""
+    """Each edge that concerns the loss, with the verdict of every implementation there."""
     flags = {case.id: set(case.flags) for case in loss.cases}
     for edge in edges():
         if not edge.concerns(loss):
@@ -98,10 +102,16 @@ def _impl(cell: Cell) -> str:
     return cell.impl
 
 
+def grade_of(cell: Cell) -> str:
+    """The grade of a cell; results that have no such key tell it in the detail. Empty if there is none."""
+    return cell.grade or (cell.detail.removeprefix(GRADE) if cell.detail.startswith(GRADE) else "")
+
+
 def _met(cells: Sequence[Cell]) -> dict[str, str]:
+    """What an implementation does at an edge: its worst verdict with their number, and its commonest grades."""
     verdicts = Counter(cell.verdict for cell in cells)
     worst = next(verdict for verdict in WORST_FIRST if verdicts[verdict])
-    grades = Counter(cell.detail.removeprefix("grade: ") for cell in cells if cell.detail.startswith("grade: "))
+    grades = Counter(grade for grade in map(grade_of, cells) if grade)
     grade = "; ".join(text for text, _ in grades.most_common(2))
     return {"verdict": worst, "mark": MARKS[worst], "text": f"{verdicts[worst]}", "grade": grade}
 

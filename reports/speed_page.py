@@ -14,11 +14,11 @@ from lossmark.timing.table import KEY, figures
 from . import charts
 
 DRAWN = 24
-"""Series with steps that are drawn; the others are told."""
+"""Series with steps that are drawn; of the others the page has the numbers only."""
 
 
 def content(frame: pd.DataFrame | None, timings: Any, history: Sequence[Series]) -> dict[str, Any] | None:
-    """Everything the template needs; None where nothing was timed."""
+    """What the template needs, of results of ``lossmark bench``, a quick timing and a history; None without any."""
     if frame is None and timings is None and not history:
         return None
     changed = [series for series in history if series.steps]
@@ -55,7 +55,7 @@ def _groups(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def _break_even(row: pd.Series, plain: Mapping[str, float]) -> str:
-    """After how many calls compiling has paid, against the plain form in eager mode."""
+    """The number of calls after which compiling has paid, against the plain implementation in eager mode."""
     saved = plain.get(row["framework"], math.nan) - row["seconds"]
     if math.isnan(saved) or math.isnan(row["compilation"]):
         return "–"

@@ -18,7 +18,7 @@ from lossmark.results import plain_text as plain
 from lossmark.results.cell import VERDICTS, Cell
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "|", "%")
-"""What a spreadsheet would run, or take for a number."""
+"""Beginnings of a text that a spreadsheet would run, or take for a number."""
 COLUMNS = (
     "loss", "case", "impl", "framework", "device", "dtype", "mode", "check", "verdict", "error_ulp", "budget_used",
     "detail",
@@ -26,7 +26,7 @@ COLUMNS = (
 
 
 def write(cells: Sequence[Cell], counts: Mapping[str, int], banner: Mapping[str, str], output: Path) -> None:
-    """Write every file into ``output``."""
+    """Write the cells as JSON, CSV and Parquet, the summary and the badges into the folder ``output``."""
     frame = pd.DataFrame([vars(cell) for cell in cells], columns=list(COLUMNS))
     frame.to_parquet(output / "cells.parquet", index=False)
     (output / "cells.csv.gz").write_bytes(gzip.compress(as_csv(cells).encode(), mtime=0))
@@ -40,7 +40,7 @@ def write(cells: Sequence[Cell], counts: Mapping[str, int], banner: Mapping[str,
 
 
 def as_csv(cells: Sequence[Cell]) -> str:
-    """Comma-separated values in which no text is taken for a formula."""
+    """The cells as comma-separated values; a quote before what a spreadsheet would take for a formula."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
@@ -68,7 +68,7 @@ def markdown(cells: Sequence[Cell], counts: Mapping[str, int], banner: Mapping[s
 
 
 def badge(label: str, message: str, good: bool) -> str:
-    """A flat badge, made here: nothing is asked of anybody."""
+    """A flat badge as SVG, made here and not by a service."""
     left, right = 7 * len(label) + 12, 7 * len(message) + 12
     colour = "#1a7f37" if good else "#b42318"
     label, message = escape(label), escape(message)

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from lossmark.gate import costs
-from lossmark.gate.outcome import Benchmark
+from lossmark.gate.benchmark import Benchmark
 from lossmark.gate.race import Terms, raced
 from lossmark.gate.sides import Side
 

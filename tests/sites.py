@@ -8,7 +8,7 @@ from lossmark.reports.build import build
 from lossmark.results.cell import Cell
 from lossmark.results.environment import environment
 from lossmark.results.record import Recorder, write_parquet
-from lossmark.timing.bench import Row
+from lossmark.timing.row import BenchRow
 
 HOSTILE = "<script>alert(1)</script> \"'`=1+1|[x](javascript:1) \u202eabc\u202c \x00 {{ 7*7 }}"
 LOSSES = ("bpr", "contrastive", "contrastive_pair", "labeled_triplet", "pairwise_hinge")
@@ -32,7 +32,7 @@ FAILING = cell(0, "fail", detail=HALF, case="bpr/worked", loss="bpr", dtype="flo
 def written(path, cells, *, footer=True, planned=None, version=None):
     with path.open("w", encoding="utf-8") as stream:
         recorder = Recorder(stream)
-        surroundings = environment({}) | {"implementations": {"torch": "my losses.py"}}
+        surroundings = environment({}, {}) | {"implementations": {"torch": "my losses.py"}}
         recorder.header(len(cells) if planned is None else planned, surroundings)
         recorder.cells([each.record() for each in cells])
         if footer:
@@ -49,9 +49,11 @@ def page(folder, cells, *others, **options):
 def timed(path):
     """Benchmarks of a plain form and one that is compiled in a fifth of a second and saves a millisecond a call."""
     place = ("bpr", 4096, 128, "float32", "cpu", "fwd+bwd", "warm")
-    plain = Row(*place, "torch", "torch", "eager", 2, seconds=2e-3, low=1.9e-3, high=2.2e-3, ratio=1.0)
-    compiled = Row(*place, "torch-fused", "torch", "compile", 2, seconds=1e-3, low=9e-4, high=2e-3, compilation=0.2)
+    plain = BenchRow(*place, "torch", "torch", "eager", 2, seconds=2e-3, low=1.9e-3, high=2.2e-3, ratio=1.0)
+    compiled = BenchRow(
+        *place, "torch-fused", "torch", "compile", 2, seconds=1e-3, low=9e-4, high=2e-3, compilation=0.2
+    )
     frame = pd.DataFrame([asdict(plain), asdict(compiled)])
-    frame.attrs["environment"] = environment({})
+    frame.attrs["environment"] = environment({}, {})
     write_parquet(frame, path)
     return path

@@ -24,18 +24,9 @@ FLOORS = (
 """From the ground: what stands on a floor imports from lower floors only, or from its own folder."""
 DOORS = {"__init__", "__main__", "worker", "discover"}
 """Ways in that hold nothing themselves."""
-EXCEPTIONS = {
-    "results/difference -> gate/outcome",
-    "sandbox/global_state -> checks/judgement",
-    "sandbox/global_state -> tolerance/acceptance",
-    "sandbox/global_state -> tolerance/expected",
-}
+EXCEPTIONS: set[str] = set()
 """Arrows that still go up: the list only gets shorter."""
-TWICE = {
-    "Array", "OWN", "Run", "Format", "app", "Verdict", "Step",
-    "Outcome", "CHECKED_EVERY", "Entry", "SMALL", "BATCHES",
-    "REPEATED",
-}  # fmt: skip
+TWICE = {"Outcome"}
 """Public names that two modules still define: the list only gets shorter."""
 TABLES = {"RULES"}
 """What every reading has under the same name, and is meant to."""

@@ -16,8 +16,9 @@ from lossmark.sandbox import peak_memory as memory
 from lossmark.sandbox.process import Worker
 from lossmark.sandbox.target import targets
 from lossmark.specification.library import losses
-from lossmark.timing.bench import Field, Group, entries
-from lossmark.timing.contestant import Exercise
+from lossmark.timing.bench import Field, candidates_of
+from lossmark.timing.exercise import Exercise
+from lossmark.timing.grid import Group
 from lossmark.timing.machine_limit import Ceilings, DeviceCeiling, Limit
 from lossmark.work import Failure, Staged, Streamed, Streaming
 from tests.miniatures import HEAD
@@ -30,7 +31,10 @@ def test_peak_memory_is_that_of_a_known_allocation():
     assert memory.peak(lambda: None) == pytest.approx(0, abs=1 << 20)
     size = 100 << 20
     assert memory.peak(lambda: np.ones(size, np.uint8)) == pytest.approx(size, rel=0.02)
-    passing = lambda: np.ones(size, np.uint8).sum() and np.ones(size // 4, np.uint8)  # the peak, not the end
+
+    def passing():
+        return np.ones(size, np.uint8).sum() and np.ones(size // 4, np.uint8)  # the peak, not the end
+
     assert memory.peak(passing) == pytest.approx(size, rel=0.02)
 
 
@@ -72,7 +76,7 @@ def test_rows_have_every_figure_and_the_rest_a_reason(tmp_path):
     path = tmp_path / "wrong.py"
     path.write_text(WRONG)
     found = [*targets(("numpy", "numpy-fused")), *targets((str(path),))]
-    with Field(entries(found), "default") as field:
+    with Field(candidates_of(found), "default") as field:
         rows = {row.impl: row for row in field.measure(Group(losses()["bpr"], (1 << 15, 256)), 3, 5.0)}
     assert "no gradient" in rows["mini"].reason
     assert np.isnan(rows["mini"].seconds)
@@ -84,7 +88,7 @@ def test_rows_have_every_figure_and_the_rest_a_reason(tmp_path):
     assert fused.results == 3 * 4 << 23
     assert np.isnan(fused.traffic)
     assert fused.peak < 1.1 * fused.results < 1.5 * fused.results < rows["numpy"].peak
-    with Field(entries(found), "warm") as field:
+    with Field(candidates_of(found), "warm") as field:
         forward = {row.impl: row for row in field.measure(Group(losses()["bpr"], (64, 16), backward=False), 3, 1.0)}
     assert forward["mini"].reason.startswith("does not conform")
 
@@ -189,7 +193,7 @@ def test_the_catalogue_speaks_the_language_of_pytest_benchmark(tmp_path):
 def test_traffic_and_programs_are_counted(framework, plain, fused):
     if not framework_version(framework):
         pytest.skip(f"{framework} is not installed")
-    field = entries(targets((framework, f"{framework}-fused")), modes=("eager",))
+    field = candidates_of(targets((framework, f"{framework}-fused")), modes=("eager",))
     with Field(field, "warm") as processes:
         rows = {row.impl: row for row in processes.measure(Group(losses()["bpr"], (4096, 64)), 3, 1.0)}
     assert rows[framework].traffic == pytest.approx(plain, rel=0.1)

@@ -32,5 +32,5 @@ def test_every_check_is_made_of_some_loss_by_torch():
     made = set()
     for loss in losses().values():
         for case in loss.cases:
-            made.update(asked(torch, loss, case, "eager"))
+            made.update(asked(torch, loss, case, torch.mode("eager")))
     assert made == {check.name for check in (*CHECKS, REFUSAL)}

@@ -10,7 +10,8 @@ import pytest
 from lossmark.sandbox.process import Worker
 from lossmark.sandbox.target import targets
 from lossmark.specification.library import losses
-from lossmark.timing.contestant import Contestant, Exercise
+from lossmark.timing.contestant import Contestant
+from lossmark.timing.exercise import Exercise
 from lossmark.timing.ratio import LEAST_PAIRS, ratio
 from tests.miniatures import HEAD
 from tests.processes import lossmark

@@ -7,14 +7,16 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from lossmark.gate import costs, formats, race
+from lossmark.gate import costs, formats
+from lossmark.gate.benchmark import Benchmark
 from lossmark.gate.evidence import ALPHA, Evidence, holm
-from lossmark.gate.outcome import Benchmark, Finding, Outcome, Race
+from lossmark.gate.outcome import Finding, GateOutcome, Race
 from lossmark.gate.race import Terms, raced
 from lossmark.gate.sides import Side
 from lossmark.results import difference as cells
 from lossmark.results.cell import Cell
 from lossmark.results.record import Results
+from lossmark.timing import rounds
 from lossmark.work import Timed
 from tests.miniatures import HEAD
 from tests.processes import lossmark
@@ -107,7 +109,7 @@ def test_a_failure_is_confirmed_twice_in_fresh_processes(slowdowns, drift, verdi
         factors = (1.0, slowdowns[len(workers) // 3 - 1], drift)
         return {i: Timed(x * np.exp(abs(generator.normal(0, 0.02))), 0, None, {}) for i, x in enumerate(factors)}
 
-    monkeypatch.setattr(race, "in_turn", in_turn)
+    monkeypatch.setattr(rounds, "in_turn", in_turn)
     (found,) = raced([BENCHMARK], entrants(tmp_path, SOURCE), Terms(seconds=2))
     assert found.verdict == verdict, found
     assert len(workers) == 3 * len(slowdowns)
@@ -187,7 +189,7 @@ def test_cells_are_compared_one_by_one():
 
 def test_hostile_text_stays_text_in_every_format(tmp_path):
     hostile = '</testsuite><script>alert("1")</script> | [x](y) \x00\x1b ]]> ' + "a" * 1_000_000
-    outcome = Outcome(hostile, hostile)
+    outcome = GateOutcome(hostile, hostile)
     benchmark = Benchmark(hostile, "bpr", "eager", (1, 1), "fwd")
     outcome.races = [Race(benchmark, "fail", reason=hostile), Race(benchmark, "inconclusive", reason=hostile)]
     outcome.add([Finding("cells", "regression", hostile, hostile)])

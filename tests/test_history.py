@@ -86,7 +86,7 @@ def test_a_file_cut_short_is_said_and_not_left_out(tmp_path):
 
 def test_the_command_line_keeps_and_shows(tmp_path):
     for number in range(8):
-        history.add([gate(tmp_path, number, 1.0 + (number > 3))], tmp_path / history.FOLDER)
+        history.add([gate(tmp_path, number, 1.0 + (number > 3))], tmp_path / history.HISTORY_FOLDER)
     assert lossmark("history", "add", gate(tmp_path, 8, 2.0), cwd=tmp_path).returncode == 0
     listed = lossmark("history", "list", cwd=tmp_path)
     assert listed.returncode == 0

@@ -5,14 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from lossmark.adapters.implementation import FRAMEWORKS
-from lossmark.adapters.installed import framework_version
+from lossmark.adapters.installed import framework_version, frameworks
 from lossmark.dtypes import DTYPES
 from lossmark.sharpness import kills, scoreboard
 from lossmark.sharpness import mutants as catalogue
 
 AT_LEAST = {"torch": 15, "tensorflow": 15, "jax": 15, "numpy": 10}
-INSTALLED = tuple(name for name in FRAMEWORKS if framework_version(name))
+INSTALLED = tuple(name for name in frameworks() if framework_version(name))
 SPLIT = {"jax": 2}
 """The longest set is divided, so that no process of the tests is left alone with it."""
 PARTS = [(name, part, SPLIT.get(name, 1)) for name in INSTALLED for part in range(SPLIT.get(name, 1))]
@@ -55,6 +54,6 @@ def test_a_softplus_that_goes_linear_is_equivalent_where_it_is_said_to_be(name, 
     (entry,) = (mutant.entry for mutant in catalogue.mutants(("torch",)) if mutant.name == name)
     for dtype in DTYPES.values():
         value, slope = math.log1p(math.exp(-threshold)), 1 / (1 + math.exp(threshold))
-        ulp_of = lambda x, dtype=dtype: float(dtype.ulp(np.array(x)))
-        within = value <= 4 * ulp_of(threshold) and slope <= (4 + min(threshold, dtype.p)) * ulp_of(1 - slope)
+        by_value, by_slope = (float(dtype.ulp(np.array(x))) for x in (threshold, 1 - slope))
+        within = value <= 4 * by_value and slope <= (4 + min(threshold, dtype.p)) * by_slope
         assert within == (dtype.name in entry.equivalent), dtype.name

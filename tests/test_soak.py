@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from lossmark.adapters.implementation import FRAMEWORKS
-from lossmark.adapters.installed import framework_version
+from lossmark.adapters.installed import framework_version, frameworks
 from lossmark.sandbox.target import targets
 from lossmark.sharpness import mutants as catalogue
 from lossmark.sharpness import soak
 
-INSTALLED = tuple(name for name in FRAMEWORKS if framework_version(name))
+INSTALLED = tuple(name for name in frameworks() if framework_version(name))
 FILE = Path(os.environ.get("LOSSMARK_SOAK", "soak.jsonl"))
 SEEDS = range(2013, 2013 + int(os.environ.get("LOSSMARK_SOAK_SEEDS", "3")))
 ENOUGH = 5_000_000

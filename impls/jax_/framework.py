@@ -5,19 +5,25 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmark.adapters.framework import Array, Call, Derivative, Described, Framework, Params, Program
+from lossmark.adapters.framework import Call, Derivative, Described, Framework, Keywords, Own, Program, Tensor
+from lossmark.adapters.mode import Compiling, Mode
 
 COMPILED = "/jax/core/compile/backend_compile_duration"
+"""The event that JAX records for every program that it compiles."""
 
 
 class Jax(Framework):
-    name, module, distributions = "jax", "jax", ("jax",)
-    modes = ("eager", "jit")
+    """JAX: XLA compiles everything for each shape, in eager mode one operation at a time."""
+
+    name, rank, module, distributions = "jax", 3, "jax", ("jax",)
+    modes = (Mode("eager", compiling=Compiling.LONG), Mode("jit", traced=True, compiling=Compiling.SHORT))
+    own: ClassVar = {"jax": Own("losses", ("eager", "jit")), "jax-fused": Own("fused", ("eager", "jit"), fused=True)}
+    numerics = ("x64 on", "default_matmul_precision highest")
 
     def __init__(self) -> None:
         self._compiled: list[float] = []
@@ -40,12 +46,12 @@ class Jax(Framework):
 
         return ("cpu", "gpu") if any(device.platform == "gpu" for device in jax.devices()) else ("cpu",)
 
-    def from_numpy(self, array: NDArray[Any], device: str = "cpu") -> Array:
+    def from_numpy(self, array: NDArray[Any], device: str = "cpu") -> Tensor:
         import jax
 
         return jax.device_put(array.copy(), jax.devices(device)[0])
 
-    def to_numpy(self, x: Array) -> NDArray[Any]:
+    def to_numpy(self, x: Tensor) -> NDArray[Any]:
         return np.asarray(x)
 
     def describe(self, x: Any) -> Described:
@@ -61,11 +67,11 @@ class Jax(Framework):
         import jax
         import jax.numpy as jnp
 
-        def program(inputs: Mapping[str, Array], cotangent: Array, params: Params) -> list[Derivative]:
+        def program(inputs: Mapping[str, Tensor], cotangent: Tensor, params: Keywords) -> list[Derivative]:
             result = []
             for reduction in reductions:
 
-                def loss(free: Mapping[str, Array], reduction: str | None = reduction) -> Array:
+                def loss(free: Mapping[str, Tensor], reduction: str | None = reduction) -> Tensor:
                     return call({**inputs, **free}, params, reduction)
 
                 if reduction not in slopes:
@@ -78,7 +84,7 @@ class Jax(Framework):
 
         compiled: dict[str, Any] = {}
 
-        def run(inputs: Mapping[str, Array], cotangent: Array, params: Params) -> dict[str | None, Derivative]:
+        def run(inputs: Mapping[str, Tensor], cotangent: Tensor, params: Keywords) -> dict[str | None, Derivative]:
             if mode == "eager":
                 return dict(zip(reductions, program(inputs, cotangent, params), strict=True))
             key = repr(sorted(params.items()))  # parameters are constants of the program
@@ -92,14 +98,14 @@ class Jax(Framework):
         self,
         call: Call,
         reduction: str | None,
-        inputs: Mapping[str, Array],
-        directions: Mapping[str, Array],
-        params: Params,
-    ) -> Mapping[str, Array]:
+        inputs: Mapping[str, Tensor],
+        directions: Mapping[str, Tensor],
+        params: Keywords,
+    ) -> Mapping[str, Tensor]:
         import jax
         import jax.numpy as jnp
 
-        def along(free: Mapping[str, Array]) -> Array:
+        def along(free: Mapping[str, Tensor]) -> Tensor:
             slopes = jax.grad(lambda free: call({**inputs, **free}, params, reduction))(free)
             return sum(jnp.sum(slopes[name] * directions[name]) for name in directions)
 
@@ -120,7 +126,9 @@ class Jax(Framework):
 
         return jax, jax.numpy, jax.numpy.linalg, jax.nn, jax.lax
 
-    def traffic(self, run: Callable[[Mapping[str, Array]], Any], inputs: Mapping[str, Array], mode: str) -> int | None:
+    def traffic(
+        self, run: Callable[[Mapping[str, Tensor]], Any], inputs: Mapping[str, Tensor], mode: str
+    ) -> int | None:
         """What each operation that is run by itself reads and writes; of a compiled one XLA's own analysis says it."""
         import jax
         from jax.extend import core
@@ -136,7 +144,7 @@ class Jax(Framework):
                 total += sum(aval.size * aval.dtype.itemsize for aval in avals)
         return int(total)
 
-    def copied(self, x: Array) -> Array:
+    def copied(self, x: Tensor) -> Tensor:
         import jax.numpy as jnp
 
         return jnp.array(x, copy=True)

@@ -9,7 +9,6 @@ results and errors are those of :mod:`lossmark.impls.jax_.losses`, which stands 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 
 import jax
@@ -20,37 +19,11 @@ from lossmark.impls.arguments import check_margin, check_ranking, check_reductio
 from lossmark import Implementation, __version__
 
 from . import losses as plain
-from .common import checked_label, reduce, wide, wide_of
+from .common import checked_label, wide, wide_of
+from .framework import FRAMEWORK
+from .lanes import lane_reduced, lane_sums
 
-impl = Implementation("jax-fused", framework="jax", version=__version__, modes=("eager", "jit"))
-
-LANES = 16
-SHORT = 1024
-"""A sum over fewer examples than this takes no time."""
-
-
-def _sums(*terms: Array) -> list[Array]:
-    """The sums over D of several [B, D], in one pass; [B] each."""
-    batch, width = terms[0].shape
-    lanes = math.gcd(width, LANES)
-    parts = [x.reshape(batch, width // lanes, lanes) if lanes > 1 else x for x in terms]
-    zeros = [jnp.zeros((), x.dtype) for x in terms]
-    add = lambda xs, ys: [x + y for x, y in zip(xs, ys, strict=True)]
-    while parts[0].ndim > 1:
-        parts = lax.reduce(parts, zeros, add, (1,))
-    return parts
-
-
-def _reduced(loss: Array, reduction: str, dtype: jnp.dtype) -> Array:
-    """The losses [B] of the examples under ``none``, else their sum or mean, rounded once to ``dtype``."""
-    if reduction == "none" or len(loss) < SHORT:
-        return reduce(loss, reduction, dtype)
-    total = jnp.pad(loss, (0, -len(loss) % LANES))
-    for _ in range(LANES.bit_length() - 1):
-        half = len(total) // 2
-        total = total[:half] + total[half:]
-    total = jnp.sum(total)
-    return (total if reduction == "sum" else total / len(loss)).astype(dtype)
+impl = Implementation("jax-fused", framework="jax", version=__version__, modes=FRAMEWORK.own["jax-fused"].modes)
 
 
 def _each(g: Array, like: Array, reduction: str) -> Array:
@@ -69,7 +42,8 @@ def _rounded(dtype: jnp.dtype, *gradients: Array) -> tuple[Array, ...]:
 def _ranking(of: Callable[..., Array], slope: Callable[..., Array]) -> Callable[..., Array]:
     """``of(x, margin)`` of the difference x = ⟨u, d⁻ - d⁺⟩ of two scores [B], with ``slope(x, margin)`` its derivative.
 
-    The difference is an equal evaluation of ⟨u, d⁻⟩ - ⟨u, d⁺⟩ that the specs declare.
+    The difference is an equal evaluation of ⟨u, d⁻⟩ - ⟨u, d⁺⟩ that the specs declare. The loss that is returned is
+    called as ``loss(u, d_pos, d_neg, margin, reduction)``.
     """
 
     @functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
@@ -80,8 +54,8 @@ def _ranking(of: Callable[..., Array], slope: Callable[..., Array]) -> Callable[
     def _forward(u: Array, d_pos: Array, d_neg: Array, margin: float, reduction: str) -> tuple[Array, Array]:
         dtype = u.dtype
         u, d_pos, d_neg = wide(u, d_pos, d_neg)
-        (x,) = _sums(u * (d_neg - d_pos))
-        return _reduced(of(x, margin), reduction, dtype), x
+        (x,) = lane_sums(u * (d_neg - d_pos))
+        return lane_reduced(of(x, margin), reduction, dtype), x
 
     @functools.partial(jax.jit, static_argnums=6)
     def _backward(
@@ -111,7 +85,7 @@ _bpr = _ranking(lambda x, margin: jax.nn.softplus(x), lambda x, margin: jax.nn.s
 def pairwise_hinge(
     u: Array, d_pos: Array, d_neg: Array, *, margin: float = 1.0, similarity: str = "dot", reduction: str = "mean"
 ) -> Array:
-    """max(0, margin - ⟨u,d⁺⟩ + ⟨u,d⁻⟩); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    """max(0, margin - ⟨u,d⁺⟩ + ⟨u,d⁻⟩); arguments, result and errors as :func:`.losses.pairwise_hinge`."""
     if similarity != "dot":
         return plain.pairwise_hinge(u, d_pos, d_neg, margin=margin, similarity=similarity, reduction=reduction)
     check_ranking(u, d_pos, d_neg, similarity, reduction)
@@ -121,7 +95,7 @@ def pairwise_hinge(
 
 @impl.loss
 def bpr(u: Array, d_pos: Array, d_neg: Array, *, similarity: str = "dot", reduction: str = "mean") -> Array:
-    """log(1 + exp(⟨u,d⁻⟩ - ⟨u,d⁺⟩)); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    """log(1 + exp(⟨u,d⁻⟩ - ⟨u,d⁺⟩)); arguments, result and errors as :func:`.losses.bpr`."""
     if similarity != "dot":
         return plain.bpr(u, d_pos, d_neg, similarity=similarity, reduction=reduction)
     check_ranking(u, d_pos, d_neg, similarity, reduction)
@@ -133,7 +107,7 @@ def bpr(u: Array, d_pos: Array, d_neg: Array, *, similarity: str = "dot", reduct
 
 @impl.loss
 def contrastive(d: Array, y: Array, *, margin: float = 1.0, reduction: str = "mean") -> Array:
-    """y·d² + (1-y)·max(margin - d, 0)²; distances and labels [B] → [B] under none, [] under sum and mean."""
+    """y·d² + (1-y)·max(margin - d, 0)²; arguments, result and errors as :func:`.losses.contrastive`."""
     (batch,) = check_tensors({"d": d}, rank=1)
     check_margin(margin)
     check_reduction(reduction, batch)
@@ -148,7 +122,7 @@ def _contrastive(d: Array, y: Array, margin: float, reduction: str) -> Array:
 
 @functools.partial(jax.jit, static_argnums=3)
 def _contrastive_forward(d: Array, y: Array, margin: float, reduction: str) -> Array:
-    return _reduced(plain.contrastive_terms(d.astype(y.dtype), y, margin), reduction, d.dtype)
+    return lane_reduced(plain.contrastive_terms(d.astype(y.dtype), y, margin), reduction, d.dtype)
 
 
 @functools.partial(jax.jit, static_argnums=4)
@@ -157,16 +131,21 @@ def _contrastive_backward(d: Array, y: Array, g: Array, margin: float, reduction
     return (2 * _each(g, y, reduction) * (y * d - (1 - y) * jax.nn.relu(margin - d.astype(y.dtype)))).astype(d.dtype)
 
 
-_contrastive.defvjp(
-    lambda d, y, margin, reduction: (_contrastive_forward(d, y, margin, reduction), (d, y)),
-    lambda margin, reduction, kept, g: (_contrastive_backward(*kept, g, margin, reduction), None),
-)
+def _contrastive_fwd(d: Array, y: Array, margin: float, reduction: str) -> tuple[Array, tuple[Array, Array]]:
+    return _contrastive_forward(d, y, margin, reduction), (d, y)
+
+
+def _contrastive_bwd(margin: float, reduction: str, kept: tuple[Array, Array], g: Array) -> tuple[Array, None]:
+    return _contrastive_backward(*kept, g, margin, reduction), None
+
+
+_contrastive.defvjp(_contrastive_fwd, _contrastive_bwd)
 
 
 @jax.custom_jvp
 def _distance(x1: Array, x2: Array) -> Array:
     """‖x1 - x2‖₂ [B]; scaled, which takes two passes, only where a square overflows or underflows."""
-    (squared,) = _sums(jnp.square(x1 - x2))
+    (squared,) = lane_sums(jnp.square(x1 - x2))
     least = 2.0**-900 if squared.dtype == jnp.float64 else 2.0**-80
     ordinary = jnp.all((squared > least) & (squared < jnp.inf))
     return lax.cond(ordinary, lambda x1, x2: jnp.sqrt(squared), lambda x1, x2: plain.norm(x1 - x2), x1, x2)
@@ -186,7 +165,7 @@ def _pair(x1: Array, x2: Array, y: Array, margin: float, reduction: str) -> Arra
 @functools.partial(jax.jit, static_argnums=4)
 def _pair_forward(x1: Array, x2: Array, y: Array, margin: float, reduction: str) -> tuple[Array, Array]:
     d = _distance(*wide(x1, x2))
-    return _reduced(plain.contrastive_terms(d, y, margin), reduction, x1.dtype), d
+    return lane_reduced(plain.contrastive_terms(d, y, margin), reduction, x1.dtype), d
 
 
 @functools.partial(jax.jit, static_argnums=6)
@@ -204,17 +183,21 @@ def _pair_backward(
     return by_x1.astype(dtype), (-by_x1).astype(dtype)
 
 
-_pair.defvjp(
-    lambda x1, x2, y, margin, reduction: (
-        (found := _pair_forward(x1, x2, y, margin, reduction))[0], (x1, x2, y, found[1])
-    ),
-    lambda margin, reduction, kept, g: (*_pair_backward(*kept, g, margin, reduction), None),
-)  # fmt: skip
+def _pair_fwd(x1: Array, x2: Array, y: Array, margin: float, reduction: str) -> tuple[Array, tuple[Array, ...]]:
+    value, d = _pair_forward(x1, x2, y, margin, reduction)
+    return value, (x1, x2, y, d)
+
+
+def _pair_bwd(margin: float, reduction: str, kept: tuple[Array, ...], g: Array) -> tuple[Array | None, ...]:
+    return *_pair_backward(*kept, g, margin, reduction), None
+
+
+_pair.defvjp(_pair_fwd, _pair_bwd)
 
 
 @impl.loss
 def contrastive_pair(x1: Array, x2: Array, y: Array, *, margin: float = 1.0, reduction: str = "mean") -> Array:
-    """The contrastive loss of d = ‖x1 - x2‖₂; embeddings [B, D], labels [B] → [B] or []."""
+    """The contrastive loss of d = ‖x1 - x2‖₂; arguments, result and errors as :func:`.losses.contrastive_pair`."""
     batch, _ = check_tensors({"x1": x1, "x2": x2}, rank=2)
     check_margin(margin)
     check_reduction(reduction, batch)
@@ -234,10 +217,10 @@ def _triplet(anc: Array, pos: Array, neg: Array, label: Array, margin: float, re
 def _triplet_forward(anc: Array, pos: Array, neg: Array, label: Array, margin: float, reduction: str) -> Array:
     dtype = anc.dtype
     anc, pos, neg = wide(anc, pos, neg)
-    ap, an, pn = _sums(jnp.square(anc - pos), jnp.square(anc - neg), jnp.square(pos - neg))
+    ap, an, pn = lane_sums(jnp.square(anc - pos), jnp.square(anc - neg), jnp.square(pos - neg))
     same = label == 1
     loss = 2 * jnp.where(same, ap, an) - jnp.where(same, an, ap) - pn + margin
-    return _reduced(jnp.where(jnp.isnan(label), label, loss), reduction, dtype)
+    return lane_reduced(jnp.where(jnp.isnan(label), label, loss), reduction, dtype)
 
 
 @functools.partial(jax.jit, static_argnums=5)
@@ -253,19 +236,27 @@ def _triplet_backward(
     return _rounded(dtype, from_pos + from_neg, apart - from_pos, -(from_neg + apart))
 
 
-_triplet.defvjp(
-    lambda anc, pos, neg, label, margin, reduction: (
-        _triplet_forward(anc, pos, neg, label, margin, reduction), (anc, pos, neg, label)
-    ),
-    lambda margin, reduction, kept, g: (*_triplet_backward(*kept, g, reduction), None),
-)  # fmt: skip
+def _triplet_fwd(
+    anc: Array, pos: Array, neg: Array, label: Array, margin: float, reduction: str
+) -> tuple[Array, tuple[Array, ...]]:
+    return _triplet_forward(anc, pos, neg, label, margin, reduction), (anc, pos, neg, label)
+
+
+def _triplet_bwd(margin: float, reduction: str, kept: tuple[Array, ...], g: Array) -> tuple[Array | None, ...]:
+    return *_triplet_backward(*kept, g, reduction), None
+
+
+_triplet.defvjp(_triplet_fwd, _triplet_bwd)
 
 
 @impl.loss
 def labeled_triplet(
     anc: Array, pos: Array, neg: Array, label: Array, *, margin: float = 1.0, reduction: str = "mean"
 ) -> Array:
-    """label=1: 2‖pos-anc‖² - ‖pos-neg‖² - ‖anc-neg‖² + margin, label=0 with pos and neg swapped. Not clamped at 0."""
+    """label 1: 2‖pos-anc‖² - ‖pos-neg‖² - ‖anc-neg‖² + margin; label 0: pos and neg swapped.
+
+    Arguments, result and errors as :func:`.losses.labeled_triplet`.
+    """
     batch, _ = check_tensors({"anc": anc, "pos": pos, "neg": neg}, rank=2)
     check_margin(margin)
     check_reduction(reduction, batch)

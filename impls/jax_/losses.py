@@ -1,7 +1,7 @@
 """The losses in JAX.
 
-16-bit inputs are computed in float32 and the result is rounded once, to the dtype of the inputs. Sources: the
-formulas of section 2 of the design; jax.nn.softplus is log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)).
+16-bit inputs are computed in float32 and the result is rounded once, to the dtype of the inputs. "The document" is
+*ML基本知识(十六)损失函数*; jax.nn.softplus is log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)).
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from lossmark.impls.arguments import check_margin, check_ranking, check_reductio
 from lossmark import Implementation, __version__
 
 from .common import checked_label, reduce, wide
+from .framework import FRAMEWORK
 
-impl = Implementation("jax", framework="jax", version=__version__, modes=("eager", "jit"))
+impl = Implementation("jax", framework="jax", version=__version__, modes=FRAMEWORK.own["jax"].modes)
 
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
@@ -62,7 +63,14 @@ def _power_of_two(x: Array) -> Array:
 def pairwise_hinge(
     u: Array, d_pos: Array, d_neg: Array, *, margin: float = 1.0, similarity: str = "dot", reduction: str = "mean"
 ) -> Array:
-    """max(0, margin - ⟨u,d⁺⟩ + ⟨u,d⁻⟩); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    """max(0, margin - sim(u, d⁺) + sim(u, d⁻)), with gradient 0 at the kink.
+
+    ``u``, ``d_pos``, ``d_neg``: embeddings [B, D] of one dtype (float64, float32, bfloat16, float16); sim is ``dot`` or
+    ``cosine`` = x·y / max(‖x‖‖y‖, 1e-8). Returns [B] under ``none``, [] under ``sum`` and ``mean``, in that dtype.
+    Raises TypeError for another dtype or a margin that is no number; ValueError for another shape, a margin that is
+    negative or not finite, an unknown similarity or reduction, and the mean of an empty batch.
+    Source: the document's *hinge loss*. Page: docs/reference/losses/pairwise_hinge.
+    """
     check_ranking(u, d_pos, d_neg, similarity, reduction)
     check_margin(margin)
     dtype = u.dtype
@@ -73,7 +81,13 @@ def pairwise_hinge(
 
 @impl.loss
 def bpr(u: Array, d_pos: Array, d_neg: Array, *, similarity: str = "dot", reduction: str = "mean") -> Array:
-    """log(1 + exp(⟨u,d⁻⟩ - ⟨u,d⁺⟩)); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    """log(1 + exp(sim(u, d⁻) - sim(u, d⁺))).
+
+    ``u``, ``d_pos``, ``d_neg``: embeddings [B, D] of one dtype (float64, float32, bfloat16, float16); sim is ``dot`` or
+    ``cosine`` = x·y / max(‖x‖‖y‖, 1e-8). Returns [B] under ``none``, [] under ``sum`` and ``mean``, in that dtype.
+    Raises TypeError for another dtype; ValueError for another shape, an unknown similarity or reduction, and the mean
+    of an empty batch. Source: Rendle et al. 2009, arXiv:1205.2618. Page: docs/reference/losses/bpr.
+    """
     check_ranking(u, d_pos, d_neg, similarity, reduction)
     dtype = u.dtype
     u, d_pos, d_neg = wide(u, d_pos, d_neg)
@@ -91,7 +105,14 @@ def contrastive_terms(d: Array, y: Array, margin: float) -> Array:
 
 @impl.loss
 def contrastive(d: Array, y: Array, *, margin: float = 1.0, reduction: str = "mean") -> Array:
-    """y·d² + (1-y)·max(margin - d, 0)²; distances and labels [B] → [B] under none, [] under sum and mean."""
+    """y·d² + (1-y)·max(margin - d, 0)², with gradient 0 at the kink.
+
+    ``d``: distances [B] (float64, float32, bfloat16, float16); ``y``: labels [B] of any dtype, values in [0, 1].
+    Returns [B] under ``none``, [] under ``sum`` and ``mean``, in the dtype of ``d``.
+    Raises TypeError for another dtype or a margin that is no number; ValueError for another shape, a margin that is
+    negative or not finite, an unknown reduction, the mean of an empty batch, and labels outside [0, 1]
+    (on a CPU, not under tracing). Source: Hadsell, Chopra, LeCun 2006. Page: docs/reference/losses/contrastive.
+    """
     (batch,) = check_tensors({"d": d}, rank=1)
     check_margin(margin)
     check_reduction(reduction, batch)
@@ -102,7 +123,12 @@ def contrastive(d: Array, y: Array, *, margin: float = 1.0, reduction: str = "me
 
 @impl.loss
 def contrastive_pair(x1: Array, x2: Array, y: Array, *, margin: float = 1.0, reduction: str = "mean") -> Array:
-    """The contrastive loss of d = ‖x1 - x2‖₂; embeddings [B, D], labels [B] → [B] or []."""
+    """The contrastive loss y·d² + (1-y)·max(margin - d, 0)² of d = ‖x1 - x2‖₂, with gradient 0 where x1 = x2.
+
+    ``x1``, ``x2``: embeddings [B, D] of one dtype (float64, float32, bfloat16, float16); ``y``: labels [B], values in
+    [0, 1], of any dtype. Returns [B] under ``none``, [] under ``sum`` and ``mean``, in the dtype of the embeddings.
+    Raises as :func:`contrastive`. Source: Hadsell, Chopra, LeCun 2006. Page: docs/reference/losses/contrastive_pair.
+    """
     batch, _ = check_tensors({"x1": x1, "x2": x2}, rank=2)
     check_margin(margin)
     check_reduction(reduction, batch)
@@ -115,11 +141,21 @@ def contrastive_pair(x1: Array, x2: Array, y: Array, *, margin: float = 1.0, red
 # -- labeled triplet ---------------------------------------------------------------------------------------------------
 
 
+def _sqnorm(x: Array) -> Array:
+    """‖x‖² [B] of x [B, D]."""
+    return jnp.sum(x**2, axis=1)
+
+
 @impl.loss
 def labeled_triplet(
     anc: Array, pos: Array, neg: Array, label: Array, *, margin: float = 1.0, reduction: str = "mean"
 ) -> Array:
-    """label=1: 2‖pos-anc‖² - ‖pos-neg‖² - ‖anc-neg‖² + margin, label=0 with pos and neg swapped. Not clamped at 0."""
+    """label 1: 2‖pos-anc‖² - ‖pos-neg‖² - ‖anc-neg‖² + margin; label 0: pos and neg swapped. It is not clamped at 0.
+
+    ``anc``, ``pos``, ``neg``: embeddings [B, D] of one dtype (float64, float32, bfloat16, float16); ``label``: [B],
+    0 or 1, of any dtype. Returns [B] under ``none``, [] under ``sum`` and ``mean``, in the dtype of the embeddings.
+    Raises as :func:`contrastive`. Source: the document's *triplet loss*. Page: docs/reference/losses/labeled_triplet.
+    """
     batch, _ = check_tensors({"anc": anc, "pos": pos, "neg": neg}, rank=2)
     check_margin(margin)
     check_reduction(reduction, batch)
@@ -128,6 +164,5 @@ def labeled_triplet(
     label = checked_label("label", label, batch, anc.dtype, soft=False)
     same = (label == 1)[:, None]
     near, far = jnp.where(same, pos, neg), jnp.where(same, neg, pos)
-    squared = lambda x: jnp.sum(x**2, axis=1)
-    loss = 2 * squared(near - anc) - squared(near - far) - squared(anc - far) + margin
+    loss = 2 * _sqnorm(near - anc) - _sqnorm(near - far) - _sqnorm(anc - far) + margin
     return reduce(jnp.where(jnp.isnan(label), label, loss), reduction, dtype)

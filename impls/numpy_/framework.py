@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmark.adapters.framework import Array, Call, Described, Framework, Program
+from lossmark.adapters.framework import Call, Described, Framework, Own, Program, Tensor
+from lossmark.adapters.mode import Mode
 
 
 class NumPy(Framework):
-    name, module, distributions = "numpy", "numpy", ("numpy",)
-    modes = ("eager",)
+    """NumPy with ml_dtypes for bfloat16: on the CPU, in one thread, without automatic differentiation."""
+
+    name, rank, module, distributions = "numpy", 0, "numpy", ("numpy",)
+    modes = (Mode("eager"),)
+    own: ClassVar = {"numpy": Own("losses"), "numpy-fused": Own("fused", fused=True)}
     autodiff = False
+    threads = 1
     layouts = (
         "every second row", "reversed", "Fortran order", "columns of a wider array", "columns reversed", "read-only",
         "unaligned", "zero stride",
@@ -30,7 +35,7 @@ class NumPy(Framework):
     def from_numpy(self, array: NDArray[Any], device: str = "cpu") -> NDArray[Any]:
         return array.copy()
 
-    def to_numpy(self, x: Array) -> NDArray[Any]:
+    def to_numpy(self, x: Tensor) -> NDArray[Any]:
         return np.asarray(x)
 
     def describe(self, x: Any) -> Described:
@@ -45,7 +50,7 @@ class NumPy(Framework):
     def synchronise(self, x: Any) -> None:
         return
 
-    def strided(self, array: NDArray[Any], device: str = "cpu") -> Mapping[str, Array]:
+    def strided(self, array: NDArray[Any], device: str = "cpu") -> Mapping[str, Tensor]:
         wide = np.repeat(array, 2, axis=0)
         read_only = array.copy()
         read_only.flags.writeable = False

@@ -16,9 +16,10 @@ from lossmark import Implementation, __version__
 
 from . import losses as plain
 from .common import Array, checked_label, reduce, weight, wide_of
+from .framework import FRAMEWORK
 from .rows import gradients, per_example
 
-impl = Implementation("numpy-fused", framework="numpy", version=__version__)
+impl = Implementation("numpy-fused", framework="numpy", version=__version__, modes=FRAMEWORK.own["numpy-fused"].modes)
 
 Rows = tuple[Array, ...]
 
@@ -47,7 +48,7 @@ def _ranking_gradients(slope_of: Callable[[Array], Array], u: Array, d_pos: Arra
 def pairwise_hinge(
     u: Array, d_pos: Array, d_neg: Array, *, margin: float = 1.0, similarity: str = "dot", reduction: str = "mean"
 ) -> Array:
-    """max(0, margin - ⟨u,d⁺⟩ + ⟨u,d⁻⟩); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    """max(0, margin - ⟨u,d⁺⟩ + ⟨u,d⁻⟩); arguments, result and errors as :func:`.losses.pairwise_hinge`."""
     if similarity != "dot":
         return plain.pairwise_hinge(u, d_pos, d_neg, margin=margin, similarity=similarity, reduction=reduction)
     check_ranking(u, d_pos, d_neg, similarity, reduction)
@@ -71,7 +72,7 @@ def pairwise_hinge_gradient(
 
 @impl.loss
 def bpr(u: Array, d_pos: Array, d_neg: Array, *, similarity: str = "dot", reduction: str = "mean") -> Array:
-    """log(1 + exp(⟨u,d⁻⟩ - ⟨u,d⁺⟩)); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    """log(1 + exp(⟨u,d⁻⟩ - ⟨u,d⁺⟩)); arguments, result and errors as :func:`.losses.bpr`."""
     if similarity != "dot":
         return plain.bpr(u, d_pos, d_neg, similarity=similarity, reduction=reduction)
     check_ranking(u, d_pos, d_neg, similarity, reduction)
@@ -96,7 +97,7 @@ def bpr_gradient(
 
 @impl.loss
 def contrastive(d: Array, y: Array, *, margin: float = 1.0, reduction: str = "mean") -> Array:
-    """y·d² + (1-y)·max(margin - d, 0)²; distances and labels [B] → [B] under none, [] under sum and mean."""
+    """y·d² + (1-y)·max(margin - d, 0)²; arguments, result and errors as :func:`.losses.contrastive`."""
     (batch,) = check_tensors({"d": d}, rank=1)
     check_margin(margin)
     check_reduction(reduction, batch)
@@ -146,7 +147,7 @@ def _distance(squared: Array, x1: Array, x2: Array) -> Array:
 
 @impl.loss
 def contrastive_pair(x1: Array, x2: Array, y: Array, *, margin: float = 1.0, reduction: str = "mean") -> Array:
-    """The contrastive loss of d = ‖x1 - x2‖₂; embeddings [B, D], labels [B] → [B] or []."""
+    """The contrastive loss of d = ‖x1 - x2‖₂; arguments, result and errors as :func:`.losses.contrastive_pair`."""
     batch, _ = check_tensors({"x1": x1, "x2": x2}, rank=2)
     check_margin(margin)
     check_reduction(reduction, batch)
@@ -190,7 +191,10 @@ def _three_squared_distances(anc: Array, pos: Array, neg: Array) -> Rows:
 def labeled_triplet(
     anc: Array, pos: Array, neg: Array, label: Array, *, margin: float = 1.0, reduction: str = "mean"
 ) -> Array:
-    """label=1: 2‖pos-anc‖² - ‖pos-neg‖² - ‖anc-neg‖² + margin, label=0 with pos and neg swapped. Not clamped at 0."""
+    """label 1: 2‖pos-anc‖² - ‖pos-neg‖² - ‖anc-neg‖² + margin; label 0: pos and neg swapped.
+
+    Arguments, result and errors as :func:`.losses.labeled_triplet`.
+    """
     batch, _ = check_tensors({"anc": anc, "pos": pos, "neg": neg}, rank=2)
     check_margin(margin)
     check_reduction(reduction, batch)

@@ -1,7 +1,7 @@
 """The losses in NumPy, with their gradients written out.
 
-16-bit inputs are computed in float32 and the result is rounded once, to the dtype of the inputs. Sources: the
-formulas of section 2 of the design; log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)).
+16-bit inputs are computed in float32 and the result is rounded once, to the dtype of the inputs. "The document" is
+*ML基本知识(十六)损失函数*; log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)).
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from lossmark import Implementation, __version__
 
 from .common import checked_label, reduce, weight, wide
+from .framework import FRAMEWORK
 
 Array = NDArray[Any]
-impl = Implementation("numpy", framework="numpy", version=__version__)
+impl = Implementation("numpy", framework="numpy", version=__version__, modes=FRAMEWORK.own["numpy"].modes)
 
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
@@ -82,7 +83,14 @@ def _ranking_gradient(u: Array, d_pos: Array, d_neg: Array, slope: Array, simila
 def pairwise_hinge(
     u: Array, d_pos: Array, d_neg: Array, *, margin: float = 1.0, similarity: str = "dot", reduction: str = "mean"
 ) -> Array:
-    """max(0, margin - ⟨u,d⁺⟩ + ⟨u,d⁻⟩); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    """max(0, margin - sim(u, d⁺) + sim(u, d⁻)), with gradient 0 at the kink.
+
+    ``u``, ``d_pos``, ``d_neg``: embeddings [B, D] of one dtype (float64, float32, bfloat16, float16); sim is ``dot`` or
+    ``cosine`` = x·y / max(‖x‖‖y‖, 1e-8). Returns [B] under ``none``, [] under ``sum`` and ``mean``, in that dtype.
+    Raises TypeError for another dtype or a margin that is no number; ValueError for another shape, a margin that is
+    negative or not finite, an unknown similarity or reduction, and the mean of an empty batch.
+    Source: the document's *hinge loss*. Page: docs/reference/losses/pairwise_hinge.
+    """
     check_ranking(u, d_pos, d_neg, similarity, reduction)
     check_margin(margin)
     dtype = u.dtype
@@ -107,7 +115,13 @@ def pairwise_hinge_gradient(
 
 @impl.loss
 def bpr(u: Array, d_pos: Array, d_neg: Array, *, similarity: str = "dot", reduction: str = "mean") -> Array:
-    """log(1 + exp(⟨u,d⁻⟩ - ⟨u,d⁺⟩)); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    """log(1 + exp(sim(u, d⁻) - sim(u, d⁺))).
+
+    ``u``, ``d_pos``, ``d_neg``: embeddings [B, D] of one dtype (float64, float32, bfloat16, float16); sim is ``dot`` or
+    ``cosine`` = x·y / max(‖x‖‖y‖, 1e-8). Returns [B] under ``none``, [] under ``sum`` and ``mean``, in that dtype.
+    Raises TypeError for another dtype; ValueError for another shape, an unknown similarity or reduction, and the mean
+    of an empty batch. Source: Rendle et al. 2009, arXiv:1205.2618. Page: docs/reference/losses/bpr.
+    """
     check_ranking(u, d_pos, d_neg, similarity, reduction)
     dtype = u.dtype
     u, d_pos, d_neg = wide(u, d_pos, d_neg)
@@ -138,7 +152,14 @@ def _contrastive(d: Array, y: Array, margin: float) -> Array:
 
 @impl.loss
 def contrastive(d: Array, y: Array, *, margin: float = 1.0, reduction: str = "mean") -> Array:
-    """y·d² + (1-y)·max(margin - d, 0)²; distances and labels [B] → [B] under none, [] under sum and mean."""
+    """y·d² + (1-y)·max(margin - d, 0)², with gradient 0 at the kink.
+
+    ``d``: distances [B] (float64, float32, bfloat16, float16); ``y``: labels [B] of any dtype, values in [0, 1].
+    Returns [B] under ``none``, [] under ``sum`` and ``mean``, in the dtype of ``d``.
+    Raises TypeError for another dtype or a margin that is no number; ValueError for another shape, a margin that is
+    negative or not finite, an unknown reduction, the mean of an empty batch, and labels outside [0, 1].
+    Source: Hadsell, Chopra, LeCun 2006. Page: docs/reference/losses/contrastive.
+    """
     (batch,) = check_tensors({"d": d}, rank=1)
     check_margin(margin)
     check_reduction(reduction, batch)
@@ -159,7 +180,12 @@ def contrastive_gradient(d: Array, y: Array, *, margin: float = 1.0, reduction: 
 
 @impl.loss
 def contrastive_pair(x1: Array, x2: Array, y: Array, *, margin: float = 1.0, reduction: str = "mean") -> Array:
-    """The contrastive loss of d = ‖x1 - x2‖₂; embeddings [B, D], labels [B] → [B] or []."""
+    """The contrastive loss y·d² + (1-y)·max(margin - d, 0)² of d = ‖x1 - x2‖₂, with gradient 0 where x1 = x2.
+
+    ``x1``, ``x2``: embeddings [B, D] of one dtype (float64, float32, bfloat16, float16); ``y``: labels [B], values in
+    [0, 1], of any dtype. Returns [B] under ``none``, [] under ``sum`` and ``mean``, in the dtype of the embeddings.
+    Raises as :func:`contrastive`. Source: Hadsell, Chopra, LeCun 2006. Page: docs/reference/losses/contrastive_pair.
+    """
     batch, _ = check_tensors({"x1": x1, "x2": x2}, rank=2)
     check_margin(margin)
     check_reduction(reduction, batch)
@@ -194,11 +220,21 @@ def _triplet_roles(anc: Array, pos: Array, neg: Array, label: Array) -> tuple[Ar
     return anc, np.where(same, pos, neg), np.where(same, neg, pos)
 
 
+def _sqnorm(x: Array) -> Array:
+    """‖x‖² [B] of x [B, D]."""
+    return np.sum(x**2, axis=1)
+
+
 @impl.loss
 def labeled_triplet(
     anc: Array, pos: Array, neg: Array, label: Array, *, margin: float = 1.0, reduction: str = "mean"
 ) -> Array:
-    """label=1: 2‖pos-anc‖² - ‖pos-neg‖² - ‖anc-neg‖² + margin, label=0 with pos and neg swapped. Not clamped at 0."""
+    """label 1: 2‖pos-anc‖² - ‖pos-neg‖² - ‖anc-neg‖² + margin; label 0: pos and neg swapped. It is not clamped at 0.
+
+    ``anc``, ``pos``, ``neg``: embeddings [B, D] of one dtype (float64, float32, bfloat16, float16); ``label``: [B],
+    0 or 1, of any dtype. Returns [B] under ``none``, [] under ``sum`` and ``mean``, in the dtype of the embeddings.
+    Raises as :func:`contrastive`. Source: the document's *triplet loss*. Page: docs/reference/losses/labeled_triplet.
+    """
     batch, _ = check_tensors({"anc": anc, "pos": pos, "neg": neg}, rank=2)
     check_margin(margin)
     check_reduction(reduction, batch)
@@ -206,8 +242,7 @@ def labeled_triplet(
     anc, pos, neg = wide(anc, pos, neg)
     label = checked_label("label", label, batch, anc.dtype, soft=False)
     a, near, far = _triplet_roles(anc, pos, neg, label)
-    squared = lambda x: np.sum(x**2, axis=1)
-    loss = 2 * squared(near - a) - squared(near - far) - squared(a - far) + anc.dtype.type(margin)
+    loss = 2 * _sqnorm(near - a) - _sqnorm(near - far) - _sqnorm(a - far) + anc.dtype.type(margin)
     return reduce(np.where(np.isnan(label), np.nan, loss), reduction, dtype)
 
 

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmark.adapters.framework import Array, Call, Derivative, Described, FellBack, Framework, Params, Program
+from lossmark.adapters.framework import (
+    Call,
+    Derivative,
+    Described,
+    FellBack,
+    Framework,
+    Keywords,
+    Own,
+    Program,
+    Tensor,
+)
+from lossmark.adapters.mode import Compiling, Mode
 
 
 class PyTorch(Framework):
-    name, module, distributions = "torch", "torch", ("torch",)
-    modes = ("eager", "compile")
+    """PyTorch: tensors with strides, ``torch.autograd``, and ``torch.compile`` with dynamic shapes."""
+
+    name, rank, module, distributions = "torch", 1, "torch", ("torch",)
+    modes = (Mode("eager"), Mode("compile", traced=True, compiling=Compiling.LONGEST, ones_apart=True))
+    own: ClassVar = {"torch": Own("losses", ("eager", "compile")), "torch-fused": Own("fused", fused=True)}
+    numerics = ("TF32 off", "float32_matmul_precision highest")
     layouts = ("every second row", "columns of a wider tensor", "transposed", "unaligned", "zero stride")
 
     def setup(self) -> Mapping[str, str]:
@@ -30,7 +45,7 @@ class PyTorch(Framework):
 
         return ("cpu", "gpu") if torch.cuda.is_available() else ("cpu",)
 
-    def from_numpy(self, array: NDArray[Any], device: str = "cpu") -> Array:
+    def from_numpy(self, array: NDArray[Any], device: str = "cpu") -> Tensor:
         import torch
 
         contiguous = array.copy()
@@ -40,7 +55,7 @@ class PyTorch(Framework):
             tensor = torch.from_numpy(contiguous)
         return tensor if device == "cpu" else tensor.to("cuda")
 
-    def to_numpy(self, x: Array) -> NDArray[Any]:
+    def to_numpy(self, x: Tensor) -> NDArray[Any]:
         import torch
 
         x = x.detach().cpu().contiguous()
@@ -59,12 +74,12 @@ class PyTorch(Framework):
     def program(
         self, call: Call, reductions: Sequence[str | None], slopes: Sequence[str | None], wrt: Sequence[str], mode: str
     ) -> Program:
-        def values(inputs: Mapping[str, Array], params: Params) -> list[Array]:
+        def values(inputs: Mapping[str, Tensor], params: Keywords) -> list[Tensor]:
             return [call(inputs, params, reduction) for reduction in reductions]
 
         run = values if mode == "eager" else self._compile(values)
 
-        def program(inputs: Mapping[str, Array], cotangent: Array, params: Params) -> dict[str | None, Derivative]:
+        def program(inputs: Mapping[str, Tensor], cotangent: Tensor, params: Keywords) -> dict[str | None, Derivative]:
             import torch
 
             inputs = dict(inputs)
@@ -73,7 +88,7 @@ class PyTorch(Framework):
             leaves = [inputs[name] for name in wrt]
             result = {}
             for reduction, value in zip(reductions, run(inputs, params), strict=True):
-                gradient: Mapping[str, Array] | None = {} if reduction in slopes else None
+                gradient: Mapping[str, Tensor] | None = {} if reduction in slopes else None
                 if reduction in slopes and isinstance(value, torch.Tensor) and value.requires_grad:
                     weights = cotangent if reduction == "none" else torch.ones_like(value)
                     found = torch.autograd.grad(value, leaves, weights, retain_graph=True, allow_unused=True)
@@ -87,10 +102,10 @@ class PyTorch(Framework):
         self,
         call: Call,
         reduction: str | None,
-        inputs: Mapping[str, Array],
-        directions: Mapping[str, Array],
-        params: Params,
-    ) -> Mapping[str, Array]:
+        inputs: Mapping[str, Tensor],
+        directions: Mapping[str, Tensor],
+        params: Keywords,
+    ) -> Mapping[str, Tensor]:
         import torch
 
         leaves = {name: inputs[name].detach().requires_grad_() for name in directions}
@@ -112,7 +127,7 @@ class PyTorch(Framework):
         functorch.donated_buffer = False  # each reduction has a backward pass of its own over one forward graph
         compiled = torch.compile(function, dynamic=True, fullgraph=True)
 
-        def run(inputs: Mapping[str, Array], params: Params) -> Any:
+        def run(inputs: Mapping[str, Tensor], params: Keywords) -> Any:
             try:
                 return compiled(inputs, params)
             except (torch._dynamo.exc.Unsupported, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
@@ -153,7 +168,7 @@ class PyTorch(Framework):
 
         return torch, torch.Tensor, torch.nn.functional, torch.linalg, torch.special, torch.autograd
 
-    def strided(self, array: NDArray[Any], device: str = "cpu") -> Mapping[str, Array]:
+    def strided(self, array: NDArray[Any], device: str = "cpu") -> Mapping[str, Tensor]:
         import torch
 
         x = self.from_numpy(array, device)
@@ -168,7 +183,9 @@ class PyTorch(Framework):
             layouts["zero stride"] = x[:1].expand_as(x)
         return layouts
 
-    def traffic(self, run: Callable[[Mapping[str, Array]], Any], inputs: Mapping[str, Array], mode: str) -> int | None:
+    def traffic(
+        self, run: Callable[[Mapping[str, Tensor]], Any], inputs: Mapping[str, Tensor], mode: str
+    ) -> int | None:
         """What each ATen operation reads and writes; compiled code has none that can be seen."""
         if mode != "eager":
             return None
@@ -177,7 +194,7 @@ class PyTorch(Framework):
             run(inputs)
         return int(counter.bytes)
 
-    def copied(self, x: Array) -> Array:
+    def copied(self, x: Tensor) -> Tensor:
         return x.clone()
 
     def programs(self) -> int:

@@ -23,10 +23,11 @@ from lossmark import Implementation, __version__
 from . import aten
 from . import losses as plain
 from .common import checked_label, wide_of
+from .framework import FRAMEWORK
 from .passes import differentiable
 from .rows import few
 
-impl = Implementation("torch-fused", framework="torch", version=__version__)
+impl = Implementation("torch-fused", framework="torch", version=__version__, modes=FRAMEWORK.own["torch-fused"].modes)
 
 
 def passes_for(x: Tensor) -> ModuleType:
@@ -47,7 +48,7 @@ def _triton_passes() -> ModuleType:
 def pairwise_hinge(
     u: Tensor, d_pos: Tensor, d_neg: Tensor, *, margin: float = 1.0, similarity: str = "dot", reduction: str = "mean"
 ) -> Tensor:
-    """max(0, margin - ⟨u,d⁺⟩ + ⟨u,d⁻⟩); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    """max(0, margin - ⟨u,d⁺⟩ + ⟨u,d⁻⟩); arguments, result and errors as :func:`.losses.pairwise_hinge`."""
     if similarity != "dot" or torch.compiler.is_compiling() or few(u):
         return plain.pairwise_hinge(u, d_pos, d_neg, margin=margin, similarity=similarity, reduction=reduction)
     check_ranking(u, d_pos, d_neg, similarity, reduction)
@@ -58,7 +59,7 @@ def pairwise_hinge(
 
 @impl.loss
 def bpr(u: Tensor, d_pos: Tensor, d_neg: Tensor, *, similarity: str = "dot", reduction: str = "mean") -> Tensor:
-    """log(1 + exp(⟨u,d⁻⟩ - ⟨u,d⁺⟩)); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    """log(1 + exp(⟨u,d⁻⟩ - ⟨u,d⁺⟩)); arguments, result and errors as :func:`.losses.bpr`."""
     if similarity != "dot" or torch.compiler.is_compiling():
         return plain.bpr(u, d_pos, d_neg, similarity=similarity, reduction=reduction)
     check_ranking(u, d_pos, d_neg, similarity, reduction)
@@ -67,7 +68,7 @@ def bpr(u: Tensor, d_pos: Tensor, d_neg: Tensor, *, similarity: str = "dot", red
 
 @impl.loss
 def contrastive(d: Tensor, y: Tensor, *, margin: float = 1.0, reduction: str = "mean") -> Tensor:
-    """y·d² + (1-y)·max(margin - d, 0)²; distances and labels [B] → [B] under none, [] under sum and mean."""
+    """y·d² + (1-y)·max(margin - d, 0)²; arguments, result and errors as :func:`.losses.contrastive`."""
     if torch.compiler.is_compiling():
         return plain.contrastive(d, y, margin=margin, reduction=reduction)
     (batch,) = check_tensors({"d": d}, rank=1)
@@ -80,7 +81,7 @@ def contrastive(d: Tensor, y: Tensor, *, margin: float = 1.0, reduction: str = "
 
 @impl.loss
 def contrastive_pair(x1: Tensor, x2: Tensor, y: Tensor, *, margin: float = 1.0, reduction: str = "mean") -> Tensor:
-    """The contrastive loss of d = ‖x1 - x2‖₂; embeddings [B, D], labels [B] → [B] or []."""
+    """The contrastive loss of d = ‖x1 - x2‖₂; arguments, result and errors as :func:`.losses.contrastive_pair`."""
     if torch.compiler.is_compiling():
         return plain.contrastive_pair(x1, x2, y, margin=margin, reduction=reduction)
     batch, _ = check_tensors({"x1": x1, "x2": x2}, rank=2)
@@ -95,7 +96,10 @@ def contrastive_pair(x1: Tensor, x2: Tensor, y: Tensor, *, margin: float = 1.0, 
 def labeled_triplet(
     anc: Tensor, pos: Tensor, neg: Tensor, label: Tensor, *, margin: float = 1.0, reduction: str = "mean"
 ) -> Tensor:
-    """label=1: 2‖pos-anc‖² - ‖pos-neg‖² - ‖anc-neg‖² + margin, label=0 with pos and neg swapped. Not clamped at 0."""
+    """label 1: 2‖pos-anc‖² - ‖pos-neg‖² - ‖anc-neg‖² + margin; label 0: pos and neg swapped.
+
+    Arguments, result and errors as :func:`.losses.labeled_triplet`.
+    """
     if torch.compiler.is_compiling():
         return plain.labeled_triplet(anc, pos, neg, label, margin=margin, reduction=reduction)
     batch, _ = check_tensors({"anc": anc, "pos": pos, "neg": neg}, rank=2)

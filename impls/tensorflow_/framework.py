@@ -5,18 +5,36 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmark.adapters.framework import Array, Call, Derivative, Described, FellBack, Framework, Params, Program
+from lossmark.adapters.framework import (
+    Call,
+    Derivative,
+    Described,
+    FellBack,
+    Framework,
+    Keywords,
+    Own,
+    Program,
+    Tensor,
+)
+from lossmark.adapters.mode import Compiling, Mode
 
 
 class TensorFlow(Framework):
-    name, module = "tensorflow", "tensorflow"
+    """TensorFlow: eager tensors and tapes, ``tf.function`` of unknown sizes, and XLA, which compiles for each shape."""
+
+    name, rank, module = "tensorflow", 2, "tensorflow"
     distributions = ("tensorflow", "tensorflow-cpu", "tensorflow-intel", "tensorflow-macos")
-    modes = ("eager", "graph", "xla")
+    modes = (Mode("eager"), Mode("graph", traced=True), Mode("xla", traced=True, compiling=Compiling.LONG))
+    own: ClassVar = {
+        "tensorflow": Own("losses", ("eager", "graph", "xla")),
+        "tensorflow-fused": Own("fused", ("eager", "graph"), fused=True),
+    }
+    numerics = ("TF32 off",)
 
     def setup(self) -> Mapping[str, str]:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -32,13 +50,13 @@ class TensorFlow(Framework):
 
         return ("cpu", "gpu") if tf.config.list_physical_devices("GPU") else ("cpu",)
 
-    def from_numpy(self, array: NDArray[Any], device: str = "cpu") -> Array:
+    def from_numpy(self, array: NDArray[Any], device: str = "cpu") -> Tensor:
         import tensorflow as tf
 
         with tf.device("/CPU:0" if device == "cpu" else "/GPU:0"):
             return tf.constant(array)
 
-    def to_numpy(self, x: Array) -> NDArray[Any]:
+    def to_numpy(self, x: Tensor) -> NDArray[Any]:
         return np.asarray(x.numpy())
 
     def describe(self, x: Any) -> Described:
@@ -53,7 +71,7 @@ class TensorFlow(Framework):
     ) -> Program:
         import tensorflow as tf
 
-        def program(inputs: Mapping[str, Array], cotangent: Array, params: Params) -> list[Derivative]:
+        def program(inputs: Mapping[str, Tensor], cotangent: Tensor, params: Keywords) -> list[Derivative]:
             watched = {name: inputs[name] for name in wrt}
             result = []
             for reduction in reductions:
@@ -71,7 +89,7 @@ class TensorFlow(Framework):
 
         compiled: dict[str, Any] = {}
 
-        def run(inputs: Mapping[str, Array], cotangent: Array, params: Params) -> dict[str | None, Derivative]:
+        def run(inputs: Mapping[str, Tensor], cotangent: Tensor, params: Keywords) -> dict[str | None, Derivative]:
             if mode == "eager":
                 return dict(zip(reductions, program(inputs, cotangent, params), strict=True))
             if tf.config.functions_run_eagerly():
@@ -92,10 +110,10 @@ class TensorFlow(Framework):
         self,
         call: Call,
         reduction: str | None,
-        inputs: Mapping[str, Array],
-        directions: Mapping[str, Array],
-        params: Params,
-    ) -> Mapping[str, Array]:
+        inputs: Mapping[str, Tensor],
+        directions: Mapping[str, Tensor],
+        params: Keywords,
+    ) -> Mapping[str, Tensor]:
         import tensorflow as tf
 
         watched = {name: inputs[name] for name in directions}
@@ -110,11 +128,11 @@ class TensorFlow(Framework):
         found = outer.gradient(along, watched)
         return {name: tf.convert_to_tensor(g) for name, g in found.items() if g is not None}
 
-    def _graph(self, function: Any, inputs: Mapping[str, Array], cotangent: Array) -> Any:
+    def _graph(self, function: Any, inputs: Mapping[str, Tensor], cotangent: Tensor) -> Any:
         """One graph for all shapes; a function that needs to know the shape is traced for each."""
         import tensorflow as tf
 
-        def unknown(x: Array) -> Any:
+        def unknown(x: Tensor) -> Any:
             return tf.TensorSpec([None] * len(x.shape), x.dtype)
 
         signature = ({name: unknown(x) for name, x in inputs.items()}, unknown(cotangent))
@@ -149,7 +167,7 @@ class TensorFlow(Framework):
 
         return tf, tf.math, tf.nn, tf.linalg, tf.Tensor
 
-    def copied(self, x: Array) -> Array:
+    def copied(self, x: Tensor) -> Tensor:
         import tensorflow as tf
 
         return tf.raw_ops.DeepCopy(x=x)

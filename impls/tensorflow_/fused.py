@@ -9,6 +9,7 @@ second derivatives, which are those of the plain formula.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 
@@ -20,13 +21,18 @@ from lossmark import Implementation, __version__
 
 from . import losses as plain
 from .common import checked_label, reduce, wide, wide_of
+from .framework import FRAMEWORK
 
-impl = Implementation("tensorflow-fused", framework="tensorflow", version=__version__, modes=("eager", "graph"))
+impl = Implementation(
+    "tensorflow-fused", framework="tensorflow", version=__version__, modes=FRAMEWORK.own["tensorflow-fused"].modes
+)
 
 LANES = 16
+"""Partial sums of a sum: as many float32 as the widest vector registers of a CPU hold."""
 WORTH_COMPILING = 1 << 17
 """Numbers of one input from which on a loss is compiled; below, a custom gradient costs more than it saves."""
 Pass = Callable[..., tuple[Tensor, ...]]
+"""One pass over the inputs: what it gives is said by :class:`_Fused`."""
 
 
 def _sum(x: Tensor) -> Tensor:
@@ -46,44 +52,53 @@ def _few(x: object) -> bool:
     return not isinstance(shape, tf.TensorShape) or (shape.num_elements() or 0) < WORTH_COMPILING
 
 
-def _fused(count: int, forward: Pass, backward: Pass, formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The loss whose value, and a number per example for its gradient, are ``forward(*inputs, margin, reduction)``.
+class _Fused:
+    """A loss of two passes; ``loss(*inputs, margin=…, reduction=…)``.
 
-    Its gradients by the first ``count`` inputs are ``backward(*inputs, kept, cotangent [B, 1] or [], margin)``;
-    ``formula(*inputs, margin, reduction)`` is the plain loss.
+    ``forward(*inputs, margin, reduction)`` gives its value, and a number per example for its gradient. Its gradients by
+    the first ``count`` inputs are ``backward(*inputs, kept, cotangent [B, 1] or [], margin)``; its second derivatives
+    are those of ``formula(*inputs, margin, reduction)``, the plain loss.
     """
-    compiled_forward = tf.function(forward, jit_compile=True)
 
-    @tf.function(jit_compile=True)
-    def compiled_backward(*arguments: Tensor, reduction: str) -> list[Tensor]:
+    def __init__(self, count: int, forward: Pass, backward: Pass, formula: Callable[..., Tensor]):
+        self.count, self.formula, self._backward = count, formula, backward
+        self.forward = tf.function(forward, jit_compile=True)
+        self.backward = tf.function(self._gradients, jit_compile=True)
+
+    def __call__(self, *inputs: Tensor, margin: float, reduction: str) -> Tensor:
+        return _Call(self, margin, reduction, wide_of(inputs[0])).value(*inputs)
+
+    def _gradients(self, *arguments: Tensor, reduction: str) -> list[Tensor]:
+        """The gradients of (inputs, kept, cotangent, margin), in the dtype of the inputs."""
         *inputs, kept, g, margin = arguments
         g = tf.cast(g, kept.dtype)
         if reduction == "mean":
             g = g / tf.cast(tf.shape(kept)[0], g.dtype)
-        found = backward(*wide(*inputs), kept, g[:, None] if reduction == "none" else g, margin)
+        found = self._backward(*wide(*inputs), kept, g[:, None] if reduction == "none" else g, margin)
         return [tf.cast(x, inputs[0].dtype) for x in found]
 
-    def loss(*inputs: Tensor, margin: float, reduction: str) -> Tensor:
-        at = tf.constant(margin, wide_of(inputs[0]))
 
-        @tf.custom_gradient
-        def value(*inputs: Tensor) -> tuple[Tensor, Callable[[Tensor], Sequence[Tensor | None]]]:
-            found, kept = compiled_forward(*inputs, at, reduction)
+class _Call:
+    """One call of a loss, with its margin and its reduction: what TensorFlow differentiates, once and twice."""
 
-            @tf.custom_gradient
-            def gradients(*arguments: Tensor) -> tuple[Sequence[Tensor], Callable[..., Sequence[Tensor | None]]]:
-                *inputs, kept, g = arguments
-                slopes = compiled_backward(*inputs, kept, g, at, reduction=reduction)
-                second = lambda *directions: _again(
-                    lambda *x: formula(*x, margin=margin, reduction=reduction), inputs, count, g, directions
-                )
-                return slopes, second
+    def __init__(self, loss: _Fused, margin: float, reduction: str, dtype: tf.DType):
+        self._loss, self._margin, self._reduction = loss, margin, reduction
+        self._at = tf.constant(margin, dtype)
 
-            return found, lambda g: [*gradients(*inputs, kept, g), *[None] * (len(inputs) - count)]
+    @tf.custom_gradient
+    def value(self, *inputs: Tensor) -> tuple[Tensor, Callable[[Tensor], Sequence[Tensor | None]]]:
+        """The loss, and its gradients by the inputs from a cotangent; None by labels."""
+        found, kept = self._loss.forward(*inputs, self._at, self._reduction)
+        labels = [None] * (len(inputs) - self._loss.count)
+        return found, lambda g: [*self._gradients(*inputs, kept, g), *labels]
 
-        return value(*inputs)
-
-    return loss
+    @tf.custom_gradient
+    def _gradients(self, *arguments: Tensor) -> tuple[Sequence[Tensor], Callable[..., Sequence[Tensor | None]]]:
+        """The gradients of (inputs, kept, cotangent), and theirs from their own cotangents."""
+        *inputs, _, g = arguments
+        slopes = self._loss.backward(*arguments, self._at, reduction=self._reduction)
+        formula = functools.partial(self._loss.formula, margin=self._margin, reduction=self._reduction)
+        return slopes, lambda *directions: _again(formula, inputs, self._loss.count, g, directions)
 
 
 def _again(
@@ -122,7 +137,7 @@ def _ranking(
         weight = slope(x, margin)[:, None] * g
         return weight * (d_neg - d_pos), -weight * u, weight * u
 
-    return _fused(3, forward, backward, formula)
+    return _Fused(3, forward, backward, formula)
 
 
 _hinge = _ranking(
@@ -141,7 +156,7 @@ _bpr = _ranking(
 def pairwise_hinge(
     u: Tensor, d_pos: Tensor, d_neg: Tensor, *, margin: float = 1.0, similarity: str = "dot", reduction: str = "mean"
 ) -> Tensor:
-    """max(0, margin - ⟨u,d⁺⟩ + ⟨u,d⁻⟩); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    """max(0, margin - ⟨u,d⁺⟩ + ⟨u,d⁻⟩); arguments, result and errors as :func:`.losses.pairwise_hinge`."""
     if similarity != "dot" or _few(u):
         return plain.pairwise_hinge(u, d_pos, d_neg, margin=margin, similarity=similarity, reduction=reduction)
     check_ranking(u, d_pos, d_neg, similarity, reduction)
@@ -151,7 +166,7 @@ def pairwise_hinge(
 
 @impl.loss
 def bpr(u: Tensor, d_pos: Tensor, d_neg: Tensor, *, similarity: str = "dot", reduction: str = "mean") -> Tensor:
-    """log(1 + exp(⟨u,d⁻⟩ - ⟨u,d⁺⟩)); embeddings [B, D] → [B] under none, [] under sum and mean."""
+    """log(1 + exp(⟨u,d⁻⟩ - ⟨u,d⁺⟩)); arguments, result and errors as :func:`.losses.bpr`."""
     if similarity != "dot" or _few(u):
         return plain.bpr(u, d_pos, d_neg, similarity=similarity, reduction=reduction)
     check_ranking(u, d_pos, d_neg, similarity, reduction)
@@ -186,12 +201,12 @@ def _pair_backward(x1: Tensor, x2: Tensor, y: Tensor, d: Tensor, g: Tensor, marg
     return by_x1, -by_x1
 
 
-_pair = _fused(2, _pair_forward, _pair_backward, plain.contrastive_pair)
+_pair = _Fused(2, _pair_forward, _pair_backward, plain.contrastive_pair)
 
 
 @impl.loss
 def contrastive_pair(x1: Tensor, x2: Tensor, y: Tensor, *, margin: float = 1.0, reduction: str = "mean") -> Tensor:
-    """The contrastive loss of d = ‖x1 - x2‖₂; embeddings [B, D], labels [B] → [B] or []."""
+    """The contrastive loss of d = ‖x1 - x2‖₂; arguments, result and errors as :func:`.losses.contrastive_pair`."""
     if _few(x1):
         return plain.contrastive_pair(x1, x2, y, margin=margin, reduction=reduction)
     batch, _ = check_tensors({"x1": x1, "x2": x2}, rank=2)
@@ -224,14 +239,17 @@ def _triplet_backward(
     return from_pos + from_neg, apart - from_pos, -(from_neg + apart)
 
 
-_triplet = _fused(3, _triplet_forward, _triplet_backward, plain.labeled_triplet)
+_triplet = _Fused(3, _triplet_forward, _triplet_backward, plain.labeled_triplet)
 
 
 @impl.loss
 def labeled_triplet(
     anc: Tensor, pos: Tensor, neg: Tensor, label: Tensor, *, margin: float = 1.0, reduction: str = "mean"
 ) -> Tensor:
-    """label=1: 2‖pos-anc‖² - ‖pos-neg‖² - ‖anc-neg‖² + margin, label=0 with pos and neg swapped. Not clamped at 0."""
+    """label 1: 2‖pos-anc‖² - ‖pos-neg‖² - ‖anc-neg‖² + margin; label 0: pos and neg swapped.
+
+    Arguments, result and errors as :func:`.losses.labeled_triplet`.
+    """
     if _few(anc):
         return plain.labeled_triplet(anc, pos, neg, label, margin=margin, reduction=reduction)
     batch, _ = check_tensors({"anc": anc, "pos": pos, "neg": neg}, rank=2)

@@ -18,8 +18,7 @@ from typing import Annotated
 import typer
 
 from lossmark import __version__
-from lossmark.adapters.implementation import FRAMEWORKS
-from lossmark.adapters.installed import framework_version
+from lossmark.adapters.installed import framework_version, frameworks, numeric_setups
 from lossmark.errors import LossmarkError
 from lossmark.results.environment import environment
 
@@ -75,7 +74,7 @@ def keep(
     found, data = CONDENSE[name](files)
     if found is None:
         last = max(file.stat().st_mtime for file in files)
-        found = environment({name: framework_version(name) for name in FRAMEWORKS})
+        found = environment({name: framework_version(name) for name in frameworks()}, numeric_setups())
         found["date"] = datetime.fromtimestamp(last, UTC).isoformat(timespec="seconds")
     kept = record.Kept(
         subject=name,

@@ -28,7 +28,10 @@ def conformance(files: Sequence[Path]) -> Condensed:
     for cell in results.cells:
         groups.setdefault((cell.loss, cell.impl, cell.dtype), []).append(cell)
     impls = list(dict.fromkeys(cell.impl for cell in results.cells))
-    order = lambda place: (place[0], impls.index(place[1]), list(DTYPES).index(place[2]))
+
+    def order(place: tuple[str, str, str]) -> tuple[str, int, int]:
+        return place[0], impls.index(place[1]), list(DTYPES).index(place[2])
+
     rows = [[*place, len(groups[place]), *_shares(groups[place])] for place in sorted(groups, key=order)]
     counts = dict(Counter(cell.verdict for cell in results.cells))
     return results.header["environment"], data.Conformance(

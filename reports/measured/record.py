@@ -98,9 +98,10 @@ def _dumped(value: Any, indent: int = 0) -> str:
     if not nested:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     inner = "\n" + " " * (indent + 1)
-    show = lambda item: (
-        _dumped(item, indent + 1) if isinstance(item, dict | list) else json.dumps(item, ensure_ascii=False)
-    )
+
+    def show(item: Any) -> str:
+        return _dumped(item, indent + 1) if isinstance(item, dict | list) else json.dumps(item, ensure_ascii=False)
+
     items = [f"{json.dumps(k)}: {show(v)}" for k, v in value.items()] if isinstance(value, dict) else map(show, value)
     left, right = "{}" if isinstance(value, dict) else "[]"
     return left + inner + ("," + inner).join(items) + "\n" + " " * indent + right

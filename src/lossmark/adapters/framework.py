@@ -1,17 +1,25 @@
-"""What the engine asks of a framework. One subclass lives in each folder of ``lossmark.impls``."""
+"""What the engine asks of a framework. One subclass lives in each folder of ``lossmark.impls``.
+
+The module ``framework`` of such a folder binds an instance to ``FRAMEWORK``, and imports the framework itself only
+inside methods: the engine reads what the instance says of the framework where the framework is not installed, too.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
 from numpy.typing import NDArray
 
-Array = Any
+from .mode import Mode
+
+Tensor = Any
 """A tensor of the framework."""
-Params = Mapping[str, Any]
-Call = Callable[[Mapping[str, Array], Params, str | None], Array]
+Keywords = Mapping[str, Any]
+"""The parameters of a loss by name, without the reduction."""
+Call = Callable[[Mapping[str, Tensor], Keywords, str | None], Tensor]
 """``call(inputs, params, reduction)`` runs the loss under test; ``reduction=None`` leaves the argument out."""
 
 
@@ -31,41 +39,72 @@ class Described(NamedTuple):
 class Derivative(NamedTuple):
     """The value of a reduction with its gradient by name of input (absent: 0), None where it was not asked for."""
 
-    value: Array
-    gradient: Mapping[str, Array] | None
+    value: Tensor
+    gradient: Mapping[str, Tensor] | None
 
 
-Program = Callable[[Mapping[str, Array], Array, Params], Mapping[str | None, Derivative]]
+Program = Callable[[Mapping[str, Tensor], Tensor, Keywords], Mapping[str | None, Derivative]]
 """``program(inputs, cotangent, params)`` gives each reduction; ``cotangent`` ``[B]`` weighs ``none``."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """One of lossmark's own implementations, which has every loss."""
+
+    module: str
+    """The module in the framework's folder that binds it."""
+    modes: tuple[str, ...] = ("eager",)
+    """The names of the modes that it is run in when ``--mode`` does not say otherwise."""
+    fused: bool = False
+    """Whether it moves the fewest bytes; else it is written beside the formula."""
 
 
 class Framework(ABC):
     """A machine-learning framework: arrays in, arrays out, values and gradients in each execution mode."""
 
     name: str
+    rank: int
+    """Its place where frameworks are listed, the lowest first."""
     distributions: tuple[str, ...]
     """Installed distributions that provide it, the first one present gives the version."""
     module: str
     """The module whose presence says that the framework is installed."""
-    modes: tuple[str, ...]
+    modes: tuple[Mode, ...]
+    own: ClassVar[Mapping[str, Own]] = {}
+    """lossmark's own implementations in this framework, by name."""
     autodiff = True
+    """Whether it differentiates; else gradients come from ``Implementation.gradient``."""
+    threads: int | None = None
+    """How many threads its operations use at most; None: as many as its libraries are told to."""
     layouts: tuple[str, ...] = ()
     """Names of memory layouts other than the usual one; empty where tensors have no visible layout."""
+    numerics: tuple[str, ...] = ()
+    """What :meth:`setup` makes strict, in words for results files; the first is for the header of a run, too."""
+
+    def mode(self, name: str) -> Mode:
+        """The mode of this name; a name that the framework does not list counts as a mode that traces.
+
+        Such names come from implementations that claim them, and from other revisions under a gate.
+        """
+        return next((mode for mode in self.modes if mode.name == name), Mode(name, traced=True))
 
     @abstractmethod
     def setup(self) -> Mapping[str, str]:
-        """Make the numeric set-up strict (no TF32, highest matmul precision); returns it in words."""
+        """Make the numeric set-up strict (no TF32, highest matmul precision); returns the settings by name.
+
+        A worker calls it once, before it loads any implementation.
+        """
 
     @abstractmethod
     def devices(self) -> tuple[str, ...]:
         """``cpu``, and ``gpu`` where one can be used."""
 
     @abstractmethod
-    def from_numpy(self, array: NDArray[Any], device: str = "cpu") -> Array:
+    def from_numpy(self, array: NDArray[Any], device: str = "cpu") -> Tensor:
         """A tensor with a copy of ``array`` (bool, integer, float16/32/64, ml_dtypes.bfloat16)."""
 
     @abstractmethod
-    def to_numpy(self, x: Array) -> NDArray[Any]:
+    def to_numpy(self, x: Tensor) -> NDArray[Any]:
         """The tensor's numbers on the host, in its dtype."""
 
     @abstractmethod
@@ -85,10 +124,10 @@ class Framework(ABC):
         self,
         call: Call,
         reduction: str | None,
-        inputs: Mapping[str, Array],
-        directions: Mapping[str, Array],
-        params: Params,
-    ) -> Mapping[str, Array]:
+        inputs: Mapping[str, Tensor],
+        directions: Mapping[str, Tensor],
+        params: Keywords,
+    ) -> Mapping[str, Tensor]:
         """The gradient of ⟨gradient of the loss, directions⟩ by the inputs that ``directions`` names (absent: 0).
 
         That is the product of the loss's Hessian with the directions. Differentiates in eager mode; may raise
@@ -112,7 +151,7 @@ class Framework(ABC):
         """Modules and classes of the framework whose functions nobody may replace."""
         return ()
 
-    def strided(self, array: NDArray[Any], device: str = "cpu") -> Mapping[str, Array]:
+    def strided(self, array: NDArray[Any], device: str = "cpu") -> Mapping[str, Tensor]:
         """The same numbers in those of :attr:`layouts` that an array of this shape and these numbers can have."""
         return {}
 
@@ -120,11 +159,13 @@ class Framework(ABC):
         """Bytes that a GPU holds now and held at most since the last call; None where the framework does not say."""
         return None
 
-    def traffic(self, run: Callable[[Mapping[str, Array]], Any], inputs: Mapping[str, Array], mode: str) -> int | None:
+    def traffic(
+        self, run: Callable[[Mapping[str, Tensor]], Any], inputs: Mapping[str, Tensor], mode: str
+    ) -> int | None:
         """Bytes that the operations of ``run(inputs)`` read and write, caches left aside; None where nobody says."""
         return None
 
-    def copied(self, x: Array) -> Array:
+    def copied(self, x: Tensor) -> Tensor:
         """The same numbers in memory of their own on the same device: what its bandwidth is measured with."""
         raise NotImplementedError(f"{self.name} has no devices")
 

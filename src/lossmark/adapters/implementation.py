@@ -15,27 +15,28 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .deviation import Deviation
-from .installed import framework
+from .installed import framework, frameworks
 
 if TYPE_CHECKING:
     from .framework import Framework
 
 F = TypeVar("F", bound=Callable[..., Any])
-FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax")
 
 
 class Implementation:
     """Loss functions of one library in one framework.
 
     ``name`` is any non-empty text; ``framework`` one of numpy, torch, tensorflow, jax; ``version`` is the library's;
-    ``modes`` the execution modes to run in when ``--mode`` does not say otherwise (default: eager).
+    ``modes`` are the names of the execution modes to run in when ``--mode`` does not say otherwise (default: eager).
+    Raises ValueError for an empty name or an unknown framework.
     """
 
     def __init__(self, name: str, framework: str, version: str = "", modes: Iterable[str] = ("eager",)):
         if not isinstance(name, str) or not name.strip():
             raise ValueError(f"name must be a non-empty text, got {name!r}")
-        if framework not in FRAMEWORKS:
-            raise ValueError(f"framework must be one of {', '.join(FRAMEWORKS)}, got {framework!r}")
+        known = tuple(frameworks())
+        if framework not in known:
+            raise ValueError(f"framework must be one of {', '.join(known)}, got {framework!r}")
         self.name, self.framework_name, self.version = name, framework, version
         self.modes = (modes,) if isinstance(modes, str) else tuple(modes)
         self.losses: dict[str, Callable[..., Any]] = {}
@@ -56,7 +57,12 @@ class Implementation:
     def loss(self, target: str, /, *, deviates: Deviation | None = None) -> Callable[[F], F]: ...
 
     def loss(self, target: F | str, /, *, deviates: Deviation | None = None) -> F | Callable[[F], F]:
-        """Register a function under its own name, or under the given loss id. The function is returned unchanged."""
+        """Register a function under its own name, or under the given loss id. The function is returned unchanged.
+
+        It takes the spec's inputs and parameters, and ``reduction``, as keywords, and returns a tensor. ``deviates``
+        declares a known difference from the spec. Raises TypeError for what is no function, and ValueError for a loss
+        that is registered already.
+        """
         if not isinstance(target, str):
             self._add(self.losses, target.__name__, target)
             return target
@@ -74,7 +80,7 @@ class Implementation:
         """Register the gradient of a loss, for frameworks without automatic differentiation.
 
         The function takes the loss's keywords and returns {input name: array}, the gradient of the reduced loss
-        (``reduction="none"`` counts as ``sum``).
+        (``reduction="none"`` counts as ``sum``). Raises as :meth:`loss` does.
         """
 
         def register(function: F) -> F:

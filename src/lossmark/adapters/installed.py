@@ -5,21 +5,30 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import pkgutil
 from collections.abc import Mapping
 from importlib import metadata
 
 from .framework import Framework
 
-ROOMS: Mapping[str, str] = {"numpy": "numpy_", "torch": "pytorch", "tensorflow": "tensorflow_", "jax": "jax_"}
-"""Framework → its folder in ``lossmark.impls``, named so that nothing shadows the framework."""
+IMPLS = "lossmark.impls"
+"""The room with a folder for each framework; the folder holds a module ``framework`` that binds ``FRAMEWORK``."""
 
 
 @functools.cache
+def frameworks() -> Mapping[str, Framework]:
+    """Every framework with a folder in :data:`IMPLS`, by name and in order of rank. Imports no framework."""
+    folders = pkgutil.iter_modules(importlib.import_module(IMPLS).__path__, f"{IMPLS}.")
+    modules = [f"{folder.name}.framework" for folder in folders if folder.ispkg]
+    found: list[Framework] = [
+        importlib.import_module(name).FRAMEWORK for name in modules if importlib.util.find_spec(name)
+    ]
+    return {adapter.name: adapter for adapter in sorted(found, key=lambda adapter: adapter.rank)}
+
+
 def framework(name: str) -> Framework:
-    """The adapter of a framework; importing the framework itself is left to its methods."""
-    module = importlib.import_module(f"lossmark.impls.{ROOMS[name]}.framework")
-    found: Framework = module.FRAMEWORK
-    return found
+    """The adapter of a framework; importing the framework itself is left to its methods. Raises KeyError."""
+    return frameworks()[name]
 
 
 def framework_version(name: str) -> str | None:
@@ -33,3 +42,8 @@ def framework_version(name: str) -> str | None:
         except metadata.PackageNotFoundError:
             continue
     return "unknown"
+
+
+def numeric_setups() -> dict[str, str]:
+    """What each framework's numeric set-up makes strict, by name of the framework, in words."""
+    return {name: ", ".join(adapter.numerics) for name, adapter in frameworks().items() if adapter.numerics}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import importlib.util
@@ -13,48 +14,39 @@ from pathlib import Path
 from types import ModuleType
 
 from ..errors import LoadError
+from .framework import Framework
 from .implementation import Implementation
-from .installed import ROOMS
+from .installed import framework, frameworks
 
 ENTRY_POINTS = "lossmark.implementations"
+"""The group of entry points under which other distributions register a module that binds an implementation."""
 
 
-@dataclass(frozen=True)
-class Own:
-    """One of lossmark's own implementations: its framework, its module in the framework's folder, its modes."""
-
-    framework: str
-    module: str
-    modes: tuple[str, ...] = ("eager",)
-
-
-OWN: Mapping[str, Own] = {
-    "numpy": Own("numpy", "losses"),
-    "torch": Own("torch", "losses", ("eager", "compile")),
-    "tensorflow": Own("tensorflow", "losses", ("eager", "graph", "xla")),
-    "jax": Own("jax", "losses", ("eager", "jit")),
-    "numpy-fused": Own("numpy", "fused"),
-    "torch-fused": Own("torch", "fused"),
-    "tensorflow-fused": Own("tensorflow", "fused", ("eager", "graph")),
-    "jax-fused": Own("jax", "fused", ("eager", "jit")),
-}
-"""By name. Those written beside the formula, and those that move the fewest bytes."""
+@functools.cache
+def own_implementations() -> Mapping[str, Framework]:
+    """lossmark's own implementations: name → framework. Those written beside the formula first, then the fused."""
+    found = [(own.fused, name, adapter) for adapter in frameworks().values() for name, own in adapter.own.items()]
+    return {name: adapter for _, name, adapter in sorted(found, key=lambda item: item[0])}
 
 
 @dataclass(frozen=True)
 class Reference:
-    """How to load an implementation again, in another process: a module or file, and the names bound in it."""
+    """How to load an implementation again, in another process.
+
+    ``source`` is a registered name, a file or a module; ``name`` is the implementation's, ``framework`` that of its
+    framework.
+    """
 
     source: str
     name: str
     framework: str
     own: bool = False
+    """Whether it is lossmark's own."""
 
     @property
     def together(self) -> tuple[str, ...]:
         """The sources that one process may hold: lossmark's own of a framework trust each other, guests nobody."""
-        mates = tuple(name for name, own in OWN.items() if own.framework == self.framework)
-        return mates if self.own else (self.source,)
+        return tuple(framework(self.framework).own) if self.own else (self.source,)
 
 
 def _plugins() -> dict[str, metadata.EntryPoint]:
@@ -63,7 +55,7 @@ def _plugins() -> dict[str, metadata.EntryPoint]:
 
 def implementations() -> list[str]:
     """The names of lossmark's own implementations and of those that other distributions register."""
-    return [*OWN, *sorted(_plugins())]
+    return [*own_implementations(), *sorted(_plugins())]
 
 
 def peers() -> list[str]:
@@ -88,7 +80,10 @@ def load(source: str | Path) -> Implementation:
 
 
 def load_all(source: str) -> list[Implementation]:
-    """Every implementation that a name, file or module stands for, each object once, in order of binding."""
+    """Every implementation that a name, file or module stands for, each object once, in order of binding.
+
+    Raises :class:`LoadError` where importing fails or no module-level name is bound to one.
+    """
     module = _module(source)
     found: dict[int, Implementation] = {}
     for value in vars(module).values():
@@ -100,9 +95,10 @@ def load_all(source: str) -> list[Implementation]:
 
 
 def _module(source: str) -> ModuleType:
-    if source in OWN:
-        own = OWN[source]
-        return _import(f"lossmark.impls.{ROOMS[own.framework]}.{own.module}", source)
+    if source in own_implementations():
+        adapter = own_implementations()[source]
+        folder = type(adapter).__module__.rpartition(".")[0]
+        return _import(f"{folder}.{adapter.own[source].module}", source)
     if source.endswith(".py") or "/" in source:
         return _from_file(Path(source))
     plugin = _plugins().get(source)

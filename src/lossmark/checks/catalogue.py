@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from ..adapters.mode import Mode
 from ..sandbox.target import Target
 from ..specification.case import Case, Family
 from ..specification.loss import Loss
 
-Kind = Literal["ordinary", "usage", "consistency"]
+CheckKind = Literal["ordinary", "usage", "consistency"]
 
 
 def _everybody(target: Target, loss: Loss) -> bool:
@@ -38,7 +39,7 @@ class Check:
     """
 
     name: str
-    kind: Kind
+    kind: CheckKind
     asks: str
     concerns: Callable[[Target, Loss], bool] = _everybody
 
@@ -69,12 +70,12 @@ ORDINARY = tuple(check.name for check in CHECKS if check.kind == "ordinary")
 CONSISTENCY = frozenset(check.name for check in CHECKS if check.kind == "consistency")
 
 
-def asked(target: Target, loss: Loss, case: Case | Family, mode: str) -> tuple[str, ...]:
+def asked(target: Target, loss: Loss, case: Case | Family, mode: Mode) -> tuple[str, ...]:
     """The names of the checks that one run of an implementation is asked for."""
     if isinstance(case, Case) and case.error is not None:
-        return (REFUSAL.name,) if mode == "eager" else ()
+        return () if mode.traced else (REFUSAL.name,)
     if case.id != loss.host.id:
         return ORDINARY
-    if mode != "eager":
+    if mode.traced:
         return (*ORDINARY, "deterministic")
     return tuple(check.name for check in CHECKS if check.concerns(target, loss))

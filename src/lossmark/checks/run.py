@@ -9,7 +9,6 @@ from typing import Any
 
 from ..adapters.deviation import Deviation
 from ..adapters.installed import framework
-from ..adapters.mode import compiles
 from ..results.cell import Cell, Verdict
 from ..sandbox.target import Target
 from ..specification.case import Case, Family
@@ -61,7 +60,7 @@ class Run:
         by hand takes no weights.
         """
         adapter = framework(self.target.reference.framework)
-        costly = self.large or compiles(adapter.name, self.mode)
+        costly = self.large or adapter.mode(self.mode).compiles
         reductions = ["none", "sum", "mean"]
         if self.target.reference.own and costly and not self.full:
             reductions.remove("sum")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from enum import StrEnum
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -13,16 +12,7 @@ import typer
 from rich.console import Console
 
 from ..errors import LossmarkError
-from .speed import size_of
-
-
-class Format(StrEnum):
-    """How the outcome is printed."""
-
-    text = "text"
-    markdown = "markdown"
-    json = "json"
-    junit = "junit"
+from .options import OutcomeFormat, size_of
 
 
 def gate(
@@ -36,28 +26,26 @@ def gate(
     threshold: Annotated[float, typer.Option(help="what is slower by less does not matter")] = 0.05,
     seconds: Annotated[float, typer.Option(help="the most that one benchmark may take")] = 30.0,
     install: Annotated[str, typer.Option(help="command that installs the base in an environment of its own")] = "",
-    format_: Annotated[Format, typer.Option("--format", help="how to print the outcome")] = Format.text,
+    format_: Annotated[OutcomeFormat, typer.Option("--format", help="how to print the outcome")] = OutcomeFormat.text,
     output: Annotated[
         list[Path] | None, typer.Option("-o", "--output", help="also write .md, .json, .xml, .badge.json (repeatable)")
     ] = None,
 ) -> None:
     """Is anything wrong, costlier or slower than in the base? 0 no, 1 yes, 2 the machine cannot say, 3 not done."""
-    from ..gate import formats
+    from ..gate import formats, steps
     from ..gate.race import Terms
-    from ..gate.steps import Request
-    from ..gate.steps import gate as judged
 
     if not 0 < threshold < 10 or not seconds > 0:
         raise LossmarkError(f"expected a threshold above 0 and below 10 and seconds above 0: {threshold}, {seconds}")
     written = [(path, formats.writer(path)) for path in output or ()]
-    request = Request(
+    request = steps.Request(
         base, tuple(impl or ()), tuple(loss or ()), tuple(dtype or ()), tuple(mode or ()), case,
         tuple(size_of(given) for given in size or ("4096x128",)), Terms(threshold, seconds), install,
     )  # fmt: skip
     for number in (signal.SIGINT, signal.SIGTERM):  # a job in the background may have been started to ignore the first
         signal.signal(number, _interrupted)
     with Console(stderr=True).status("gate") as status:
-        outcome = judged(request, lambda words: status.update(words))
+        outcome = steps.gate(request, lambda words: status.update(words))
     for path, form in written:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(form(outcome) + "\n", encoding="utf-8")
@@ -66,5 +54,5 @@ def gate(
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:
-    """A job that is cancelled clears up like one that is interrupted."""
+    """End a cancelled job as Ctrl-C ends it, so that it clears up."""
     raise KeyboardInterrupt

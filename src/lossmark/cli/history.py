@@ -12,23 +12,23 @@ from rich.table import Table
 
 from ..errors import LossmarkError
 from ..results import history as kept
-from .speed import Format, wide_console
+from .options import Format, wide_console
 
-app = typer.Typer(help="Results over time: add, list, show.", no_args_is_help=True)
+history_app = typer.Typer(help="Results over time: add, list, show.", no_args_is_help=True)
 Folder = Annotated[Path, typer.Option(help="where runs are kept")]
 
 
-@app.command()
+@history_app.command()
 def add(
     results: Annotated[list[Path], typer.Argument(help="results.jsonl, bench.parquet, gate.json of one run")],
-    folder: Folder = kept.FOLDER,
+    folder: Folder = kept.HISTORY_FOLDER,
 ) -> None:
     """Keep the results of a run."""
     print(kept.add(results, folder))
 
 
-@app.command("list")
-def list_(folder: Folder = kept.FOLDER) -> None:
+@history_app.command("list")
+def list_(folder: Folder = kept.HISTORY_FOLDER) -> None:
     """The runs that are kept."""
     table = Table("run", "date", "commit", "machine", "figures")
     for run in _runs(folder):
@@ -36,10 +36,10 @@ def list_(folder: Folder = kept.FOLDER) -> None:
     wide_console().print(table)
 
 
-@app.command()
+@history_app.command()
 def show(
     series: Annotated[list[str] | None, typer.Argument(help="names or patterns (default: those with steps)")] = None,
-    folder: Folder = kept.FOLDER,
+    folder: Folder = kept.HISTORY_FOLDER,
     format_: Annotated[Format, typer.Option("--format", help="how to print")] = Format.text,
 ) -> None:
     """Series with their steps: at which run a level changed, and by how much."""
@@ -56,7 +56,8 @@ def show(
     wide_console().print(table)
 
 
-def _runs(folder: Path) -> list[kept.Run]:
+def _runs(folder: Path) -> list[kept.KeptRun]:
+    """The runs that are kept; raises :class:`LossmarkError` if there are none."""
     found = kept.runs(folder)
     if not found:
         raise LossmarkError(f"{folder}: no runs are kept there")

@@ -33,9 +33,11 @@ class Progress:
         self._bar.stop()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Set the bar's length: the tests that were collected."""
         self._bar.update(self._task, total=len(session.items), description="conformance")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count the cells of a test that has ended."""
         if report.when != "teardown":
             return
         for name, cells in report.user_properties:
@@ -45,4 +47,5 @@ class Progress:
         self._bar.update(self._task, advance=1, description=f"conformance ({wrong} wrong)" if wrong else "conformance")
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Keep why the run is interrupted."""
         self.reason = str(excinfo.value) or "interrupted"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -17,39 +16,12 @@ from ..adapters import registry
 from ..adapters.installed import framework_version
 from ..errors import INCONCLUSIVE, PASS, REGRESSION, LoadError, LossmarkError
 from ..sandbox.target import Target, discover, one, targets
-from ..specification.library import losses
-from ..specification.loss import Loss
-from ..suite.plan import Choice, check
+from ..suite.plan import Choice
+from .options import Allocator, Device, Format, Passes, chosen_losses, size_of, wide_console
 
-WIDE = 160
-
-
-class Passes(StrEnum):
-    """What is timed."""
-
-    forward = "fwd"
-    both = "fwd+bwd"
-
-
-class Allocator(StrEnum):
-    """Whether a CPU's memory that was freed is kept, or given back to the system as glibc has it."""
-
-    warm = "warm"
-    default = "default"
-
-
-class Device(StrEnum):
-    """Where implementations run."""
-
-    cpu = "cpu"
-    gpu = "gpu"
-
-
-class Format(StrEnum):
-    """How results are printed."""
-
-    text = "text"
-    json = "json"
+if TYPE_CHECKING:
+    from ..timing.request import BenchRequest
+    from ..timing.table import Table
 
 
 def compare(
@@ -63,7 +35,7 @@ def compare(
     """How many times as long does B take as A: 1 if it is slower by more than 5 %, 2 if that is not decided."""
     from ..timing import compare as comparison
 
-    chosen = _losses(Choice(losses=tuple(loss or ())))
+    chosen = chosen_losses(Choice(losses=tuple(loss or ())))
     pair = one(a), one(b)
     found = list(comparison.compare(*pair, chosen, size_of(size), passes is Passes.both))
     if format_ is Format.json:
@@ -90,34 +62,20 @@ def bench(
     output: Annotated[Path, typer.Option("-o", "--output", help="results file")] = Path("bench.parquet"),
 ) -> None:
     """Time, memory and share of the machine's limit of every implementation; what is measured is kept at Ctrl-C."""
-    from ..timing import bench as benchmark
+    from ..timing.request import BenchRequest
     from ..timing.table import Table, tables
 
     choice = Choice(
         impls=tuple(impl or ()), losses=tuple(loss or ()), dtypes=tuple(dtype or ()), modes=tuple(mode or ())
     )
-    losses = _losses(choice)
+    losses = chosen_losses(choice)
     found = [t for t in targets(choice.impls) if framework_version(t.reference.framework)]
     found += _installed(registry.peers()) if peers else []
     sizes = [size_of(text) for text in size or ()]
-    groups = [
-        group
-        for group in benchmark.grid(losses, sizes, choice.dtypes, full, device)
-        if passes in (None, group.passes) and allocator in (None, group.allocator)
-    ]
-    table = Table(output, {t.reference.framework for t in found}, resume)
-    groups = [group for group in groups if group.key not in table.keys]
-    rounds, seconds = (30, 60.0) if full else (6, 4.0)
+    request = BenchRequest(losses, found, sizes, choice.dtypes, choice.modes, passes, allocator, device, full)
+    table = Table(output, request.frameworks, resume)
     console = wide_console()
-    stopped = False
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("timing", total=len(groups))
-        try:
-            for rows in benchmark.bench(groups, benchmark.entries(found, choice.modes), rounds, seconds):
-                table.add(rows)
-                progress.advance(task)
-        except KeyboardInterrupt:
-            stopped = True
+    stopped = _measure(request, table, console)
     console.print(*tables(table.frame), sep="\n")
     console.print(f"{len(table.frame)} rows in {output}" + (", stopped: go on with --resume" if stopped else ""))
     if not table.frame["seconds"].notna().any():
@@ -125,8 +83,22 @@ def bench(
     raise typer.Exit(INCONCLUSIVE if stopped else PASS)
 
 
+def _measure(request: BenchRequest, table: Table, console: Console) -> bool:
+    """Add the rows of every group that the table does not have; returns whether this was interrupted."""
+    groups = request.groups(done=table.keys)
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("timing", total=len(groups))
+        try:
+            for rows in request.measured(groups):
+                table.add(rows)
+                progress.advance(task)
+        except KeyboardInterrupt:
+            return True
+    return False
+
+
 def _installed(names: Iterable[str]) -> list[Target]:
-    """Those that can be loaded; of the others it is said why not."""
+    """The implementations of these names that can be loaded; prints why the others cannot."""
     found: list[Target] = []
     for name in names:
         try:
@@ -134,22 +106,3 @@ def _installed(names: Iterable[str]) -> list[Target]:
         except LoadError as error:
             print(f"not timed: {error}; pip install 'lossmark[peers]'", file=sys.stderr)
     return found
-
-
-def wide_console() -> Console:
-    """Standard output; where it is no terminal, wide enough for a table to keep its lines."""
-    return Console() if sys.stdout.isatty() else Console(width=WIDE)
-
-
-def _losses(choice: Choice) -> list[Loss]:
-    known = losses()
-    check(known, choice)
-    return [known[name] for name in choice.losses or known]
-
-
-def size_of(text: str) -> tuple[int, int]:
-    """Batch and dimensions from ``BxD``; raises :class:`LossmarkError`."""
-    numbers = text.lower().split("x")
-    if len(numbers) != 2 or not all(number.isdecimal() and int(number) for number in numbers):
-        raise LossmarkError(f"--size: found {text!r}, expected BxD, for example 4096x128")
-    return int(numbers[0]), int(numbers[1])

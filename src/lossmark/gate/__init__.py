@@ -6,6 +6,7 @@ Base and head are compared in the same job, in three steps, each of which can fa
     costs   what can be counted: peak memory, bytes moved, programs compiled anew
     race    times, paired and interleaved, with a second process of the base that says whether the machine is fit
 
-``sides`` makes the two sides (a git worktree for a revision), ``decide`` holds the statistic, ``run`` puts the steps
-together, ``formats`` writes the outcome down.
+``sides`` makes the two sides (a git worktree for a revision), ``evidence`` holds the statistic, ``steps`` puts the
+steps together, ``formats`` writes the outcome. Stands on timing and results, and runs conformance as a command. Knows
+neither the plan of conformance nor the command line.
 """

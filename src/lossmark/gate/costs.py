@@ -1,4 +1,4 @@
-"""Costs that can be counted, and are held hard: peak memory, bytes moved by operations, programs compiled anew."""
+"""Costs that can be counted: peak memory, bytes moved by operations, programs compiled anew. Any increase fails."""
 
 from __future__ import annotations
 
@@ -7,29 +7,32 @@ from itertools import groupby
 
 from ..timing.contestant import Contestant
 from ..work import Weighed
-from .outcome import Benchmark, Finding
-from .race import Entrants, exercise_of
+from .benchmark import Benchmark, Entrants
+from .outcome import Finding
 
 SLACK = 0.02
 PAGES = 256 << 10
-"""What a peak may be higher by: pages are given as a whole, and threads take some of their own."""
+"""A peak may be higher by this share and so many bytes: pages are whole, and threads take some of their own."""
 WEIGHINGS = 3
-"""The least of several peaks counts: what else a process does only adds to it."""
+"""The least of several peaks counts: whatever else a process does only adds to it."""
 
 
 def compared(benchmarks: Sequence[Benchmark], entrants: Entrants) -> Iterator[Finding]:
-    """Both sides weighed in processes of their own, which give free memory back to the system."""
+    """What costs more in the head than in the base.
+
+    Both sides are weighed in processes of their own, whose allocator gives free memory back to the system.
+    """
     for impl, group in groupby(benchmarks, key=lambda benchmark: benchmark.impl):
         pair = entrants(impl)
         workers = [side.worker(target, {}) for side, target in pair]
         try:
             for benchmark in group:
-                exercise = exercise_of(benchmark)
+                exercise = benchmark.exercise()
                 two = [
                     Contestant(target, worker, exercise, benchmark.mode)
                     for (_, target), worker in zip(pair, workers, strict=True)
                 ]
-                if not any(contestant.start() for contestant in two):  # else the race says why not
+                if not any(contestant.start() for contestant in two):  # else the race says why there is no time
                     yield from _compared(benchmark, two)
         finally:
             for worker in workers:
@@ -47,7 +50,7 @@ def _compared(benchmark: Benchmark, two: Sequence[Contestant]) -> Iterator[Findi
 
 
 def _weighed(contestant: Contestant) -> Weighed | None:
-    """The one of several with the least peak; None of one that is lost."""
+    """The weighing with the least peak of several; None if the contestant is lost."""
     found = [weighed for weighed in (contestant.weigh(memory=True) for _ in range(WEIGHINGS)) if weighed is not None]
     if len(found) < WEIGHINGS:
         return None
@@ -55,6 +58,7 @@ def _weighed(contestant: Contestant) -> Weighed | None:
 
 
 def _dearer(benchmark: Benchmark, base: Weighed, head: Weighed) -> Iterator[Finding]:
+    """A finding for each cost that is higher in the head."""
     if base.peak is not None and head.peak is not None and head.peak > base.peak * (1 + SLACK) + PAGES:
         yield _finding(benchmark, f"peak memory of a call {_size(head.peak)}, was {_size(base.peak)}")
     if base.traffic is not None and head.traffic is not None and head.traffic > base.traffic:

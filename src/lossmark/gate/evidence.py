@@ -25,7 +25,7 @@ ALPHA = 0.01
 FIT = 0.05
 """By how much the base may seem to differ from itself."""
 
-Verdict = Literal["pass", "fail", "undecided", "unfit"]
+EvidenceVerdict = Literal["pass", "fail", "undecided", "unfit"]
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Evidence:
         logs = [math.log(head / base) for base, head, _ in self.rounds]
         return float(stats.wilcoxon(logs, alternative="greater").pvalue) if any(logs) else 1.0
 
-    def verdict(self, threshold: float, alpha: float) -> Verdict:
+    def verdict(self, threshold: float, alpha: float) -> EvidenceVerdict:
         """What the times say so far, if a benchmark alone may be wrong with chance ``alpha``."""
         if len(self.rounds) < LEAST_PAIRS:
             return "undecided"

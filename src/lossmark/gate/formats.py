@@ -1,4 +1,4 @@
-"""An outcome as people and programs read it: text, Markdown, JSON, JUnit XML, a badge."""
+"""The outcome of a gate as text, Markdown, JSON, JUnit XML and badge."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ..results.cell import VERDICTS
 from ..results.plain_text import badge as endpoint
 from ..results.plain_text import line, table
 from ..results.plain_text import markdown as escaped
-from .outcome import Finding, Outcome, Race
+from .outcome import Finding, GateOutcome, Race
 
 COLOURS = {"pass": "brightgreen", "regression": "red", "inconclusive": "yellow", "harness error": "lightgrey"}
 MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "not timed": "–", "crashed": "!"}
 
 
-def text(outcome: Outcome) -> str:
+def text(outcome: GateOutcome) -> str:
     """Lines for a terminal."""
     lines = [f"gate: {outcome.verdict} ({line(outcome.base)} → {line(outcome.head)})"]
     lines += [f"  {side}: {_counts(counts)}" for side, counts in outcome.cells.items()]
@@ -27,7 +27,7 @@ def text(outcome: Outcome) -> str:
     return "\n".join(lines)
 
 
-def markdown(outcome: Outcome) -> str:
+def markdown(outcome: GateOutcome) -> str:
     """A summary for a pull request or a job."""
     lines = [
         f"## lossmark gate: {outcome.verdict}",
@@ -51,11 +51,12 @@ def _row(race: Race) -> tuple[object, ...]:
     return (race.benchmark.name, *numbers, drift, f"{race.verdict} {race.reason}".strip())
 
 
-def as_json(outcome: Outcome) -> str:
+def as_json(outcome: GateOutcome) -> str:
+    """The record of the outcome, indented."""
     return json.dumps(outcome.record(), indent=1, ensure_ascii=False)
 
 
-def junit(outcome: Outcome) -> str:
+def junit(outcome: GateOutcome) -> str:
     """A test case per benchmark and per regression or harness error of the other steps."""
     suite = ElementTree.Element("testsuite", name="lossmark gate")
     for race in outcome.races:
@@ -86,20 +87,20 @@ def _case(suite: ElementTree.Element, step: str, name: str) -> ElementTree.Eleme
     return ElementTree.SubElement(suite, "testcase", classname=f"lossmark.{step}", name=line(name))
 
 
-def badge(outcome: Outcome) -> str:
-    """What shields.io calls an endpoint."""
+def badge(outcome: GateOutcome) -> str:
+    """The JSON that shields.io makes a badge of (its "endpoint")."""
     return endpoint(outcome.verdict, COLOURS[outcome.verdict])
 
 
-FORMATS: Mapping[str, Callable[[Outcome], str]] = {
+FORMATS: Mapping[str, Callable[[GateOutcome], str]] = {
     "text": text, "markdown": markdown, "json": as_json, "junit": junit,
 }  # fmt: skip
-SUFFIXES: Mapping[str, Callable[[Outcome], str]] = {
+SUFFIXES: Mapping[str, Callable[[GateOutcome], str]] = {
     ".badge.json": badge, ".json": as_json, ".md": markdown, ".xml": junit, ".txt": text,
 }  # fmt: skip
 
 
-def writer(path: Path) -> Callable[[Outcome], str]:
+def writer(path: Path) -> Callable[[GateOutcome], str]:
     """The format that a file's name asks for; raises :class:`LossmarkError`."""
     for suffix, written in SUFFIXES.items():
         if path.name.endswith(suffix):

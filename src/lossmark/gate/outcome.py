@@ -9,31 +9,17 @@ from typing import Any, Literal
 from ..errors import HARNESS_ERROR, INCONCLUSIVE, PASS, REGRESSION
 from ..timing.ratio import Ratio
 from ..version import __version__
+from .benchmark import Benchmark
 
-Step = Literal["cells", "costs", "race", "harness"]
+GateStep = Literal["cells", "costs", "race", "harness"]
 Severity = Literal["regression", "harness error", "inconclusive", "note"]
-
-
-@dataclass(frozen=True)
-class Benchmark:
-    """What is timed and weighed: one loss of one implementation in one mode at one size, float32."""
-
-    impl: str
-    loss: str
-    mode: str
-    size: tuple[int, int]
-    passes: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.loss}/{self.impl}/{self.mode}/{self.size[0]}x{self.size[1]}/{self.passes}"
 
 
 @dataclass(frozen=True)
 class Finding:
     """One thing that a step found: how bad, of what, in words."""
 
-    step: Step
+    step: GateStep
     severity: Severity
     subject: str
     text: str
@@ -48,12 +34,12 @@ class Race:
     ratio: Ratio | None = None
     drift: float | None = None
     means: float | None = None
-    """The ratio of the mean times: what gates go by that fail at a change of the mean. For comparison only."""
+    """The ratio of the mean times, which other gates go by. For comparison only: it decides nothing."""
     reason: str = ""
 
 
 @dataclass
-class Outcome:
+class GateOutcome:
     """Everything that a gate found."""
 
     base: str
@@ -65,9 +51,11 @@ class Outcome:
     environment: dict[str, Any] = field(default_factory=dict)
 
     def add(self, findings: Iterable[Finding]) -> None:
+        """Append what a step found."""
         self.findings += findings
 
     def those(self, severity: Severity) -> list[Finding]:
+        """The findings of one severity."""
         return [finding for finding in self.findings if finding.severity == severity]
 
     @property
@@ -81,12 +69,13 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
+        """The exit code in words: ``pass``, ``regression``, ``inconclusive`` or ``harness error``."""
         return {PASS: "pass", REGRESSION: "regression", INCONCLUSIVE: "inconclusive"}.get(
             self.exit_code, "harness error"
         )
 
     def record(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The outcome as a JSON object."""
         return {
             "kind": "gate",
             "lossmark": __version__,

@@ -7,24 +7,25 @@ lasting difference; only what is slower there too fails.
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from types import TracebackType
 
 from ..sandbox.process import Worker
 from ..sandbox.target import Target
-from ..specification.library import losses
-from ..timing.compare import CORES
-from ..timing.contestant import WARM, Contestant, Exercise, in_turn
+from ..timing.contestant import WARM, Contestant
+from ..timing.rounds import CORES, timed_rounds
+from .benchmark import Benchmark, Entrants
 from .evidence import ALPHA, Evidence, holm
-from .outcome import Benchmark, Race
+from .outcome import Race
 from .sides import Side
 
-CHECKED_EVERY = 10
+ROUNDS_PER_LOOK = 10
+"""Rounds between two looks at what the times say."""
 CONFIRMATIONS = 2
-"""One was not enough: the same code was seen 8 % slower in two sets of processes, beside three busy ones."""
+"""Races in fresh processes that confirm a failure. One is not enough: beside three busy processes the same code was
+measured 8 % slower in two sets of processes."""
 UNFIT = "the base seems to differ from itself by more than 5 %: the machine is not fit for a verdict"
 UNSURE = "the times do not decide within their budget"
 UNCONFIRMED = "slower, but not in fresh processes"
@@ -32,7 +33,7 @@ UNCONFIRMED = "slower, but not in fresh processes"
 
 @dataclass(frozen=True)
 class Terms:
-    """What counts as slower, and how long may be spent on one benchmark."""
+    """The share beyond which slower counts, and the seconds that one benchmark may take."""
 
     threshold: float = 0.05
     seconds: float = 30.0
@@ -56,7 +57,7 @@ class Track:
 
     def race(self, benchmark: Benchmark, terms: Terms, alpha: float) -> tuple[Race, Evidence]:
         """One benchmark, raced until it is decided or its time is up."""
-        exercise = exercise_of(benchmark)
+        exercise = benchmark.exercise()
         three = [Contestant(t, w, exercise, benchmark.mode) for t, w in zip(self.targets, self._workers, strict=True)]
         evidence = Evidence()
         reasons = [contestant.start() for contestant in three]
@@ -69,14 +70,12 @@ class Track:
 
     def _collect(self, three: Sequence[Contestant], evidence: Evidence, terms: Terms, alpha: float) -> None:
         """Rounds until two looks in a row say the same: looking often makes any one of them wrong more often."""
-        order, until, before = random.Random(0), time.monotonic() + terms.seconds, "undecided"
-        while time.monotonic() < until or len(evidence.rounds) < 2:
-            core = order.choice(CORES)
-            found = in_turn(three, order, core)
+        before = "undecided"
+        for found in timed_rounds(three, random.Random(0), seconds=terms.seconds, least=2, cores=CORES):
             if len(found) < 3:
                 return
             evidence.rounds.append((found[0].seconds, found[1].seconds, found[2].seconds))
-            if len(evidence.rounds) % CHECKED_EVERY == 0:
+            if len(evidence.rounds) % ROUNDS_PER_LOOK == 0:
                 now = evidence.verdict(terms.threshold, alpha)
                 if now == before and now in ("pass", "fail"):
                     return
@@ -84,7 +83,7 @@ class Track:
 
 
 def _untimed(benchmark: Benchmark, three: Sequence[Contestant], reasons: Sequence[str]) -> Race:
-    """Why there are no times: a failure if only the head has none; a base that crashes is no base to compare with."""
+    """The race that has no times: the head fails if only it has none; with a base that has none nothing is compared."""
     base, head = reasons[0] or reasons[2], reasons[1]
     if head and not base:
         return Race(benchmark, "fail", reason=f"the head gets no time: {head}")
@@ -100,19 +99,11 @@ def _raced(benchmark: Benchmark, evidence: Evidence, terms: Terms, alpha: float)
     return Race(benchmark, "fail" if verdict == "fail" else "pass", *figures)
 
 
-def exercise_of(benchmark: Benchmark) -> Exercise:
-    """The inputs of a benchmark, the same for both sides."""
-    return Exercise(losses()[benchmark.loss], benchmark.size, backward=benchmark.passes == "fwd+bwd")
-
-
-Entrants = Callable[[str], tuple[tuple[Side, Target], tuple[Side, Target]]]
-"""The base's and the head's implementation of a name."""
-
-
 def raced(benchmarks: Sequence[Benchmark], entrants: Entrants, terms: Terms) -> Iterator[Race]:
-    """Every benchmark once, those of one implementation in the same processes; what is slower is confirmed at the end.
+    """Race every benchmark once, those of one implementation in the same processes; confirm at the end what is slower.
 
-    A race ends early where its p-value counts beside any others; what was undecided is seen again beside all of them.
+    A race ends early if its p-value counts whatever those of the others are; an undecided one is judged again at the
+    end, beside all of them.
     """
     left: list[tuple[int, Race, Evidence]] = []
     values: list[float] = []
@@ -141,7 +132,7 @@ def _all(
 
 
 def _confirmed(race: Race, entrants: Entrants, terms: Terms) -> Race:
-    """The race again, twice, in fresh processes: what is slower there too fails, what is not slower in both passes."""
+    """Race twice again in fresh processes: what is slower in both too fails, what is slower in neither passes."""
     found: list[Race] = []
     for _ in range(CONFIRMATIONS):
         with Track(*entrants(race.benchmark.impl)) as track:

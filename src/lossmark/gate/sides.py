@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from ..adapters.registry import OWN, implementations, peers
+from ..adapters.registry import implementations, own_implementations, peers
 from ..errors import LoadError, LossmarkError
 from ..results.record import Results, read
 from ..sandbox.process import Worker
@@ -30,7 +30,7 @@ from ..sandbox.target import Target, discover, own
 from ..specification.library import losses
 
 DOCUMENTATION = ("*.md", "*.rst", "LICENSE*", "docs/*", "*.png", "*.svg", ".gitignore")
-"""Files that nothing computed depends on."""
+"""Files that no result depends on."""
 
 
 @dataclass(frozen=True)
@@ -46,23 +46,27 @@ class Side:
 
     @property
     def environment(self) -> Mapping[str, str]:
+        """The variables that a process of this side is started with: its tree before everything else."""
         if self.root is None:
             return {}
         places = [str(self.root), str(self.root / "src"), os.environ.get("PYTHONPATH", "")]
         return {"PYTHONPATH": os.pathsep.join(place for place in places if place)}
 
     def targets(self) -> dict[str, Target]:
-        """What there is, by name; raises :class:`LoadError`."""
-        if self.own:  # which have every loss, and need not be loaded to know it
+        """The implementations of this side by name; raises :class:`LoadError`."""
+        if self.own:  # lossmark's own have every loss: they need not be loaded to know it
             return {name: own(name, losses()) for name in self.sources}
         return {target.name: target for target in _discovered(self)}
 
     def worker(self, target: Target, policy: Mapping[str, str]) -> Worker:
-        """A process for an implementation, with a policy of the allocator."""
+        """A process for an implementation; ``policy`` is the environment of an allocator's policy."""
         return Worker(target.reference, {**self.environment, **policy}, self.python)
 
     def conformance(self, options: Sequence[str], results: Path) -> Results:
-        """The cells of this side; raises :class:`LossmarkError` where the run does not get as far as that."""
+        """Run conformance with these options, written to the file ``results``; returns its cells.
+
+        Raises :class:`LossmarkError` where the run writes no file.
+        """
         impls = [] if self.own else [f"--impl={source}" for source in self.sources]
         command = [self.python, "-m", "lossmark", "check", *impls, *options, "--results", str(results)]
         command += ["-q", "-p", "no:cacheprovider"]
@@ -78,7 +82,7 @@ def _discovered(side: Side) -> list[Target]:
 
 
 def _run(command: Sequence[str], folder: Path | None, environment: Mapping[str, str]) -> list[str]:
-    """Run a command to its end, and nothing of it beyond the end of this function; returns what it said."""
+    """Run a command to its end and return the lines it printed; none of its processes outlives this function."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as words:
         run = subprocess.Popen(
             command, cwd=folder, env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=words, stderr=words
@@ -101,7 +105,7 @@ def _end(run: subprocess.Popen[bytes]) -> None:
 
 
 def git(*arguments: str, folder: Path | None = None) -> str:
-    """What git says; raises :class:`LossmarkError` with its last line."""
+    """What git prints; raises :class:`LossmarkError` with the last line of its complaint."""
     done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = done.stderr.strip().splitlines()
@@ -111,7 +115,7 @@ def git(*arguments: str, folder: Path | None = None) -> str:
 
 @dataclass(frozen=True)
 class Change:
-    """Base and head, and what is known of the difference without running anything."""
+    """Base and head, and what is known of their difference before anything is run."""
 
     base: Side
     head: Side
@@ -125,7 +129,11 @@ class Change:
 
 @contextlib.contextmanager
 def sides(base: str, impls: Sequence[str], install: str = "") -> Iterator[Change]:
-    """The two sides; ``base`` is a file or name of an implementation, or a revision. Raises :class:`LossmarkError`."""
+    """Make the two sides, and clear up at the end of the context.
+
+    ``base`` is a file or name of an implementation, or a revision; ``install`` is a shell command that is run in the
+    tree of a revision. Raises :class:`LossmarkError`.
+    """
     if base in implementations() or Path(base.partition("::")[0]).is_file():
         yield _two_implementations(base, impls)
         return
@@ -167,8 +175,8 @@ def _two_revisions(root: Path, tree: Path, commit: str, impls: Sequence[str], py
     documentation = _documentation_only(root, commit)
     if own:
         before = Side(label, _names(tree, python), tree, python, own=True)
-        after = Side(now, tuple(OWN), root, own=True)
-        removed = tuple(name for name in before.sources if name not in OWN)
+        after = Side(now, tuple(own_implementations()), root, own=True)
+        removed = tuple(name for name in before.sources if name not in own_implementations())
         before = Side(label, tuple(n for n in before.sources if n not in removed), tree, python, own=True)
         return Change(before, after, removed=removed, documentation=documentation)
     old = tuple(source for source in (_moved(source, root, tree) for source in impls) if source)
@@ -195,7 +203,7 @@ def _moved(source: str, root: Path, tree: Path) -> str:
 
 
 def _names(tree: Path, python: str) -> tuple[str, ...]:
-    """The names of lossmark's own implementations in another tree of its."""
+    """The names of lossmark's own implementations in another tree of lossmark."""
     side = Side("base", (), tree, python)
     program = "import lossmark; print(*lossmark.implementations(), sep='\\n')"
     words = _run([python, "-c", program], tree, side.environment)

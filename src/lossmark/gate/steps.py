@@ -9,12 +9,14 @@ from pathlib import Path
 
 from ..adapters.installed import framework_version
 from ..errors import LossmarkError
-from ..results import difference as cells
+from ..results.difference import compared
 from ..results.record import Results
 from ..sandbox.target import Target
 from ..specification.library import losses
 from . import costs, race, sides
-from .outcome import Benchmark, Finding, Outcome, Race
+from .benchmark import Benchmark
+from .kills import lost_kills
+from .outcome import Finding, GateOutcome, Race
 from .sides import Change, Side
 
 
@@ -41,13 +43,17 @@ class Request:
         return named + ([f"--case={self.case}"] if self.case else [])
 
 
-Told = Callable[[str], None]
+Tell = Callable[[str], None]
+"""Shows what is going on."""
 
 
-def gate(request: Request, tell: Told = lambda text: None) -> Outcome:
-    """Base and head held against each other; ``tell`` is told what goes on. Raises :class:`LossmarkError`."""
+def gate(request: Request, tell: Tell = lambda text: None) -> GateOutcome:
+    """Hold base and head against each other; ``tell`` is called with what is going on, in words.
+
+    Raises :class:`LossmarkError` where a side cannot be made or its conformance run does not end.
+    """
     with sides.sides(request.base, request.impls, request.install) as change:
-        outcome = Outcome(change.base.label, change.head.label)
+        outcome = GateOutcome(change.base.label, change.head.label)
         if change.documentation:
             outcome.add([Finding("cells", "note", "documentation", "nothing but documentation differs")])
             return outcome
@@ -55,14 +61,16 @@ def gate(request: Request, tell: Told = lambda text: None) -> Outcome:
         outcome.cells = {"base": dict(base.counts), "head": dict(head.counts)}
         outcome.environment = dict(head.header.get("environment", {}))
         outcome.add(_gone(change))
-        outcome.add(cells.compared(base, head, change.names))
+        differences = compared(base, head, change.names)
+        outcome.add(Finding("cells", found.severity, found.subject, found.text) for found in differences)
         if change.base.root and change.head.root:
-            outcome.add(cells.lost_kills(change.base.root, change.head.root))
+            outcome.add(lost_kills(change.base.root, change.head.root))
         _speed(change, request, outcome, tell)
         return outcome
 
 
-def _conformance(change: Change, request: Request, tell: Told) -> tuple[Results, Results]:
+def _conformance(change: Change, request: Request, tell: Tell) -> tuple[Results, Results]:
+    """The cells of base and head, from a conformance run of each."""
     with tempfile.TemporaryDirectory(prefix="lossmark-gate-") as folder:
         found = []
         for side, name in ((change.base, "base"), (change.head, "head")):
@@ -72,11 +80,12 @@ def _conformance(change: Change, request: Request, tell: Told) -> tuple[Results,
 
 
 def _gone(change: Change) -> Iterator[Finding]:
+    """Implementations that only the base has."""
     for name in change.removed:
         yield Finding("cells", "regression", name, "this implementation is gone")
 
 
-def _speed(change: Change, request: Request, outcome: Outcome, tell: Told) -> None:
+def _speed(change: Change, request: Request, outcome: GateOutcome, tell: Tell) -> None:
     """Costs and times of what both sides have; what only the base has is a regression."""
     before, after = change.base.targets(), change.head.targets()
     old = {change.names.get(name, name): target for name, target in before.items()}
@@ -106,6 +115,7 @@ def _benchmarks(
 
 
 def _those(found: dict[str, Target], request: Request) -> Iterable[Benchmark]:
+    """The benchmarks of one side; raises :class:`LossmarkError` for an unknown loss."""
     known = losses()
     for name, target in found.items():
         if framework_version(target.reference.framework) is None:
@@ -122,6 +132,7 @@ def _those(found: dict[str, Target], request: Request) -> Iterable[Benchmark]:
 
 
 def _slower(races: Sequence[Race]) -> Iterator[Finding]:
+    """What the races have found, but for those that pass."""
     for result in races:
         name, ratio = result.benchmark.name, result.ratio
         if result.verdict == "fail" and ratio is None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Verdict = Literal["pass", "deviates", "fail", "error", "unsupported", "not-run"]
 VERDICTS: tuple[Verdict, ...] = ("pass", "deviates", "fail", "error", "unsupported", "not-run")
+OPTIONAL = ("grade", "worst")
+"""Keys that a cell's record has only where they say something."""
+NUMBERS = ("got", "expected", "bound")
+"""Keys of ``worst`` that are numbers."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +32,20 @@ class Cell:
     budget_used: float | None = None
     detail: str = ""
     grade: str = ""
-    """What is a matter of taste and fails nobody, in a few words (``flushed to zero``, …); empty if nothing is."""
-    worst: Mapping[str, Any] | None = None
-    """The element that is furthest from conforming, of a failure: label, index, got, expected, bound."""
+    """A difference of quality that fails nobody, in a few words (``flushed to zero``, …); empty if there is none."""
+    worst: Mapping[str, Any] | None = field(default=None, hash=False)
+    """The element of a failure that is furthest from conforming: label, index, got, expected, bound."""
 
     def record(self) -> dict[str, Any]:
-        """The cell as a JSON object."""
-        optional = {key for key in ("grade", "worst") if not getattr(self, key)}
-        return {"kind": "cell"} | {key: _plain(value) for key, value in vars(self).items() if key not in optional}
+        """The cell as a JSON object, without optional keys that are empty; non-finite numbers are strings."""
+        kept = {key: value for key, value in vars(self).items() if value or key not in OPTIONAL}
+        return {"kind": "cell"} | {key: _plain(value) for key, value in kept.items()}
 
 
 def _plain(value: Any) -> Any:
     """The value as JSON can write it: numbers that are not finite are strings."""
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

@@ -13,28 +13,32 @@ from pathlib import Path
 from typing import Any
 
 
-def environment(frameworks: Mapping[str, str | None]) -> dict[str, Any]:
-    """What the results depend on: machine, versions, and the numeric set-up that every worker makes."""
+def environment(frameworks: Mapping[str, str | None], setups: Mapping[str, str]) -> dict[str, Any]:
+    """What results depend on, as JSON: machine, versions, and the numeric set-up that every worker makes.
+
+    ``frameworks`` are versions by name (None: not installed), ``setups`` set-ups in words by name of the framework.
+    """
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _cpu(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "frameworks": {name: version or "not installed" for name, version in frameworks.items()},
         "packages": {name: metadata.version(name) for name in ("numpy", "ml_dtypes", "python-flint", "pytest")},
-        "numeric set-up": {
-            "torch": "TF32 off, float32_matmul_precision highest",
-            "tensorflow": "TF32 off",
-            "jax": "x64 on, default_matmul_precision highest",
-        },
+        "numeric set-up": dict(setups),
     }
 
 
 def machine(environment: Mapping[str, Any]) -> str:
-    """A name for what times depend on: times of different machines, or versions, are never laid side by side."""
+    """A name for what times depend on: times of different machines, or versions, are never compared."""
     named = {name: environment.get(name) for name in ("cpu", "cores", "platform", "python", "frameworks")}
     return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def cores() -> int:
+    """The number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cpu() -> str:

@@ -1,8 +1,8 @@
-"""Results kept over time: one Parquet file per run, and the steps that show when runs are laid side by side.
+"""Results kept over time: one Parquet file per run, and the steps that a series of runs shows.
 
 A run is made of whatever results it had: cells (``*.jsonl``), benchmarks (``*.parquet``), gates (``*.json``). Each
 number is a point of a named series. Times, and what is made of times, belong to the machine they were measured on and
-are never laid beside another's; counts and shares of bounds belong to no machine. A file is written whole or not at
+are never compared with another's; counts and shares of bounds belong to no machine. A file is written whole or not at
 all, under a name that its content gives, so that several writers need no lock.
 """
 
@@ -27,21 +27,22 @@ from .environment import machine
 from .record import Results, read, write_parquet
 
 SCHEMA = 1
-FOLDER = Path(".lossmark/history")
+HISTORY_FOLDER = Path(".lossmark/history")
 LEAST_RUNS = 6
 """Runs below which nothing is said about steps."""
 SHORTEST = 2
 """Runs that a level must last."""
 PENALTY = 3.0
-"""What a step has to explain, in units of σ²·ln(runs): between 2 (BIC) and 4."""
+"""How much of the spread a step has to explain, in units of σ²·ln(runs): between 2 (BIC) and 4."""
 SMALLEST = 0.01
-"""A step by less than 1 % is not told."""
+"""A step of the logarithm, about 1 %, below which it is left out."""
 BENCHMARK_FIGURES = ("seconds", "ratio", "limit", "peak", "traffic")
 MACHINE_FIGURES = ("seconds", "ratio", "limit", "head / base")
+"""Figures that are times, or made of times: they belong to the machine."""
 
 
 @dataclass(frozen=True)
-class Run:
+class KeptRun:
     """One run: when, of which commit, on which machine, and its points (columns ``series``, ``figure``, ``value``)."""
 
     name: str
@@ -64,7 +65,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Series:
-    """The points of one figure over the runs that can be compared."""
+    """One figure of one thing over the runs that can be compared: all, or those of one machine (empty: of all)."""
 
     name: str
     figure: str
@@ -74,7 +75,7 @@ class Series:
     steps: tuple[Step, ...]
 
 
-def add(sources: Sequence[Path], folder: Path = FOLDER) -> Path:
+def add(sources: Sequence[Path], folder: Path = HISTORY_FOLDER) -> Path:
     """Keep results as one run; returns its file. Raises :class:`LossmarkError` for files that are no results."""
     environments: list[Mapping[str, Any]] = []
     points: list[tuple[str, str, float]] = []
@@ -102,6 +103,7 @@ def _written(frame: pd.DataFrame, folder: Path, date: str) -> Path:
 
 
 def _read(source: Path) -> tuple[Mapping[str, Any], list[tuple[str, str, float]]]:
+    """The environment of a results file, and its points: series, figure, value."""
     if source.suffix == ".jsonl":
         results = read(source)
         if not results.complete:
@@ -142,8 +144,8 @@ def _of_gate(record: Mapping[str, Any]) -> Iterator[tuple[str, str, float]]:
             yield race["name"], "head / base", float(race["ratio"]["median"])
 
 
-def runs(folder: Path = FOLDER) -> list[Run]:
-    """The runs that are kept, oldest first; raises :class:`LossmarkError` for a file that is none."""
+def runs(folder: Path = HISTORY_FOLDER) -> list[KeptRun]:
+    """The runs that are kept, oldest first; raises :class:`LossmarkError` for a file that is no run."""
     found = []
     for path in sorted(folder.glob("run-*.parquet")):
         try:
@@ -154,14 +156,14 @@ def runs(folder: Path = FOLDER) -> list[Run]:
         if schema != SCHEMA:
             raise LossmarkError(f"{path}: has schema {schema}, this lossmark knows {SCHEMA}")
         date = str(environment.get("date", ""))
-        found.append(Run(path.stem, date, frame.attrs["commit"], machine(environment), environment, frame))
+        found.append(KeptRun(path.stem, date, frame.attrs["commit"], machine(environment), environment, frame))
     return sorted(found, key=lambda run: (run.date, run.name))
 
 
-def series(found: Sequence[Run], wanted: Iterable[str] = ("*",)) -> list[Series]:
-    """Every series whose name matches one of some patterns, with its steps."""
+def series(found: Sequence[KeptRun], wanted: Iterable[str] = ("*",)) -> list[Series]:
+    """Every series whose name holds one of the ``wanted`` patterns (as of ``fnmatch``), with its steps."""
     patterns = [f"*{pattern}*" for pattern in wanted]
-    table: dict[tuple[str, str, str], list[tuple[Run, float]]] = {}
+    table: dict[tuple[str, str, str], list[tuple[KeptRun, float]]] = {}
     for run in found:
         for name, figure, value in run.points.itertuples(index=False, name=None):
             if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
@@ -176,7 +178,7 @@ def series(found: Sequence[Run], wanted: Iterable[str] = ("*",)) -> list[Series]
     ]  # fmt: skip
 
 
-def _steps(points: Sequence[tuple[Run, float]]) -> Iterator[Step]:
+def _steps(points: Sequence[tuple[KeptRun, float]]) -> Iterator[Step]:
     """Changes of level, by the exact search of Killick, Fearnhead & Eckley, JASA 107 (2012), on logarithms."""
     values = np.array([value for _, value in points], np.float64)
     if len(values) < LEAST_RUNS or not (values > 0).all():
@@ -194,7 +196,7 @@ def _steps(points: Sequence[tuple[Run, float]]) -> Iterator[Step]:
 
 
 def _noise(logs: NDArray[np.float64]) -> float:
-    """The spread of a run, from the differences of neighbours, which steps hardly touch."""
+    """The standard deviation of a run, from the differences of neighbours, which steps hardly change."""
     return float(np.median(np.abs(np.diff(logs))) / (0.6745 * math.sqrt(2)))
 
 

@@ -1,4 +1,4 @@
-"""Text that anybody may have written, made plain for terminals, Markdown, XML and badges."""
+"""Text of unknown origin, made harmless for terminals, Markdown, XML and badges."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Iterable, Iterator
 
 LONGEST = 500
 UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML cannot hold, and a terminal would obey."""
+"""Characters that XML cannot hold, or that a terminal would take for commands."""
 
 
 def line(words: str) -> str:
-    """One line of bounded length, of characters that can be shown."""
+    """The text as one line of at most :data:`LONGEST` characters, all of which can be shown."""
     words = " ".join(words.split())
     return UNPRINTABLE.sub("�", words if len(words) <= LONGEST else words[: LONGEST - 1] + "…")
 
 
 def markdown(words: str) -> str:
-    """Text that Markdown takes as text, in a table too."""
+    """The text as one line, escaped so that Markdown takes it as text, in a table too."""
     words = line(words).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|])", r"\\\1", words)
 
@@ -34,5 +34,5 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterator[
 
 
 def badge(message: str, colour: str) -> str:
-    """What shields.io calls an endpoint."""
+    """The JSON that shields.io makes a badge of (its "endpoint")."""
     return json.dumps({"schemaVersion": 1, "label": "lossmark", "message": message, "color": colour})

@@ -1,4 +1,4 @@
-"""Cells and their record: JSON lines that begin with a header and end with a footer.
+"""A results file: JSON lines that begin with a header, hold a cell each, and end with a footer.
 
 A file without footer is of a run that died; readers say so. Numbers that JSON cannot write are strings.
 """
@@ -17,7 +17,7 @@ import pandas as pd
 
 from ..errors import LossmarkError
 from ..version import __version__
-from .cell import VERDICTS, Cell
+from .cell import NUMBERS, VERDICTS, Cell
 
 
 class ResultsError(LossmarkError):
@@ -35,6 +35,7 @@ class Results:
 
     @property
     def counts(self) -> Counter[str]:
+        """How many cells have each verdict."""
         return Counter(cell.verdict for cell in self.cells)
 
     @property
@@ -55,14 +56,17 @@ class Recorder:
     counts: Counter[str] = field(default_factory=Counter)
 
     def header(self, planned: int, environment: Mapping[str, Any]) -> None:
+        """The first line: how many cells are planned, and what the results depend on."""
         self._line({"kind": "header", "lossmark": __version__, "planned": planned, "environment": environment})
 
     def cells(self, cells: Iterable[Mapping[str, Any]]) -> None:
+        """A line for each cell, given as :meth:`Cell.record` gives it."""
         for cell in cells:
             self.counts[cell["verdict"]] += 1
             self._line(cell)
 
     def footer(self) -> None:
+        """The last line, which says that the run came to its end."""
         self._line({"kind": "footer", "counts": {verdict: self.counts[verdict] for verdict in VERDICTS}})
         self.stream.flush()
 
@@ -95,13 +99,22 @@ def read(path: Path) -> Results:
 
 
 def _cell(record: Mapping[str, Any]) -> Cell:
+    """The cell of a line, with its non-finite numbers as numbers; optional keys may be absent."""
     values = {key: value for key, value in record.items() if key != "kind"}
     for key in ("error_ulp", "budget_used"):
         if isinstance(values.get(key), str):
             values[key] = float(values[key])
+    if values.get("worst") is not None:
+        values["worst"] = _worst(values["worst"])
     if values["verdict"] not in VERDICTS:
         raise ValueError(f"verdict {values['verdict']!r}")
     return Cell(**values)
+
+
+def _worst(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The worst element of a line, with its non-finite numbers as numbers; raises for one that lacks a key."""
+    found = {"label": str(record["label"]), "index": [int(place) for place in record["index"]]}
+    return dict(record) | found | {key: float(record[key]) for key in NUMBERS}
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:

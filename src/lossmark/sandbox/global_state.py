@@ -1,8 +1,9 @@
 """The global state that a loss must leave as it found it: numeric settings, random numbers, warnings, functions.
 
-Looked at three times: before the code under test is loaded, after, and after its calls. What loading changed is a
-grade; what a call changed is a failure. Random numbers, warnings and the process's environment are compared around
-one call, because frameworks load parts of themselves, and change these, at the first.
+The worker takes a snapshot of settings and functions three times: before it loads the code under test, after that, and
+after calls of it. What loading changes is a grade; what a call changes is a failure. Random numbers, warnings and the
+process's environment are compared around the second call, because frameworks load parts of themselves, and change
+these, at the first.
 """
 
 from __future__ import annotations
@@ -22,25 +23,21 @@ from typing import Any
 import numpy as np
 
 from ..adapters.framework import Framework
-from ..checks import judgement as judge
-from ..tolerance import acceptance
-from ..tolerance import expected as tolerance
-
-OWN = (judge, acceptance, tolerance)
-"""Modules of the judge: nothing that is done to them here has any effect, and whoever does it is told."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Settings by name, and what every watched function was."""
+    """The state of a process at one moment."""
 
     settings: Mapping[str, str]
+    """Numeric settings by name."""
     functions: Mapping[str, Any]
+    """The watched functions by name."""
     home: str
     """The folder of the framework: it may replace its own functions, as torch.compile does."""
 
     def changes(self, later: Snapshot) -> list[str]:
-        """What is different later; what has been added is nobody's concern."""
+        """What differs in a later snapshot, a line each; a function that has been added is no change."""
         lines = [f"{k}: {v} → {later.settings[k]}" for k, v in self.settings.items() if later.settings[k] != v]
         lines += [
             f"{name} is replaced"
@@ -53,24 +50,28 @@ class Snapshot:
         return str(getattr(getattr(function, "__code__", None), "co_filename", "")).startswith(self.home)
 
 
-class Surroundings:
-    """The state of this process and of one framework; create it before loading anybody's code."""
+class GlobalState:
+    """The state of this process and of one framework; create it before loading the code under test.
 
-    def __init__(self, adapter: Framework):
+    ``watched`` are modules, beside those of Python, NumPy and the framework, whose functions nobody may replace.
+    """
+
+    def __init__(self, adapter: Framework, watched: Iterable[ModuleType]):
         self._adapter = adapter
+        self._watched = tuple(watched)
         self._fresh = self._loaded = self._look()
 
     def loaded(self) -> None:
-        """The code under test has been loaded."""
+        """Take the snapshot that calls are compared with; call it when the code under test is loaded."""
         self._loaded = self._look()
 
     @property
     def by_loading(self) -> list[str]:
-        """What loading the code has changed."""
+        """What loading the code has changed, a line each."""
         return self._fresh.changes(self._loaded)
 
     def by_calling(self, call: Callable[[], object]) -> list[str]:
-        """What calls have changed since the code was loaded, and what this one changes."""
+        """What calls have changed since the code was loaded, and what this one changes, a line each. Calls twice."""
         with warnings.catch_warnings():
             call()  # whatever is loaded at the first call is loaded now
         random.random(), np.random.random()  # or else seeding anew at every call would change nothing
@@ -85,7 +86,7 @@ class Surroundings:
 
     def _look(self) -> Snapshot:
         settings = {**self._adapter.settings(), **_arithmetic()}
-        watched = [builtins, time, np, *OWN, *self._adapter.namespaces()]
+        watched = [builtins, time, np, *self._watched, *self._adapter.namespaces()]
         functions = {
             f"{_name(space)}.{name}": value
             for space in watched

@@ -16,6 +16,7 @@ from typing import IO
 
 import psutil
 
+from ..adapters.installed import framework
 from ..adapters.registry import Reference
 from ..work import PROTOCOL, Failure, Hello, Message, Reply, Start, Streaming, Task, Timing, Weighing
 
@@ -93,10 +94,10 @@ class Worker:
         if hello.error:
             self.strikes += 1
             return Failure("crashed", "", f"the worker did not start: {hello.error}")
-        compiled = isinstance(message, Timing) or (
-            isinstance(message, Task) and (message.mode != "eager" or self.reference.framework == "jax")
+        slow = isinstance(message, Timing) or (
+            isinstance(message, Task) and framework(self.reference.framework).mode(message.mode).starts_slowly
         )
-        found = self._sent(message) or self._receive(CELL_SECONDS + (COMPILE_SECONDS if compiled else 0.0))
+        found = self._sent(message) or self._receive(CELL_SECONDS + (COMPILE_SECONDS if slow else 0.0))
         if isinstance(found, Failure):
             return self._lost(found)
         assert isinstance(found, Reply)

@@ -1,4 +1,4 @@
-"""What calls of code under test gave, as plain numbers and words: whatever it is, it must not harm who reads it."""
+"""What calls of code under test gave, as plain numbers and words that cannot harm the process that judges."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..work import Array, Failure, Outcome, Returned
 
 
 def failure(error: BaseException) -> Failure:
-    """An exception as a message of bounded length."""
+    """An exception as a message of at most 500 characters; its own text may be of any length, or may raise."""
     try:
         text = " ".join(str(error)[:5000].split())[:500]
     except Exception:
@@ -20,14 +20,17 @@ def failure(error: BaseException) -> Failure:
     return Failure("fell back" if isinstance(error, FellBack) else "raised", type(error).__name__, text)
 
 
-class Outcomes:
-    """Reads results of one framework."""
+class Readout:
+    """Turns results of one framework into arrays of NumPy, or into failures."""
 
     def __init__(self, framework: Framework):
         self._framework = framework
 
     def returned(self, x: Any) -> Outcome:
-        """A result, or a failure where it cannot be read."""
+        """A result with its dtype, shape and device; a failure where it is one or cannot be read.
+
+        A Python number is no tensor, but has a value; anything else that is no tensor has none.
+        """
         if isinstance(x, Failure):
             return x
         try:
@@ -41,7 +44,7 @@ class Outcomes:
             return failure(error)
 
     def gradient(self, gradient: Mapping[str, Any]) -> Mapping[str, Array] | Failure:
-        """The gradients by name of input, those that are None left out."""
+        """The gradients by name of input, those that are None left out; a failure where one cannot be read."""
         try:
             return {str(name): self._array(x) for name, x in gradient.items() if x is not None}
         except BaseException as error:

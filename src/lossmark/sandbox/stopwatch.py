@@ -19,7 +19,7 @@ from ..adapters.framework import Framework
 from ..adapters.implementation import Implementation
 from ..work import Array, Failure, Returned, Stage, Stored, Streamed, Timed, Timing, Weighed, Weighing
 from .peak_memory import faults, peak
-from .readout import Outcomes, failure
+from .readout import Readout, failure
 
 COPIES = 10
 """How often each of the stage's batches is copied."""
@@ -37,7 +37,7 @@ class Stopwatch:
 
     def __init__(self, adapter: Framework, impl: Implementation, stage: Stage):
         self._framework, self._stage = adapter, stage
-        self._outcomes = Outcomes(adapter)
+        self._readout = Readout(adapter)
         self._function, self._by_hand = impl.losses[stage.loss], impl.gradients.get(stage.loss)
         self._weights = adapter.from_numpy(np.ones(1, np.float32), stage.device)
         self._batches = [
@@ -93,10 +93,10 @@ class Stopwatch:
             values |= enumerate(given_back, self._turn)
             self._turn += timing.calls
         value, gradient = result
-        changed = tuple(name for name, x in tensors[-1].items() if self._outcomes.changed(x, batches[-1][name]))
-        found: Mapping[str, Array] | Failure = self._outcomes.gradient(gradient or {}) if timing.show else {}
+        changed = tuple(name for name, x in tensors[-1].items() if self._readout.changed(x, batches[-1][name]))
+        found: Mapping[str, Array] | Failure = self._readout.gradient(gradient or {}) if timing.show else {}
         return Timed(
-            least / timing.calls, self._turn - 1, self._outcomes.returned(value), found, changed, self._arrays(values),
+            least / timing.calls, self._turn - 1, self._readout.returned(value), found, changed, self._arrays(values),
             cores, given_pages / timing.calls, transfer / timing.calls,
         )  # fmt: skip
 
@@ -146,5 +146,5 @@ class Stopwatch:
         return {name: self._framework.from_numpy(x, self._stage.device) for name, x in batch.items()}
 
     def _arrays(self, values: Mapping[int, Any]) -> dict[int, Array]:
-        returned = {turn: self._outcomes.returned(value) for turn, value in values.items()}
+        returned = {turn: self._readout.returned(value) for turn, value in values.items()}
         return {turn: x.array for turn, x in returned.items() if isinstance(x, Returned) and x.array is not None}

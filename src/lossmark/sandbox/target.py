@@ -12,7 +12,8 @@ from typing import Any
 
 from ..adapters.deviation import Deviation
 from ..adapters.installed import framework
-from ..adapters.registry import OWN, Reference
+from ..adapters.mode import Mode
+from ..adapters.registry import Reference, own_implementations
 from ..errors import LoadError, LossmarkError
 from ..specification.loss import Loss
 
@@ -32,6 +33,10 @@ class Target:
     @property
     def name(self) -> str:
         return self.reference.name
+
+    def mode(self, name: str) -> Mode:
+        """The mode of the implementation's framework with this name."""
+        return framework(self.reference.framework).mode(name)
 
     def has(self, loss: Loss) -> bool:
         return self.reference.own or loss.id in self.losses
@@ -60,17 +65,18 @@ def one(source: str) -> Target:
 
 def own(name: str, losses: Iterable[str]) -> Target:
     """One of lossmark's own implementations, of any revision, as a guest: with nothing left out for it."""
-    known = OWN[name]
-    return Target(Reference(name, name, known.framework), known.modes, dict.fromkeys(losses))
+    adapter = own_implementations()[name]
+    return Target(Reference(name, name, adapter.name), adapter.own[name].modes, dict.fromkeys(losses))
 
 
 def targets(names: Sequence[str] = ()) -> list[Target]:
     """The implementations of these names, files and modules (none: lossmark's own); raises :class:`LoadError`."""
     found: list[Target] = []
-    for source in names or OWN:
-        if source in OWN:
-            own = OWN[source]
-            found.append(Target(Reference(source, source, own.framework, own=True), own.modes))
+    ours = own_implementations()
+    for source in names or ours:
+        if source in ours:
+            adapter = ours[source]
+            found.append(Target(Reference(source, source, adapter.name, own=True), adapter.own[source].modes))
         else:
             found += discover(source)
     known = [target.name for target in found]

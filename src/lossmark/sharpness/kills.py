@@ -1,4 +1,4 @@
-"""Observed kills: implementations are run through the suite like anybody's."""
+"""Observed kills: which cases of the suite an implementation fails, and which other ways of comparing see it."""
 
 from __future__ import annotations
 
@@ -16,50 +16,52 @@ from ..suite.suite import Suite
 from ..work import Failure
 from .rivals import LOSSMARK, RIVALS
 
-USAGE = "usage"
-"""The class of kills by checks of usage, which need no case of their own."""
+USAGE_CLASS = "usage"
+"""Stands for the class of a case where a check of usage kills, which needs no case of its own."""
 
 
 @dataclass
 class Kills:
-    """What failed of one implementation in one dtype."""
+    """What one implementation fails in one dtype."""
 
     cases: dict[str, str] = field(default_factory=dict)
-    """Case → its class, of the cases that failed; case and check → :data:`USAGE`."""
+    """Failed case → its class; failed case and check of usage → :data:`USAGE_CLASS`."""
     rivals: set[str] = field(default_factory=set)
-    """The ways of comparing that see it."""
+    """Names of the ways of comparing that call the results wrong."""
 
     @property
     def first(self) -> str:
+        """The first case that failed; empty if none did."""
         return next(iter(self.cases), "")
 
     def without(self, case_class: str) -> bool:
-        """Whether it would be killed if one class of cases were missing."""
+        """Whether it is killed also without the cases of one class."""
         return any(kind != case_class for kind in self.cases.values())
 
     @property
     def settled(self) -> bool:
-        """Whether it would be killed whatever class of cases were missing: nothing more need be found out."""
+        """Whether it is killed without any one class of cases: then no further run is needed."""
         return len(set(self.cases.values())) > 1
 
 
-Found = dict[tuple[str, str], Kills]
+KillTable = dict[tuple[str, str], Kills]
 """(implementation, dtype) → its kills."""
 
 
 def observe(
     targets: Sequence[Target], *, large: bool = True, thorough: bool = True, without: Collection[str] = ()
-) -> Found:
-    """Run them over all golden cases and small families; the rest, which takes longest, until they are settled.
+) -> KillTable:
+    """Run implementations through the suite; returns their kills in each dtype.
 
-    The rest are the checks of usage and consistency, and families of a million numbers for what nothing else kills.
-    Unless ``thorough``, nothing is run of what is settled, so that what rivals see is not known. ``without`` names
-    checks that are not made.
+    Every one is run over all golden cases and small families. The checks of usage and consistency, which take longest,
+    are run until it is settled, and with ``large`` families of a million numbers if nothing else kills it. Unless
+    ``thorough``, nothing is run of what is settled: then ``rivals`` is not complete. ``without`` names checks that are
+    left out.
     """
     planned = plan_targets(losses(), Choice(), list(targets))
     runs = [replace(run, checks=tuple(check for check in run.checks if check not in without)) for run in planned]
     small = [run for run in runs if not run.large]
-    found: Found = {(run.target.name, run.dtype): Kills() for run in runs}
+    found: KillTable = {(run.target.name, run.dtype): Kills() for run in runs}
     suite = Suite(small if thorough else (), shared=True)
     try:
         for run in small:
@@ -78,14 +80,14 @@ def observe(
 
 
 def _hold(suite: Suite, run: Run, kills: Kills) -> None:
-    """The ordinary checks, by lossmark and by its rivals."""
+    """Add what the ordinary checks of lossmark, and its rivals, see in a run."""
     if not set(run.checks) & set(ORDINARY):
         return
     try:
         judged = suite.judged(run)
     except Unsupported:
         return
-    if isinstance(judged, Failure):  # a crash or a hang is seen by any test
+    if isinstance(judged, Failure):  # any test sees a crash or a hang
         kills.cases[run.case.id] = _kind(run)
         kills.rivals |= {rival.name for rival in RIVALS}
         return
@@ -96,14 +98,17 @@ def _hold(suite: Suite, run: Run, kills: Kills) -> None:
 
 
 def _use(suite: Suite, run: Run, kills: Kills, searched: bool) -> None:
-    """The checks of usage and of consistency, which no rival makes: those by random batches, or the others."""
+    """Add what the checks of usage and consistency see, which no rival makes.
+
+    With ``searched`` these are the checks by random batches, else all the others.
+    """
     checks = tuple(check for check in run.checks if check not in ORDINARY and (check == "properties") == searched)
     wrong = [cell.check for cell in suite.cells(replace(run, checks=checks)) if cell.verdict in ("fail", "error")]
     for check in wrong:
         if check == "refusal":
             kills.cases[run.case.id] = _kind(run)
         else:
-            kills.cases[f"{run.case.id} ({check})"] = USAGE
+            kills.cases[f"{run.case.id} ({check})"] = USAGE_CLASS
     if wrong:
         kills.rivals.add(LOSSMARK)
 

@@ -6,6 +6,7 @@ import functools
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,33 +18,64 @@ from ..specification.case import Case
 from ..specification.library import losses
 from ..specification.loss import Loss
 from ..tolerance.expected import expected
-from . import mutants as catalogue
-from . import proofs as certified
+from .mutants import read
+from .proofs import mutated
 
 SCOREBOARD = room("reports") / "results" / "sharpness.json"
-FOUND = re.compile(r"(\w+)(?: by \w+)?(?:\[(\d+)[^\]]*\])?: got (\S+) \(.*?\), expected (\S+) \(")
+WORST = re.compile(r"(\w+)(?: by \w+)?(?:\[(\d+)[^\]]*\])?: got (\S+) \(.*?\), expected (\S+) \(")
+"""The worst element as the detail of a cell tells it: how older results have it, without the key ``worst``."""
+LABEL = re.compile(r"(\w+)(?: by \w+)?")
+"""The label of a worst element that can be looked up: a reduction, and the input that a gradient is by."""
 FACTORS = (
     (0.5, "half of the loss: a factor ½"),
     (2.0, "twice the loss: a factor 2"),
     (-1.0, "the loss with the other sign: the roles of two arguments, or of the labels, exchanged"),
 )
 NEAR = 1e-3
+"""How near a quotient has to be to a factor, relatively."""
+
+
+@dataclass(frozen=True)
+class WrongNumber:
+    """The worst element of a cell: under which reduction, in which row, and the two numbers."""
+
+    reduction: str
+    row: int
+    got: float
+    right: float
 
 
 def like(cell: Cell, case: Case | None) -> str:
-    """In words, or empty where nothing known gives such a number."""
-    found = FOUND.match(cell.detail)
+    """What a failing cell looks like, in words; empty where nothing known gives such a number.
+
+    ``case`` is the golden case of the cell, None for a family.
+    """
+    wrong = _wrong_number(cell)
+    if wrong is None:
+        return ""
+    mutant = _mutant(cell, case, wrong) if case and cell.check == "value" else ""
+    return mutant or next(_simple(wrong.got, wrong.right, case), "")
+
+
+def _wrong_number(cell: Cell) -> WrongNumber | None:
+    """The worst element as the cell has it, or as its detail tells it; None where there is no such element."""
+    if cell.worst is not None:
+        label, index = LABEL.fullmatch(cell.worst["label"]), cell.worst["index"]
+        got, right = cell.worst["got"], cell.worst["expected"]
+        if label is None or abs(got - right) <= cell.worst["bound"]:  # then it is something else that is wrong
+            return None
+        return WrongNumber(label[1], index[0] if index else 0, got, right)
+    found = WORST.match(cell.detail)
     if found is None:
-        return ""
+        return None
     try:
-        got, expected_number = float(found[3]), float(found[4])
+        return WrongNumber(found[1], int(found[2] or 0), float(found[3]), float(found[4]))
     except ValueError:
-        return ""
-    mutant = _mutant(cell, case, found[1], int(found[2] or 0), got) if case and cell.check == "value" else ""
-    return mutant or next(_simple(got, expected_number, case), "")
+        return None
 
 
 def _simple(got: float, right: float, case: Case | None) -> Iterator[str]:
+    """What is known of such a number without any formula, the likeliest first."""
     if got != got and right == right:
         yield "NaN where the formula has a number: 0·inf, inf - inf, or the gradient of a norm at 0"
     elif abs(got) == float("inf") and abs(right) < float("inf"):
@@ -57,7 +89,7 @@ def _simple(got: float, right: float, case: Case | None) -> Iterator[str]:
         yield from (words for factor, words in factors if abs(got / right / factor - 1) < NEAR)
 
 
-def _mutant(cell: Cell, case: Case, reduction: str, index: int, got: float) -> str:
+def _mutant(cell: Cell, case: Case, wrong: WrongNumber) -> str:
     """The first mutant whose formula, evaluated as any implementation of it may, gives the number."""
     dtype = DTYPES[cell.dtype]
     for name, why, loss in _mutants(cell.loss):
@@ -65,8 +97,11 @@ def _mutant(cell: Cell, case: Case, reduction: str, index: int, got: float) -> s
             found = expected(loss, case, dtype, np.ones(case.batch), ())
         except (LossmarkError, ArithmeticError):
             continue
-        accepted = found.values.get(reduction)
-        if accepted is not None and abs(got - accepted.exact.reshape(-1)[index]) <= accepted.bound.reshape(-1)[index]:
+        accepted = found.values.get(wrong.reduction)
+        if accepted is None:
+            continue
+        value, error = accepted.exact.reshape(-1)[wrong.row], accepted.bound.reshape(-1)[wrong.row]
+        if abs(wrong.got - value) <= error:
             return f"{why} (the mutant {name})"
     return ""
 
@@ -83,14 +118,14 @@ def _loss_of() -> dict[str, str]:
 def _mutants(loss_id: str) -> list[tuple[str, str, Loss]]:
     """The mutants of a loss that are formulas, each formula once; none where the tests are not installed."""
     try:
-        entries = catalogue.read(room("tests") / "mutants" / "catalogue.yaml")
+        entries = read(room("tests") / "mutants" / "catalogue.yaml")
     except LossmarkError:
         return []
     found: dict[str, tuple[str, str, Loss]] = {}
     for name, entry in entries.items():
         if entry.formula and _loss_of().get(name) == loss_id:
             try:
-                found.setdefault(entry.formula, (name, entry.why, certified.mutated(losses()[loss_id], entry.formula)))
+                found.setdefault(entry.formula, (name, entry.why, mutated(losses()[loss_id], entry.formula)))
             except LossmarkError:
                 continue
     return list(found.values())

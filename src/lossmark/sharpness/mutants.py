@@ -21,8 +21,8 @@ from ..specification import document as yaml
 MUTANTS, RIGHT = "lossmark.tests.mutants", "lossmark.tests.right"
 
 
-class Entry(BaseModel):
-    """What the catalogue says of a mutant."""
+class CatalogueEntry(BaseModel):
+    """What the catalogue says of a mutant: ``equivalent`` holds, by dtype, why no test can tell it from the spec."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,10 +37,11 @@ class Mutant:
 
     target: Target
     loss: str
-    entry: Entry
+    entry: CatalogueEntry
 
     @property
     def name(self) -> str:
+        """Its name: ``framework/what``."""
         return self.target.name
 
 
@@ -61,15 +62,15 @@ def right(frameworks: tuple[str, ...]) -> list[Target]:
 
 
 def _targets(package: str, frameworks: tuple[str, ...]) -> list[Target]:
-    """Implementations of the package's module of each framework, which is named so that it shadows nothing."""
+    """The implementations in the package's module of each framework, ``torch_`` and so on: it must not shadow torch."""
     return [target for name in frameworks for target in discover(f"{package}.{name}_")]
 
 
-def read(path: Path) -> dict[str, Entry]:
-    """The catalogue by name; raises :class:`SpecError`."""
+def read(path: Path) -> dict[str, CatalogueEntry]:
+    """The catalogue by the names of mutants; raises :class:`SpecError` with file, line and key."""
     document = yaml.read(path)
     try:
-        return TypeAdapter(dict[str, Entry]).validate_python(document.data)
+        return TypeAdapter(dict[str, CatalogueEntry]).validate_python(document.data)
     except ValidationError as error:
         first = error.errors()[0]
         raise SpecError(first["msg"], document.place(first["loc"])) from None

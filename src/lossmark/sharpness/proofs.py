@@ -23,14 +23,14 @@ from ..tolerance.expected import expected_of_many
 
 
 def mutated(loss: Loss, formula: str) -> Loss:
-    """The loss with another formula over the same names."""
+    """The loss with ``formula`` in place of its own; raises :class:`LossmarkError` if it cannot be read."""
     data = copy.deepcopy(loss.document.data)
     data["formula"] = {**{k: v for k, v in data["formula"].items() if k != "associations"}, "loss": formula}
     return assemble(replace(loss.document, data=data))
 
 
 def certified(loss: Loss, formula: str) -> dict[str, str]:
-    """The first golden case by dtype on which no implementation of ``formula`` can pass."""
+    """By dtype, the id of the first golden case on which no implementation of ``formula`` can pass."""
     other = mutated(loss, formula)
     found: dict[str, str] = {}
     for dtype in DTYPES.values():
@@ -41,6 +41,7 @@ def certified(loss: Loss, formula: str) -> dict[str, str]:
 
 
 def _separated(loss: Loss, other: Loss, cases: Sequence[Case], dtype: DType) -> Case | None:
+    """The first case on which what the mutant ``other`` may compute and what conforms do not overlap."""
     weights = [np.ones(case.batch) for case in cases]
     spec = expected_of_many(loss, cases, dtype, weights, ("sum",))
     mutant = expected_of_many(other, cases, FLOAT32 if dtype.p < FLOAT32.p else dtype, weights, ("sum",))
@@ -51,6 +52,7 @@ def _separated(loss: Loss, other: Loss, cases: Sequence[Case], dtype: DType) -> 
 
 
 def _disjoint(right: Expected, wrong: Expected, dtype: DType) -> bool:
+    """Whether some value or gradient of the two cannot be the same; rows at a kink are left out of gradients."""
     if _apart(right.values["none"], wrong.values["none"], dtype).any():
         return True
     kinked = [kink.rows for kink in (right.kinks["sum"], wrong.kinks["sum"]) if isinstance(kink, Kink)]

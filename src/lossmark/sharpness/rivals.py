@@ -14,7 +14,7 @@ from ..tolerance.acceptance import Acceptance
 from ..work import Failure, Returned
 
 Tolerance = tuple[float, float]
-"""Relative and absolute."""
+"""Relative and absolute tolerance."""
 TORCH_TESTING: Mapping[str, Tolerance] = {
     "float64": (1e-7, 1e-7), "float32": (1.3e-6, 1e-5), "bfloat16": (1.6e-2, 1e-5), "float16": (1e-3, 1e-5),
 }  # fmt: skip
@@ -48,6 +48,7 @@ def _pairs(judged: Judged, gradients: bool, mean_only: bool) -> Iterator[tuple[N
 
 
 def _close(rtol: float, atol: float, judged: Judged, gradients: bool = True, mean_only: bool = False) -> bool:
+    """Whether all results are within a tolerance of the exact ones, as ``numpy.allclose`` has it."""
     for got, accepted in _pairs(judged, gradients, mean_only):
         if got is None or got.shape != accepted.shape:
             return False
@@ -61,6 +62,7 @@ def _random(judged: Judged) -> bool:
 
 
 LOSSMARK = "lossmark"
+"""The name of lossmark itself among the ways of comparing."""
 RIVALS = (
     Rival(LOSSMARK, lambda j, wrong: bool(wrong)),
     Rival("lossmark, values only", lambda j, wrong: "value" in wrong),

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ..dtypes import DTYPES
 from ..specification.library import losses
-from .kills import Found, Kills, observe
+from .kills import Kills, KillTable, observe
 from .mutants import Mutant
 from .proofs import certified
 from .rivals import RIVALS
@@ -21,10 +21,10 @@ CLASSES = ("exact-dyadic", "generic", "adversarial")
 
 @dataclass(frozen=True)
 class Scoreboard:
-    """What became of every mutant; ``proved[name][dtype]`` is the case of a certified kill."""
+    """What kills every mutant; ``proved[name][dtype]`` is the case of a certified kill."""
 
     mutants: Sequence[Mutant]
-    found: Found
+    found: KillTable
     proved: Mapping[str, Mapping[str, str]]
 
     def boxes(self) -> list[tuple[Mutant, str]]:
@@ -32,11 +32,12 @@ class Scoreboard:
         return [(m, dtype) for m in self.mutants for dtype in DTYPES if dtype not in m.entry.equivalent]
 
     def kills(self, mutant: Mutant, dtype: str) -> Kills:
+        """What kills a mutant in a dtype; empty if it was not run."""
         return self.found.get((mutant.name, dtype), Kills())
 
     @property
     def survivors(self) -> list[str]:
-        """Mutants that nothing kills."""
+        """Mutants that nothing kills, by name and dtype."""
         return [f"{m.name} in {dtype}" for m, dtype in self.boxes() if not self.kills(m, dtype).cases]
 
     @property
@@ -66,14 +67,17 @@ class Scoreboard:
 
 
 def scoreboard(mutants: Sequence[Mutant], *, thorough: bool = True) -> Scoreboard:
-    """Run and prove everything; unless ``thorough``, only as much as shows that all are killed."""
+    """Run every mutant and prove the kills of those that are formulas.
+
+    Unless ``thorough``, they are run only until it is known that they are killed: see :func:`~.kills.observe`.
+    """
     specs = losses()
     proved = {m.name: certified(specs[m.loss], m.entry.formula) if m.entry.formula else {} for m in mutants}
     return Scoreboard(mutants, observe([m.target for m in mutants], thorough=thorough), proved)
 
 
 def record(board: Scoreboard) -> dict[str, Any]:
-    """The scoreboard as JSON has it: ``mutants`` with a box per dtype, ``seen`` by each way of comparing, ``lines``."""
+    """The scoreboard as a JSON object: ``mutants`` with a box per dtype, ``seen`` by way of comparing, ``lines``."""
     return {
         "mutants": [
             {
@@ -107,7 +111,7 @@ def _state(board: Scoreboard, mutant: Mutant, dtype: str) -> dict[str, str]:
 
 
 def kills_table(board: Scoreboard) -> Table:
-    """Mutant × dtype: the case that kills it, with a star where the kill is proved."""
+    """The table mutant × dtype: the case that kills, with a star where the kill is proved."""
     table = Table("mutant", *DTYPES, "what it does wrong", title="kills (* proved from the formulas)")
     for mutant in board.mutants:
         table.add_row(mutant.name, *(_box(board, mutant, dtype) for dtype in DTYPES), mutant.entry.why)
@@ -139,12 +143,12 @@ def summary(board: Scoreboard) -> list[str]:
     return lines
 
 
-def accused_table(found: Found) -> Table:
+def accused_table(found: KillTable) -> Table:
     """How many right implementations each way of comparing accuses, by dtype."""
     return _rivals_table("right implementations accused", [(dtype, kills) for (_, dtype), kills in found.items()])
 
 
-def record_accused(found: Mapping[tuple[str, str], Kills]) -> dict[str, Any]:
+def record_accused(found: KillTable) -> dict[str, Any]:
     """Whom each way of comparing accuses, as JSON has it: ``right`` names, how many are ``judged``, ``accused``."""
     by_dtype = {dtype: [kills for (_, d), kills in found.items() if d == dtype] for dtype in DTYPES}
     return {

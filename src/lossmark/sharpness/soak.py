@@ -1,7 +1,7 @@
 """The soak: fresh random cases by the million, on which no right implementation may fail.
 
-Each seed gives one family of every loss and shape, with its own scale, distribution and parameters. What a seed
-showed is appended to a file as one JSON line, so that an interrupted soak goes on where it was.
+Each seed gives one family of every loss and shape, with its own scale, distribution and parameters. The cells of a
+seed are appended to a file as one JSON line, so that an interrupted soak goes on where it was.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from ..suite.suite import Suite
 from ..work import Failure, Returned
 
 SHAPES = ((7, 8), (64, 129), (1000, 1))
+"""Batch and dimensions of the families of a seed."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def _params(loss: Loss, seed: int, generator: np.random.Generator) -> dict[str, 
 
 
 def soak(targets: Sequence[Target], seed: int) -> Iterator[Observed]:
-    """Every cell of one seed."""
+    """Run the families of one seed through the suite; yields every cell."""
     specs = {name: fresh(loss, seed) for name, loss in losses().items()}
     runs = plan_targets(specs, Choice(case="*/soak-*"), targets)
     suite = Suite(runs, shared=True)
@@ -115,13 +116,13 @@ def _slopes(judged: Judged) -> int:
 
 
 def record(path: Path, seed: int, observed: Sequence[Observed]) -> None:
-    """Append what a seed showed."""
+    """Append the cells of a seed to the file."""
     with path.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps({"seed": seed, "cells": [asdict(one) for one in observed]}) + "\n")
 
 
 def recall(path: Path) -> pd.DataFrame:
-    """All cells of a soak's file; a last line that was cut short is left out."""
+    """All cells of a soak's file as a table; a last line that was cut short is left out."""
     cells: list[dict[str, Any]] = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         try:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from ..adapters.implementation import FRAMEWORKS
-from ..adapters.installed import framework, framework_version
-from ..adapters.mode import compiles
-from ..adapters.registry import OWN
+from ..adapters.installed import framework, framework_version, frameworks
+from ..adapters.mode import Compiling, Mode
 from ..checks.catalogue import asked
 from ..checks.run import Run
 from ..dtypes import DTYPES
@@ -61,7 +60,7 @@ def plan_targets(losses: Mapping[str, Loss], choice: Choice, found: Sequence[Tar
 
 def check(losses: Mapping[str, Loss], choice: Choice) -> None:
     """Raises :class:`LossmarkError` for what the choice names and nobody knows."""
-    modes = {mode for name in FRAMEWORKS for mode in framework(name).modes}
+    modes = {mode.name for adapter in frameworks().values() for mode in adapter.modes}
     for given, known, what in (
         (choice.losses, losses, "loss"),
         (choice.dtypes, DTYPES, "dtype"),
@@ -91,37 +90,58 @@ def _settings(
     wanted = choice.modes or target.modes
     for device in ("cpu", "gpu") if choice.device == "all" else (choice.device,):
         for mode in adapter.modes:
-            if mode not in wanted:
+            if mode.name not in wanted:
                 continue
-            sparing = target.reference.own and not (choice.full or choice.modes or choice.case)
-            fused = sparing and not choice.dtypes and OWN[target.name].module == "fused"
-            if sparing and (_left_to_full(adapter.name, mode, case, dtype) or (fused and _seldom(mode, dtype))):
-                continue
+            if target.reference.own and not (choice.full or choice.modes or choice.case):
+                setting = Setting(mode, dtype, case, adapter.own[target.name].fused, dtype in choice.dtypes)
+                if any(concerns(setting) for concerns in LEFT_TO_FULL.values()):
+                    continue
             checks = asked(target, loss, case, mode)
             if checks:
-                yield Run(target, loss, case, device, dtype, mode, checks, reason, choice.full)
+                yield Run(target, loss, case, device, dtype, mode.name, checks, reason, choice.full)
 
 
-def _left_to_full(framework_name: str, mode: str, case: Case | Family, dtype: str) -> bool:
-    """What compiles longest for the least, of lossmark's own implementations and in dtypes other than float32.
+class Setting(NamedTuple):
+    """What decides whether a run of one of lossmark's own implementations is left to ``--full``."""
 
-    That is torch.compile, and, where each shape and margin is compiled anew, families and other margins.
-    """
-    if dtype == "float32":
-        return False
-    other_program = isinstance(case, Family) or any(not isinstance(value, str) for value in case.params.values())
-    return mode == "compile" or (other_program and (mode == "graph" or compiles(framework_name, mode)))
+    mode: Mode
+    dtype: str
+    case: Case | Family
+    fused: bool
+    """Whether the implementation is fused."""
+    named: bool
+    """Whether an option names the dtype."""
+
+    @property
+    def usual(self) -> bool:
+        """Whether the dtype is float32, in which everything is compiled."""
+        return self.dtype == "float32"
+
+    @property
+    def other_program(self) -> bool:
+        """Whether a mode that compiles has to do so for this case: it has another shape, or numbers as parameters."""
+        case = self.case
+        return isinstance(case, Family) or any(not isinstance(value, str) for value in case.params.values())
 
 
-def _seldom(mode: str, dtype: str) -> bool:
-    """What the fused variants are held to under ``--full`` or where it is asked for: all but eager mode in float32."""
-    return mode != "eager" or dtype != "float32"
+LEFT_TO_FULL: Mapping[str, Callable[[Setting], bool]] = {
+    "even one program for each dtype takes too long to compile": lambda setting: (
+        not setting.usual and setting.mode.compiling == Compiling.LONGEST
+    ),
+    "a program for each shape and parameter in each dtype takes too long": lambda setting: (
+        not setting.usual and setting.mode.starts_slowly and setting.other_program
+    ),
+    "of a fused implementation eager mode in float32 shows what differs from the plain one": lambda setting: (
+        setting.fused and not setting.named and (setting.mode.traced or not setting.usual)
+    ),
+}
+"""Why a run of one of lossmark's own implementations is left to ``--full`` → which are; an option may name them."""
 
 
 def required(names: Sequence[str]) -> None:
     """Raise :class:`LossmarkError` for a framework that LOSSMARK_REQUIRE names and this machine has not."""
     for name in names:
-        if name not in FRAMEWORKS:
-            raise LossmarkError(f"LOSSMARK_REQUIRE names {name!r}, known are {', '.join(FRAMEWORKS)}")
+        if name not in frameworks():
+            raise LossmarkError(f"LOSSMARK_REQUIRE names {name!r}, known are {', '.join(frameworks())}")
         if framework_version(name) is None:
             raise LossmarkError(f"{name} is required by LOSSMARK_REQUIRE but is not installed")

@@ -12,8 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from ..adapters.implementation import FRAMEWORKS
-from ..adapters.installed import framework_version
+from ..adapters.installed import framework_version, frameworks
 from ..checks.run import Run, cell
 from ..errors import LossmarkError
 from ..specification.library import losses
@@ -87,8 +86,9 @@ class Session:
 
     def pytest_report_header(self) -> list[str]:
         """How many cells are planned, and the versions of the frameworks."""
-        versions = ", ".join(f"{name} {framework_version(name) or 'not installed'}" for name in FRAMEWORKS)
-        return [f"lossmark: {self.recording.planned} cells planned; {versions}; TF32 off, x64 on"]
+        versions = ", ".join(f"{name} {framework_version(name) or 'not installed'}" for name in frameworks())
+        strict = ", ".join(dict.fromkeys(text for each in frameworks().values() for text in each.numerics[:1]))
+        return [f"lossmark: {self.recording.planned} cells planned; {versions}; {strict}"]
 
 
 class Conformance:

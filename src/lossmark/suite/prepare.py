@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from ..adapters.mode import compiles
+from ..adapters.mode import Compiling
 from ..checks.prepared import Prepared
 from ..checks.run import Run
 from ..dtypes import DTYPES
@@ -31,7 +31,7 @@ class Preparation:
         with self._lock:
             if key not in self._drawn:
                 case = run.case if isinstance(run.case, Case) else draw(run.loss, run.case, DTYPES[run.dtype])
-                self._drawn[key] = pack(case, run.mode) if shared and case.error is None else case
+                self._drawn[key] = pack(case, run.target.mode(run.mode)) if shared and case.error is None else case
                 while len(self._drawn) > KEPT:
                     self._drawn.popitem(last=False)
             return Prepared(run, self._drawn[key], DTYPES[run.dtype])
@@ -40,9 +40,10 @@ class Preparation:
 def _shares_programs(run: Run) -> bool:
     """Whether small cases are brought to one shape: lossmark's own, where every shape is compiled anew.
 
-    Not under ``--full``, and not families under jit in float32, so that every shape is compiled somewhere.
+    Not under ``--full``; and where compiling is short not families in float32, so every shape is compiled somewhere.
     """
     if run.full or not run.target.reference.own:
         return False
-    every_shape = run.mode == "jit" and run.dtype == "float32" and isinstance(run.case, Family)
-    return compiles(run.target.reference.framework, run.mode) and not every_shape
+    mode = run.target.mode(run.mode)
+    every_shape = mode.compiling == Compiling.SHORT and run.dtype == "float32" and isinstance(run.case, Family)
+    return mode.compiles and not every_shape

@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..adapters.implementation import FRAMEWORKS
-from ..adapters.installed import framework, framework_version
+from ..adapters.installed import framework_version, frameworks, numeric_setups
 from ..adapters.registry import implementations
 from ..checks.run import Run, cell
 from ..dtypes import DTYPES
@@ -46,9 +45,10 @@ class Recording:
         self._stream = open(results or os.devnull, "w", encoding="utf-8", buffering=1)  # noqa: SIM115 (see finish)
         self._recorder = Recorder(self._stream)
         self._started = time.perf_counter()
-        versions = {name: framework_version(name) for name in FRAMEWORKS}
-        implementations_ = {run.target.name: run.target.reference.source for run in runs}
-        self._recorder.header(self.planned, environment(versions) | {"implementations": implementations_})
+        versions = {name: framework_version(name) for name in frameworks()}
+        made_in = environment(versions, numeric_setups())
+        made_in["implementations"] = {run.target.name: run.target.reference.source for run in runs}
+        self._recorder.header(self.planned, made_in)
 
     @property
     def planned(self) -> int:
@@ -91,7 +91,7 @@ def _scope(runs: Sequence[Run], choice: Choice, *, named: bool) -> known_failure
     """What the options leave in; a file of known failures ``named`` for this run is about its implementations."""
     specs = losses()
     cases = [case.id for loss in specs.values() for group in (loss.cases, loss.families) for case in group]
-    modes = [mode for name in FRAMEWORKS for mode in framework(name).modes]
+    modes = [mode.name for adapter in frameworks().values() for mode in adapter.modes]
     scope: dict[str, tuple[Collection[str], Collection[str]]] = {
         "loss": (choice.losses or specs, specs),
         "dtype": (choice.dtypes or DTYPES, DTYPES),

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..adapters.mode import Mode
 from ..dtypes import F64
 from ..specification.case import Case
 
@@ -19,16 +20,16 @@ SMALL = (7, 8)
 """The shape that every small case is brought to."""
 
 
-def packed_shape(batch: int, width: int, mode: str) -> tuple[int, int]:
+def packed_shape(batch: int, width: int, mode: Mode) -> tuple[int, int]:
     """The shape under which a case of ``batch`` × ``width`` is run in a compiled mode."""
     if batch in (1, SMALL[0]) and width <= SMALL[1]:
         return SMALL
-    if mode == "compile":  # one graph for all shapes, but sizes of 1 are compiled apart
+    if mode.ones_apart:
         return max(batch, 2), max(width, 2)
     return (batch, 129) if width == 128 else (batch, width)
 
 
-def pack(case: Case, mode: str) -> Case:
+def pack(case: Case, mode: Mode) -> Case:
     """The case in the shape that shares its program."""
     width = case.shape[1] if len(case.shape) == 2 else 1
     batch, wide = packed_shape(case.batch, width, mode)

@@ -62,6 +62,6 @@ def _siblings(prepared: Prepared) -> list[Prepared]:
     """The other golden cases in the run's dtype, packed as its case is."""
     run, case = prepared.run, prepared.case
     assert isinstance(run.case, Case)
-    packs = case.shape != run.case.shape
+    packs, mode = case.shape != run.case.shape, run.target.mode(run.mode)
     others = [other for other in run.loss.golden(run.dtype) if other.id != case.id]
-    return [prepared.on(pack(other, run.mode) if packs else other) for other in others]
+    return [prepared.on(pack(other, mode) if packs else other) for other in others]

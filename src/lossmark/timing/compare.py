@@ -7,9 +7,7 @@ conforms gets a time (see :mod:`lossmark.timing.contestant`).
 
 from __future__ import annotations
 
-import os
 import random
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,19 +18,20 @@ from ..errors import LossmarkError
 from ..sandbox.process import Worker
 from ..sandbox.target import Target
 from ..specification.loss import Loss
-from .contestant import WARM, Contestant, Exercise, in_turn
+from .contestant import WARM, Contestant
+from .exercise import Exercise
 from .ratio import LEAST_PAIRS, Ratio, ratio
+from .rounds import CORES, timed_rounds
 
-CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
-"""Both times of a pair are taken on one of these, drawn anew for each pair: neighbours may be busier on one of them."""
 SECONDS = 40.0
-"""What all comparisons of one command may take together, start of the frameworks apart."""
-CHECKED_EVERY = 5
+"""How long all comparisons of one command may take together, beside the start of the frameworks."""
+PAIRS_PER_LOOK = 5
+"""Pairs between two looks at what the times say."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One loss at one size: the ratio with its interval, or why there is none."""
+    """The comparison on one loss at one size: the ratio with its interval, or the reason why there is none."""
 
     loss: str
     size: str
@@ -42,10 +41,11 @@ class Compared:
 
     @property
     def verdict(self) -> str:
+        """That of the ratio, or ``not timed``."""
         return "not timed" if self.ratio is None else self.ratio.verdict
 
     def record(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The comparison as a JSON object."""
         numbers = asdict(self.ratio) if self.ratio else dict.fromkeys(("median", "low", "high", "pairs"))
         return {
             "loss": self.loss, "size": self.size, "pass": self.passes, "dtype": "float32", **numbers,
@@ -54,7 +54,7 @@ class Compared:
 
 
 def table(a: Target, b: Target, found: Sequence[Compared]) -> Table:
-    """The comparisons as people read them."""
+    """The comparisons of B with A as a table to be printed."""
     result = Table("loss", "size", "pass", f"time of {b.name} / {a.name}", "99 % interval", "pairs", "verdict")
     for item in found:
         r = item.ratio
@@ -64,7 +64,10 @@ def table(a: Target, b: Target, found: Sequence[Compared]) -> Table:
 
 
 def compare(a: Target, b: Target, losses: Sequence[Loss], size: tuple[int, int], backward: bool) -> Iterator[Compared]:
-    """Each loss that both have; raises :class:`LossmarkError` if there is none."""
+    """Compare B with A on each loss that both have, in float32 at ``size`` (batch, dimensions).
+
+    Raises :class:`LossmarkError` if they have no loss in common.
+    """
     common = [loss for loss in losses if a.has(loss) and b.has(loss)]
     if not common:
         raise LossmarkError(f"{a.name} and {b.name} have no loss in common")
@@ -85,7 +88,7 @@ def _compared(exercise: Exercise, pair: Sequence[Contestant], seconds: float, or
         reason = contestant.start()
         if reason:
             return Compared(*place, None, f"{contestant.target.name}: {reason}")
-    found = _ratio(pair, order, time.monotonic() + seconds)
+    found = _ratio(pair, order, seconds)
     for contestant in pair:
         reason = contestant.finish()
         if reason:
@@ -93,16 +96,15 @@ def _compared(exercise: Exercise, pair: Sequence[Contestant], seconds: float, or
     return Compared(*place, found, "" if found else f"one pair of calls takes more than {seconds:.0f} s")
 
 
-def _ratio(pair: Sequence[Contestant], order: random.Random, until: float) -> Ratio | None:
-    """Times pairs until their ratio is decided or it is late; None if there is one pair only, or one is lost."""
+def _ratio(pair: Sequence[Contestant], order: random.Random, seconds: float) -> Ratio | None:
+    """Times pairs until their ratio is decided or the time is up; None if there is one pair only, or one is lost."""
     times: list[tuple[float, float]] = []
-    while True:
-        found = in_turn(pair, order, core=order.choice(CORES))
+    for found in timed_rounds(pair, order, seconds=seconds, cores=CORES):
         if len(found) < len(pair):
             return None
         times.append((found[0].seconds, found[1].seconds))
-        late = time.monotonic() > until
-        if late or (len(times) >= LEAST_PAIRS and len(times) % CHECKED_EVERY == 0):
-            supported = ratio(times) if len(times) > 1 else None
-            if late or (supported and supported.verdict != "undecided"):
+        if len(times) >= LEAST_PAIRS and len(times) % PAIRS_PER_LOOK == 0:
+            supported = ratio(times)
+            if supported.verdict != "undecided":
                 return supported
+    return ratio(times) if len(times) > 1 else None

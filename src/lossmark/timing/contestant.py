@@ -1,165 +1,42 @@
 """Implementations that are timed against each other: each in a process of its own, on the same inputs, each checked.
 
 Only what conforms gets a time. The first and the last call of every contestant are held against the formula, at the
-very size, dtype and mode that is timed, and so is every value that equals an earlier one to the bit: kept results show.
+very size, dtype and mode that is timed. So is every value that equals an earlier one to the bit: an implementation
+that returns a result it has kept is found by that.
 """
 
 from __future__ import annotations
 
-import functools
-import math
 import random
-import shutil
-import tempfile
 import time
-import weakref
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-import numpy as np
-
-from ..adapters.deviation import Deviation
-from ..checks.judgement import Judgement, combine, judge, slopes
+from ..checks.judgement import Judgement
 from ..checks.ordinary import explained
-from ..dtypes import DTYPES
-from ..readings.cost import Cost, forward, forward_backward
 from ..sandbox.process import GaveUp, Worker
-from ..sandbox.stopwatch import batch_of
 from ..sandbox.target import Target
-from ..specification.case import Case
-from ..specification.deviated import meant
-from ..specification.inputs import timed
-from ..specification.loss import Loss
-from ..tolerance.acceptance import Expected
-from ..tolerance.expected import expected
-from ..work import Array, Failure, Message, Reply, Returned, Stage, Stored, Timed, Timing, Weighed, Weighing
+from ..work import Array, Failure, Message, Reply, Timed, Timing, Weighed, Weighing
+from .exercise import LAST_TURN, Exercise
 
 WARM = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "17179869184", "MALLOC_TOP_PAD_": "67108864"}
-"""glibc's allocator keeps what it is given back, instead of asking the system for fresh pages at every large result."""
+"""Environment that makes glibc's allocator keep freed memory: large results get no fresh pages at every call."""
 BLOCK_SECONDS = 0.005
+"""A block of calls lasts about as long: long enough for the clock."""
 BLOCK_BYTES = 64 << 20
-"""A block of calls lasts long enough for the clock, within a limit of memory for the inputs of its calls."""
+"""The most that the inputs of the calls of a block hold together."""
+MOST_CALLS = 1000
+"""The most calls of a block."""
 BLOCKS = 3
-"""The fastest counts, as of the kernels that say what the machine can do."""
-LARGE = 1 << 20
-"""Numbers of an input that no cache holds."""
-BATCHES = 4
-CHECKED = 1 << 20
-"""The call that is checked at the end, the same for all, so that what is expected of it is computed once."""
-REPEATED = 32
-REPEATED_SECONDS = 2.0
-"""How many repeated values are checked, and for how long."""
-
-
-class Exercise:
-    """One loss at one size and dtype: the inputs that every contestant is given, and what is expected of each call."""
-
-    def __init__(self, loss: Loss, size: tuple[int, int], dtype: str = "float32", backward: bool = True):
-        self.loss, self.size, self.dtype, self.backward = loss, size, dtype, backward
-        self._kept: dict[tuple[int, Deviation | None], Expected] = {}
-
-    @functools.cached_property
-    def batches(self) -> tuple[Mapping[str, Array], ...]:
-        """Several inputs in turn; fewer where one is larger than any cache."""
-        seeds = range(2 if self._large else BATCHES)
-        return tuple(timed(self.loss, self.size, DTYPES[self.dtype], seed) for seed in seeds)
-
-    def rotation(self, calls: int) -> list[Mapping[str, Array]]:
-        """At least as many different inputs as so many calls are given: they lie in the same level of the caches."""
-        copies = range(-(-calls // len(self.batches)) - 1)
-        more = ({name: x.copy() for name, x in batch.items()} for _ in copies for batch in self.batches)
-        return [*self.batches, *more]
-
-    @property
-    def shape(self) -> str:
-        """``BxD``, or ``B`` where no input has dimensions."""
-        return "x".join(map(str, self._dims))
-
-    @property
-    def _large(self) -> bool:
-        return math.prod(self._dims) > LARGE
-
-    @property
-    def _dims(self) -> tuple[int, ...]:
-        """Those of the largest input."""
-        return self.size if any(item.vector for item in self.loss.inputs) else self.size[:1]
-
-    @property
-    def passes(self) -> str:
-        return "fwd+bwd" if self.backward else "fwd"
-
-    @property
-    def bytes(self) -> int:
-        """What the inputs of one call hold."""
-        batch, width = self.size
-        numbers = sum(batch * (width if item.vector else 1) for item in self.loss.inputs)
-        return numbers * DTYPES[self.dtype].numpy.itemsize
-
-    @property
-    def cost(self) -> Cost:
-        """The least that a call has to do."""
-        reading = forward_backward if self.backward else forward
-        return reading(self.loss.gradients({}), *self.size, DTYPES[self.dtype])
-
-    def stage(self, impl: str, mode: str, device: str) -> Stage:
-        return Stage(impl, self.loss.id, self._shared, self.loss.gradient_of, self.backward, mode, device)
-
-    @functools.cached_property
-    def _folder(self) -> Path:
-        path = Path(tempfile.mkdtemp(prefix="lossmark-"))
-        weakref.finalize(self, shutil.rmtree, path)
-        return path
-
-    @functools.cached_property
-    def _shared(self) -> tuple[Mapping[str, Array | Stored], ...]:
-        """The batches for processes of their own: what is large in files, which go when the exercise does."""
-        if not self._large:
-            return self.batches
-        return tuple(
-            {name: Stored.written(x, self._folder / f"{number}-{name}") for name, x in batch.items()}
-            for number, batch in enumerate(self.batches)
-        )
-
-    def judged(self, found: Timed, deviation: Deviation | None) -> Judgement:
-        """The last call that was timed."""
-        assert isinstance(found.value, Returned)
-        if found.value.array is None:
-            return Judgement(False, note=f"got {found.value.dtype}, expected a tensor")
-        truth = self._expected(found.turn, deviation, self.backward)
-        dtype = DTYPES[self.dtype]
-        parts = [judge(found.value.array, truth.values["mean"], dtype, "mean")]
-        if self.backward:
-            if isinstance(found.gradient, Failure):
-                return Judgement(False, note=str(found.gradient))
-            accepted = truth.gradients["mean"]
-            zeros = {name: np.zeros(part.shape) for name, part in accepted.items()}
-            parts.append(slopes({**zeros, **found.gradient}, accepted, truth.kinks["mean"], dtype, "gradient of mean"))
-        return combine(parts)
-
-    def value_judged(self, value: Array, turn: int, deviation: Deviation | None) -> Judgement:
-        """The value of any one call."""
-        truth = self._expected(turn, deviation, False)
-        return judge(value, truth.values["mean"], DTYPES[self.dtype], "mean")
-
-    def _expected(self, turn: int, deviation: Deviation | None, backward: bool) -> Expected:
-        key = (turn, deviation)
-        if key in self._kept:
-            return self._kept[key]
-        batch = batch_of(self.batches, self.loss.gradient_of[0], turn)
-        inputs = {name: array.astype(np.float64) for name, array in batch.items()}
-        case = Case(f"{self.loss.id}/timed", self.loss.id, {}, inputs)
-        scale = deviation.scale if deviation else 1.0
-        wanted = ("mean",) if backward else ()
-        truth = expected(self.loss, meant(deviation, case), DTYPES[self.dtype], np.ones(case.batch), wanted, scale)
-        if turn in (0, CHECKED):
-            self._kept[key] = truth
-        return truth
+"""Blocks of one time; the fastest counts, as with the kernels that say what the machine can do."""
+REPEATS_CHECKED = 32
+REPEATS_SECONDS = 2.0
+"""How many repeated values are checked at most, and for how long."""
 
 
 class Contestant:
-    """One implementation in one mode. :meth:`start`, then :meth:`time` as often as wanted, then :meth:`finish`.
+    """One implementation in one mode: :meth:`start`, then :meth:`time` as often as wanted, then :meth:`finish`.
 
-    ``lost`` says why it cannot be gone on with, where a call raised or its process crashed or hung.
+    ``lost`` says why it can give no further times: a call raised, or its process crashed or hung. It is empty as long
+    as it can. ``calls`` is the number of calls of a block, ``first_call`` the seconds of the first one.
     """
 
     def __init__(self, target: Target, worker: Worker, exercise: Exercise, mode: str = "eager", device: str = "cpu"):
@@ -173,7 +50,7 @@ class Contestant:
         self.first_call = self._last_seconds = float("nan")
 
     def start(self) -> str:
-        """Prepare and check; returns why there is no time, or an empty text."""
+        """Make the process ready and check the first call; returns why there is no time, or an empty text."""
         loss, backward = self.exercise.loss, self.exercise.backward
         if backward and not self.target.differentiates(loss):
             return "no gradient is registered, compare with --pass fwd"
@@ -185,11 +62,11 @@ class Contestant:
         most = max(1, BLOCK_BYTES // self.exercise.bytes)
         found = self.time()
         if found is not None:
-            self.calls = max(1, min(most, 1000, round(BLOCK_SECONDS / max(found.seconds, 1e-6))))
+            self.calls = max(1, min(most, MOST_CALLS, round(BLOCK_SECONDS / max(found.seconds, 1e-6))))
         return self.lost
 
     def time(self, core: int | None = None) -> Timed | None:
-        """The fastest of some blocks of calls; None of one that is lost."""
+        """The fastest of some blocks of calls, on the processor ``core`` if one is named; None if it is lost."""
         if self.lost:
             return None
         found = self._asked(Timing(self.calls, BLOCKS, core=core))
@@ -205,19 +82,19 @@ class Contestant:
         return found
 
     def finish(self) -> str:
-        """Why the times do not count after all, or an empty text."""
+        """Check the last call and repeated values; returns why the times do not count after all, or an empty text."""
         if self.lost:
             return self.lost
-        start = CHECKED + 1 - self.calls
+        start = LAST_TURN + 1 - self.calls
         return self._refused(Timing(self.calls, 1, show=self.exercise.backward, turn=start)) or self._kept_results()
 
     def weigh(self, memory: bool) -> Weighed | None:
-        """What a call costs beside time; None of one that is lost. With ``memory`` the process is not warm any more."""
+        """What a call costs beside time; None if it is lost. After ``memory`` was measured the process is not warm."""
         found = None if self.lost else self._asked(Weighing(memory))
         return found if isinstance(found, Weighed) else None
 
     def _asked(self, message: Message) -> Reply | Failure:
-        """The answer of the process; a crash or a hang loses the contestant, as does one that has had too many."""
+        """The answer of the process. A crash or a hang, or a process with too many of them, loses the contestant."""
         try:
             found = self.worker.run(message)
         except GaveUp as error:
@@ -227,6 +104,7 @@ class Contestant:
         return found
 
     def _refused(self, timing: Timing) -> str:
+        """Time some calls; returns why the last of them does not conform, or an empty text."""
         found = self._asked(timing)
         if isinstance(found, Failure):
             return str(found)
@@ -239,8 +117,9 @@ class Contestant:
         return _reason(self.exercise.judged(found, self._deviation))
 
     def _kept_results(self) -> str:
-        until = time.monotonic() + REPEATED_SECONDS
-        for turn in random.Random(0).sample(sorted(self._repeated), min(REPEATED, len(self._repeated))):
+        """Why a value that equals an earlier one does not conform where it was given, or an empty text."""
+        until = time.monotonic() + REPEATS_SECONDS
+        for turn in random.Random(0).sample(sorted(self._repeated), min(REPEATS_CHECKED, len(self._repeated))):
             value = self._repeated[turn]
             reason = _reason(self.exercise.value_judged(value, turn, self._deviation))
             if reason or time.monotonic() > until:
@@ -250,10 +129,3 @@ class Contestant:
 
 def _reason(result: Judgement) -> str:
     return "" if result.ok else f"does not conform: {result.note or explained(result)}"
-
-
-def in_turn(contestants: Sequence[Contestant], order: random.Random, core: int | None = None) -> dict[int, Timed]:
-    """One time by its place of each that is not lost, in random order, on one processor if ``core`` says which."""
-    turns = order.sample(range(len(contestants)), len(contestants))
-    times = {index: contestants[index].time(core) for index in turns}
-    return {index: found for index, found in times.items() if found is not None}

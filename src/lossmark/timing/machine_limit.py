@@ -22,9 +22,11 @@ from ..work import Array, Streamed, Streaming
 
 CACHED = 1 << 12
 """Numbers of an array that stays in the first-level cache, for the rate of exp."""
-REPEATED = 64
+KERNEL_CALLS = 64
+"""Calls of a kernel between two looks at the clock."""
 SIDE = 64
-SMALL = 1 << 20
+"""Rows and columns of the matrices in the rate of arithmetic: too few for BLAS to take several threads."""
+SERIAL_BYTES = 1 << 20
 """Bytes below which handing work to threads costs more than it saves."""
 INVALID = 1.05
 """A share of the limit above this says that the limit was not measured rightly."""
@@ -52,7 +54,7 @@ class DeviceCeiling:
         self._worker, self._cost = worker, cost
 
     def measure(self) -> Limit:
-        """The limit now; nan of a worker that is lost. Arithmetic counts for nothing beside the memory of a GPU."""
+        """The limit now; nan if the worker is lost. Beside the memory of a GPU arithmetic takes no time."""
         bandwidth = float("nan")
         with contextlib.suppress(GaveUp):
             found = self._worker.run(Streaming())
@@ -60,14 +62,17 @@ class DeviceCeiling:
         return Limit(self._cost.bytes / bandwidth, 0.0, 0.0, 0.0)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: the worker is not this object's own."""
 
 
 class Ceilings:
-    """The machine's limit for work on ``batches`` of inputs in turn, whose gradients by ``written`` are results."""
+    """The machine's limit for work on ``batches`` of inputs in turn, whose gradients by ``written`` are results.
+
+    ``threads`` is the number of threads that the work has, ``cost`` the least that a call of it has to do.
+    """
 
     def __init__(self, batches: Sequence[Mapping[str, Array]], written: Sequence[str], threads: int, cost: Cost):
-        small = sum(array.nbytes for array in batches[0].values()) < SMALL
+        small = sum(array.nbytes for array in batches[0].values()) < SERIAL_BYTES
         self._threads = 1 if small else threads
         self._pool = ThreadPoolExecutor(self._threads)
         self._cost = cost
@@ -88,6 +93,7 @@ class Ceilings:
         return Limit(read, written, self._cost.flops / flops, self._cost.transcendental / exps)
 
     def close(self) -> None:
+        """End the threads."""
         self._pool.shutdown()
 
     def _turns(
@@ -115,14 +121,14 @@ def _exp_rate() -> float:
     """Calls of exp per second of one thread, from the cache."""
     numbers = np.linspace(-1, 1, CACHED, dtype=np.float32)
     out = np.empty_like(numbers)
-    return CACHED / _fastest([lambda: np.exp(numbers, out=out)] * REPEATED)
+    return CACHED / _fastest([lambda: np.exp(numbers, out=out)] * KERNEL_CALLS)
 
 
 def _peak() -> float:
     """Operations per second of one thread in a product of matrices too small for BLAS to take several."""
     a = np.ones((SIDE, SIDE), np.float32)
     out = np.empty_like(a)
-    return 2 * SIDE**3 / _fastest([lambda: np.matmul(a, a, out)] * REPEATED)
+    return 2 * SIDE**3 / _fastest([lambda: np.matmul(a, a, out)] * KERNEL_CALLS)
 
 
 def _words(array: Array) -> Array:

@@ -3,7 +3,7 @@
 Each pair is two blocks in random order, on one processor that is drawn anew for each pair; a time is the least of a few
 blocks, because neighbours only ever add to it.
 The median of the log-ratios has a bootstrap interval (percentile, as in Efron & Tibshirani, An Introduction to the
-Bootstrap, ch. 13): of the ways tried it is the one that a noisy machine leaves at its level.
+Bootstrap, ch. 13): of the intervals tried it is the one that keeps its level on a noisy machine.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ CONFIDENCE = 0.99
 THRESHOLD = 1.05
 """A ratio that matters: 5 %."""
 LEAST_PAIRS = 20
+"""Pairs below which nothing is decided."""
 
-Verdict = Literal["slower", "not slower", "undecided"]
+RatioVerdict = Literal["slower", "not slower", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Ratio:
     pairs: int
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> RatioVerdict:
         """``slower`` if the whole interval lies above the threshold, ``not slower`` if below, else ``undecided``."""
         if self.pairs < LEAST_PAIRS:
             return "undecided"

@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 from rich.table import Table as RichTable
 
-from ..adapters.installed import framework_version
+from ..adapters.installed import framework_version, numeric_setups
 from ..errors import LossmarkError
 from ..results.environment import environment
 from ..results.record import write_parquet
-from .bench import Row
+from .row import BenchRow
 
 KEY = ["loss", "batch", "width", "dtype", "device", "passes", "allocator"]
 """What names the group that a row was measured in."""
@@ -29,8 +29,8 @@ class Table:
 
     def __init__(self, path: Path, frameworks: Iterable[str], resume: bool):
         self.path = path
-        self.environment = environment({name: framework_version(name) for name in sorted(frameworks)})
-        self.frame = pd.DataFrame(columns=[field.name for field in fields(Row)])
+        self.environment = environment({name: framework_version(name) for name in sorted(frameworks)}, numeric_setups())
+        self.frame = pd.DataFrame(columns=[field.name for field in fields(BenchRow)])
         if resume and path.is_file():
             self.frame = pd.read_parquet(path)
             before = self.frame.attrs.get("environment", {})
@@ -39,10 +39,10 @@ class Table:
 
     @property
     def keys(self) -> set[tuple[object, ...]]:
-        """The groups that are there."""
+        """The groups that the file has, by :data:`KEY`."""
         return set(self.frame[KEY].itertuples(index=False, name=None))
 
-    def add(self, rows: Sequence[Row]) -> None:
+    def add(self, rows: Sequence[BenchRow]) -> None:
         """Append the rows of a group and write the file."""
         new = pd.DataFrame([asdict(row) for row in rows])
         self.frame = new if self.frame.empty else pd.concat([self.frame, new], ignore_index=True)
@@ -55,7 +55,7 @@ def _stable(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def tables(frame: pd.DataFrame) -> Iterator[RichTable]:
-    """One table per group: plain and fast side by side."""
+    """A table for each group of a frame of results, to be printed: plain and fast implementations side by side."""
     for key, rows in frame.groupby(KEY, sort=False):
         loss, batch, width, dtype, device, passes, allocator = key
         title = f"{loss}, B={batch}, D={width}, {dtype}, {device}, {passes}, allocator {allocator}"
@@ -76,7 +76,7 @@ def _cells(row: pd.Series) -> list[str]:
 
 
 def figures(row: pd.Series) -> dict[str, str]:
-    """A row as people read it, here and on a page."""
+    """The figures of a row as texts, for the terminal and for the report."""
     known = row.ratio == row.ratio
     return {
         "impl": row.impl, "mode": row["mode"], "time": _time(row.seconds), "reason": row.reason,

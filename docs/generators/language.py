@@ -1,0 +1,45 @@
+"""The page of the formula language, from the rows of its operations."""
+
+from lossmark.formula.defined import DEFINED
+from lossmark.formula.grammar import MAX_DEPTH, MAX_LENGTH, MAX_NODES
+from lossmark.formula.operations import OPERATIONS
+from lossmark.readings.bound import ULPS
+
+from .markdown import code, escaped, table
+
+HEAD = f"""# Formula language
+
+A formula speaks of one example of a batch. It is parsed by Python's parser and checked node by node against a white
+list; nothing of it is run by Python. Allowed are decimal numbers, names of inputs, parameters and terms of `where`,
+parentheses and the operations below.
+
+- Parentheses are normative: they fix the order of operations that the tolerance assumes.
+- A constant is the decimal as written: `1e-8` is 10⁻⁸, not the nearest float64.
+- An input of shape `[B, D]` is a vector, an input of shape `[B]` is a number.
+- A formula has at most {MAX_LENGTH} characters, {MAX_DEPTH} levels of parentheses and {MAX_NODES} operations.
+
+"""
+
+
+def pages() -> dict[str, str]:
+    """The page, a line for every operation that a formula can write and every function that a parameter chooses."""
+    rows = [
+        (
+            code(operation.written),
+            "vectors to a number" if operation.reduces else "each component",
+            escaped(operation.meaning),
+            f"{ULPS[name]:g}" if name in ULPS else "",
+        )
+        for name, operation in OPERATIONS.items()
+        if operation.in_formulas
+    ]
+    for name, definition in DEFINED.items():
+        bodies = ", ".join(f"{code(body)} for {choice}" for choice, body in definition.bodies.items())
+        meaning = f"By the parameter {code(definition.parameter)}: {bodies}."
+        rows.append((code(f"{name}({', '.join(definition.arguments)})"), "vectors to a number", meaning, ""))
+    head = ("written", "acts on", "meaning", "ulp granted")
+    after = """
+*ulp granted* is what the tolerance gives a transcendental function on top of the error of its operand; `sigmoid` gets
+|x| more. All other operations are rounded once, or not at all where they are exact.
+"""
+    return {"reference/formula-language.md": HEAD + table(head, rows) + after}

@@ -1,0 +1,72 @@
+"""The page of a spec file's keys, from ``specs/schema.json``."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lossmark.rooms import room
+
+from .markdown import code, table
+
+HEAD = """# Spec file
+
+A loss is one file, `specs/<id>.yaml`. `lossmark certify` writes what stands under `expect` and brings the file to its
+canonical form; `lossmark certify --check` verifies it. Numbers are quoted C99 hex floats, which are exact: `"0x1.8p+0"`
+is 1.5. `specs/schema.json` holds the same keys for editors.
+
+"""
+ORDER = ("SpecModel", "Source", "InputModel", "ParamModel", "FormulaModel", "Association", "PropertyModel",
+         "FamilyModel", "CaseModel", "Expect", "Between", "OneOf")  # fmt: skip
+WHERE = {
+    "SpecModel": "The file", "Source": "source", "InputModel": "inputs", "ParamModel": "params",
+    "FormulaModel": "formula", "Association": "formula.associations", "PropertyModel": "properties",
+    "FamilyModel": "families", "CaseModel": "cases", "Expect": "cases.expect", "Between": "A leaf that is an interval",
+    "OneOf": "A leaf that is one of several numbers",
+}  # fmt: skip
+
+
+def pages() -> dict[str, str]:
+    """The page."""
+    schema = json.loads((room("specs") / "schema.json").read_text(encoding="utf-8"))
+    models = schema["$defs"] | {"SpecModel": schema}
+    names = [*(name for name in ORDER if name in models), *(name for name in models if name not in ORDER)]
+    return {"reference/spec-file.md": HEAD + "\n".join(_section(name, models[name]) for name in names)}
+
+
+def _section(name: str, model: Mapping[str, Any]) -> str:
+    required = model.get("required", ())
+    rows = [
+        (code(key), " or ".join(dict.fromkeys(_types(value))), "yes" if key in required else _default(value))
+        for key, value in model["properties"].items()
+    ]
+    head = f"## {WHERE.get(name, name)}\n\n{' '.join(model.get('description', '').split())}\n\n"
+    return head + table(("key", "value", "required"), rows)
+
+
+def _default(value: Mapping[str, Any]) -> str:
+    default = value.get("default")
+    return "no" if default in (None, [], {}, "") or isinstance(default, dict) else f"no, {code(json.dumps(default))}"
+
+
+def _types(value: Mapping[str, Any]) -> Iterator[str]:
+    """What a value may be, in words."""
+    if "anyOf" in value:
+        for option in value["anyOf"]:
+            if option.get("type") != "null":
+                yield from _types(option)
+    elif "$ref" in value:
+        name = value["$ref"].rpartition("/")[2]
+        yield f"see {WHERE.get(name, name)}"
+    elif "const" in value:
+        yield code(json.dumps(value["const"]))
+    elif "enum" in value:
+        yield " or ".join(code(word) for word in value["enum"])
+    elif value.get("type") == "array":
+        yield "a list of: " + " or ".join(dict.fromkeys(_types(value.get("items", {}))))
+    elif value.get("type") == "object":
+        inner = value.get("additionalProperties") or next(iter(value.get("patternProperties", {"": {}}).values()))
+        yield "a mapping to: " + " or ".join(dict.fromkeys(_types(inner if isinstance(inner, dict) else {})))
+    elif "p[+-]" in value.get("pattern", ""):
+        yield "hex float"
+    else:
+        yield {"string": "text"}.get(value.get("type", ""), value.get("type", "any"))
