@@ -10,7 +10,7 @@ from flint import arb
 
 from lossmark.golden.certified import rows
 from lossmark.readings import page
-from lossmark.readings.exact import Choice
+from lossmark.readings.convention import IEEE
 from lossmark.results.cell import Cell
 from lossmark.specification.case import Case
 from lossmark.specification.edges import edges
@@ -64,7 +64,7 @@ def _terms(loss: Loss, case: Case) -> list[tuple[str, str, str]]:
     """Each named term of the formula with its exact value in the first example, to 15 digits."""
     written = loss.model.formula
     formula = loss.gradients(case.params).formula
-    values = rows(loss, case, Choice())[0]
+    values = rows(loss, case, IEEE)[0]
     named = [*formula.named, ("loss", formula.loss)]
     texts = {**written.where, "loss": written.loss}
     return [(name, texts.get(name, ""), _digits(values[node])) for name, node in named if node in values]

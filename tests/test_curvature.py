@@ -74,9 +74,9 @@ def test_second_derivatives_agree_with_differences_of_independent_gradients(loss
         for row in range(case.batch):
             there, back = (LOSSES[loss.id](**_moved(case, row, loss, s), **params)[1] for s in (STEP, -STEP))
             for name, accepted in found.items():
-                if accepted.free is not None and accepted.free[row].any():
+                if accepted.unspecified is not None and accepted.unspecified[row].any():
                     continue
-                pairs = zip(np.atleast_1d(accepted.hi[row]), np.atleast_1d(accepted.lo[row]), strict=True)
+                pairs = zip(np.atleast_1d(accepted.exact[row]), np.atleast_1d(accepted.exact_low[row]), strict=True)
                 before, after = (x if isinstance(x, list) else [x] for x in (back[name], there[name]))
                 for (hi, lo), x, y in zip(pairs, before, after, strict=True):
                     exact = (y - x) / (2 * STEP)

@@ -5,10 +5,16 @@ import pytest
 from flint import ctx
 
 from lossmark.dtypes import DTYPES
-from lossmark.formula.tree import topological
+from lossmark.errors import Place
+from lossmark.formula import adjoints
+from lossmark.formula.grammar import Parser
+from lossmark.formula.operations import OPERATIONS
+from lossmark.formula.tree import Builder, topological
 from lossmark.golden import certified as certify
-from lossmark.readings import cost, exact, page
-from lossmark.readings.exact import Choice
+from lossmark.readings import bound, cost, exact, page, wide
+from lossmark.readings.balls import lift
+from lossmark.readings.convention import IEEE
+from lossmark.readings.nonfinite import NonFinite
 from lossmark.readings.rounding import two_doubles
 from lossmark.specification.inputs import draw
 from lossmark.specification.library import losses
@@ -27,7 +33,7 @@ def test_the_wide_reading_agrees_with_arb(loss, case):
     """Values and gradients in double-double lie within 2⁻²⁶ of the bound around Arb's."""
     gradients = loss.gradients(case.params)
     with ctx.workprec(256):
-        rows = certify.rows(loss, case, Choice())
+        rows = certify.rows(loss, case, IEEE)
     found = tolerance.expected(loss, case, DTYPES["float64"], np.ones(case.batch))
     pairs = [(found.values["none"], [two_doubles(row[gradients.formula.loss]) for row in rows])]
     for name, tree in gradients.trees[0].items():
@@ -35,23 +41,43 @@ def test_the_wide_reading_agrees_with_arb(loss, case):
         pairs.append((found.gradients["none"][name], [two_doubles(x) for row in slopes for x in row]))
     for accepted, truth in pairs:
         high, low = np.array(truth).T
-        error = np.abs((accepted.hi.ravel() - high) + (accepted.lo.ravel() - low))
-        assert np.all(error <= accepted.e.ravel() * 2.0**-26)
+        error = np.abs((accepted.exact.ravel() - high) + (accepted.exact_low.ravel() - low))
+        assert np.all(error <= accepted.bound.ravel() * 2.0**-26)
 
 
-def test_every_operation_has_an_entry_in_every_reading():
-    from lossmark.formula.derivative import RULES as DERIVATIVES
-    from lossmark.formula.tree import ELEMENTWISE, REDUCTIONS
-    from lossmark.readings import wide
-    from lossmark.readings.bound import Bound
+@pytest.mark.parametrize("reading", [exact, wide, bound, cost, adjoints], ids=lambda reading: reading.__name__)
+def test_every_operation_has_a_rule_in_every_reading_and_an_adjoint(reading):
+    assert set(reading.RULES) == set(OPERATIONS)
 
-    operations = {*ELEMENTWISE, *REDUCTIONS}
-    assert operations <= {*exact.ELEMENTWISE, *exact.REDUCTIONS}
-    assert operations <= {*wide.RULES}
-    assert operations <= set(dir(Bound))
-    assert operations <= {*cost.FLOPS}
-    assert operations <= {*page.RULES}
-    assert operations <= {*DERIVATIVES}
+
+def test_every_operation_of_a_formula_has_a_rule_on_the_page():
+    assert set(page.RULES) == {name for name, operation in OPERATIONS.items() if operation.in_formulas}
+
+
+def test_a_formula_writes_every_operation_as_its_row_says():
+    """``written`` is read by the grammar into a node of that very operation, on as many operands."""
+    for name, operation in OPERATIONS.items():
+        if operation.in_formulas:
+            build = Builder()
+            leaves = {leaf: build("input", payload=leaf, vector=operation.reduces) for leaf in ("x", "y")}
+            leaves |= {"label": build("input", payload="label"), "number": build.const(1)}
+            text = operation.written.replace("number", "1")
+            node = Parser(build, leaves, {}).parse(text, Place("a spec", 1, 1, "formula"))
+            assert (node.op, len(node.args), node.vector) == (name, operation.operands, False)
+
+
+def test_the_outcomes_of_overflow_follow_ieee_arithmetic():
+    """Sums and negatives of sets of outcomes are the sets of the sums and negatives of their members."""
+    numbers = np.array([np.inf, -np.inf, np.nan, 1.0])
+    sets = [NonFinite.in_numbers(np.array([[x]])) for x in numbers]
+    for x, outcomes in zip(numbers, sets, strict=True):
+        assert outcomes.negated().allow(np.array([[-x]])).all() == (not np.isfinite(x))
+        for y, others in zip(numbers, sets, strict=True):
+            both = NonFinite(np.concatenate([outcomes.bits, others.bits]))
+            with np.errstate(invalid="ignore"):
+                total = np.array([[x + y]])
+            assert both.of_a_sum().allow(total).all() == (not np.isfinite(total).all())
+            assert (outcomes | others).allow(np.array([[x]])).all() == (not np.isfinite(x))
 
 
 @pytest.mark.parametrize(("loss", "case"), CASES, ids=[case.id for _, case in CASES])
@@ -60,11 +86,11 @@ def test_associations_are_equal_to_the_formula(loss, case):
     formula = loss.gradients(case.params).formula
     with ctx.workprec(400):
         for row in range(case.batch):
-            leaves = {k: exact.lift(v) for k, v in loss.params(case.params).items() if not isinstance(v, str)}
+            leaves = {k: lift(v) for k, v in loss.params(case.params).items() if not isinstance(v, str)}
             for name, array in case.inputs.items():
-                numbers = [exact.lift(float(x)) for x in array[row].ravel()]
+                numbers = [lift(float(x)) for x in array[row].ravel()]
                 leaves[name] = numbers if array.ndim == 2 else numbers[0]
-            known = exact.evaluate(topological(formula.evaluations), leaves, Choice(), case.shape[-1])
+            known = exact.evaluate(topological(formula.evaluations), leaves, IEEE, case.shape[-1])
             for association in formula.associations:
                 assert abs(known[association] - known[formula.loss]) < 1e-100
 

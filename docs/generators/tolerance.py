@@ -63,14 +63,14 @@ def _case(loss: Loss, name: str) -> Case:
 def _terms(loss: Loss, case: Case, dtype: DType) -> Iterator[str]:
     """A table of the terms of one example, each with its exact value and the largest error it may have."""
     total = derived(loss, case, dtype)
-    row = int(total.e.argmax())
+    row = int(total.bound.argmax())
     names = {id(node): name for name, node in loss.gradients(case.params).formula.named}
     rows = []
     for node, bounded in derivation(loss, case, dtype):
         if node.args:
             v, e = float(bounded.v.hi[row].max()), float(bounded.e[row].max())
             rows.append((code(_text(node, names)), f"{v:.17g}", *_error(v, e, dtype)))
-    v, e = float(total.hi[row]), float(total.e[row])
+    v, e = float(total.exact[row]), float(total.bound[row])
     rows.append(("tolerance, over all equal evaluations", f"{v:.17g}", *_error(v, e, dtype)))
     yield f"In {dtype.name}:\n"
     yield table(("term", "exact value v", "error e, at most", "e in ulp of v"), rows)

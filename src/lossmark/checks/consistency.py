@@ -12,8 +12,8 @@ import numpy as np
 
 from ..adapters.installed import framework
 from ..specification.case import Case
-from ..tolerance.acceptance import aliased
 from ..tolerance.expected import expected
+from ..tolerance.transformed import aliased
 from ..work import Answer, Array, Failure, Returned, Watch, Watched
 from .curvature import ALONG, curved, directed, without
 from .dialogue import Conclusion, Dialogue, Unjudged
@@ -116,7 +116,7 @@ class Consistency(Dialogue):
         accepted = truth.gradients[which]
         if loose(list(accepted.values()), self.dtype):
             raise Unjudged("not-run", TOO_LOOSE)
-        zeros = {name: np.zeros(part.hi.shape) for name, part in accepted.items()}
+        zeros = {name: np.zeros(part.shape) for name, part in accepted.items()}
         result = slopes({**zeros, **found}, accepted, None, self.dtype, f"second derivative of {which}")
         if result.ok:
             return Conclusion(True)

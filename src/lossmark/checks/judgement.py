@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -76,9 +76,9 @@ def loose(accepted: Sequence[Acceptance], dtype: DType) -> bool:
 
 def judge(got: NDArray[np.generic], accepted: Acceptance, dtype: DType, label: str) -> Judgement:
     """Hold an array against its acceptance."""
-    if got.shape != accepted.hi.shape:
+    if got.shape != accepted.shape:
         return Judgement(
-            False, None, math.inf, note=f"{label} has shape {list(got.shape)}, expected {list(accepted.hi.shape)}"
+            False, None, math.inf, note=f"{label} has shape {list(got.shape)}, expected {list(accepted.shape)}"
         )
     if got.size == 0:
         return Judgement(True)
@@ -89,13 +89,13 @@ def judge(got: NDArray[np.generic], accepted: Acceptance, dtype: DType, label: s
 
 def _within(x: F64, accepted: Acceptance, dtype: DType, label: str) -> Judgement | None:
     """The common case, in few passes: every number finite, specified and within its bound."""
-    if accepted.free is not None or accepted.flags is not None or accepted.other is not None:
+    if accepted.unspecified is not None or accepted.also or accepted.limit is not None:
         return None
     with np.errstate(all="ignore"):
         error = _error(x, accepted)
-        if not bool(np.all(error <= accepted.e)) or not np.isfinite(np.max(accepted.e)):
+        if not bool(np.all(error <= accepted.bound)) or not np.isfinite(np.max(accepted.bound)):
             return None
-        used = np.divide(error, accepted.e, out=np.zeros_like(error), where=error != 0)
+        used = np.divide(error, accepted.bound, out=np.zeros_like(error), where=error != 0)
     at = np.unravel_index(int(np.argmax(used)), x.shape)
     ulps = float(np.max(error / accepted.ulp(dtype)))
     return Judgement(True, ulps, float(used[at]), _worst(x, accepted, dtype, label, error, at))
@@ -105,23 +105,25 @@ def _worst(x: F64, accepted: Acceptance, dtype: DType, label: str, error: F64, a
     index = tuple(int(i) for i in at)
     with np.errstate(over="ignore"):
         ulp = float(error[at] / accepted.ulp(dtype)[at])
-    return Worst(label, index, float(x[at]), float(accepted.hi[at]), float(accepted.e[at]), ulp)
+    return Worst(label, index, float(x[at]), float(accepted.exact[at]), float(accepted.bound[at]), ulp)
 
 
 def _beyond(x: F64, accepted: Acceptance, dtype: DType, label: str) -> Judgement:
     """Every other case: outcomes beside the bound, unspecified elements, failures."""
     with np.errstate(all="ignore"):
         error = _error(x, accepted)
-        finite = np.isfinite(x) & np.isfinite(accepted.hi)
-        inside = finite & (error <= accepted.e)
-        used = np.where(finite, np.where(error == 0, 0.0, error / accepted.e), np.where(inside, 0.0, np.inf))
-        same = (x == accepted.hi) | (np.isnan(x) & np.isnan(accepted.hi))
-        allowed = inside | (same & ~finite) | _beside(x, accepted) | (np.isinf(accepted.e) & np.isfinite(accepted.hi))
-        if accepted.free is not None:
-            allowed |= accepted.free
+        finite = np.isfinite(x) & np.isfinite(accepted.exact)
+        inside = finite & (error <= accepted.bound)
+        used = np.where(finite, np.where(error == 0, 0.0, error / accepted.bound), np.where(inside, 0.0, np.inf))
+        same = (x == accepted.exact) | (np.isnan(x) & np.isnan(accepted.exact))
+        allowed = (
+            inside | (same & ~finite) | _beside(x, accepted) | (np.isinf(accepted.bound) & np.isfinite(accepted.exact))
+        )
+        if accepted.unspecified is not None:
+            allowed |= accepted.unspecified
         judged = finite & ~(allowed & ~inside)
-        if accepted.free is not None:
-            judged &= ~accepted.free
+        if accepted.unspecified is not None:
+            judged &= ~accepted.unspecified
         used = np.where(judged, used, np.where(allowed, 0.0, np.inf))
         ulp = np.where(judged, error / accepted.ulp(dtype), 0.0)
     at = np.unravel_index(int(np.argmax(np.where(allowed, used, np.inf))), x.shape)
@@ -132,20 +134,17 @@ def _beyond(x: F64, accepted: Acceptance, dtype: DType, label: str) -> Judgement
 
 
 def _error(x: F64, accepted: Acceptance) -> F64:
-    difference = x - accepted.hi
-    return np.abs(difference if accepted.lo is None else difference - accepted.lo)
+    difference = x - accepted.exact
+    return np.abs(difference if accepted.exact_low is None else difference - accepted.exact_low)
 
 
 def _beside(x: F64, accepted: Acceptance) -> NDArray[np.bool_]:
     """Numbers that conform though they are not within the bound."""
-    result = np.zeros(x.shape, bool)
-    if accepted.flags is not None:
-        for bit, outcome in ((1, x == np.inf), (2, x == -np.inf), (4, np.isnan(x))):
-            result |= ((accepted.flags & bit) > 0) & outcome
-    if accepted.other is not None:
-        other = accepted.other
-        result |= (x == other.hi) | (np.isnan(x) & np.isnan(other.hi)) | (_error(x, other) <= other.e)
-        result |= _beside(x, other)
+    result = accepted.also.allow(x)
+    if accepted.limit is not None:
+        limit = accepted.limit
+        result |= (x == limit.exact) | (np.isnan(x) & np.isnan(limit.exact)) | (_error(x, limit) <= limit.bound)
+        result |= _beside(x, limit)
     return result
 
 
@@ -159,7 +158,7 @@ def slopes(
     """Hold gradients by input against theirs; at a kink one λ per example must explain all inputs at once."""
     parts = []
     chosen = ""
-    if kink is not None and all(got[name].shape == accepted[name].hi.shape for name in accepted):
+    if kink is not None and all(got[name].shape == accepted[name].shape for name in accepted):
         fits, chosen, members = _explain(got, accepted, kink)
         accepted = {name: _member(accepted[name], kink, members, name) for name in accepted}
         if not fits.all():
@@ -184,7 +183,7 @@ def _explain(
     with np.errstate(all="ignore"):
         for name, part in accepted.items():
             x = got[name].astype(np.float64)[kink.rows].reshape(len(kink.rows), -1)
-            e = part.e[kink.rows].reshape(x.shape)
+            e = part.bound[kink.rows].reshape(x.shape)
             zero, one = (side[name].reshape(x.shape) for side in (kink.at_zero, kink.at_one))
             span = one - zero
             ends = np.sort(np.stack([(x - e - zero) / span, (x + e - zero) / span]), axis=0)
@@ -201,16 +200,16 @@ def _explain(
 
 def _member(part: Acceptance, kink: Kink, members: F64, name: str) -> Acceptance:
     """The acceptance with the kinked rows at the slope that was chosen."""
-    weights = members.reshape(-1, *([1] * (part.hi.ndim - 1)))
-    hi = part.hi.copy()
-    hi[kink.rows] = (1 - weights) * kink.at_zero[name] + weights * kink.at_one[name]
-    e = part.e.copy()
+    weights = members.reshape(-1, *([1] * (part.exact.ndim - 1)))
+    exact = part.exact.copy()
+    exact[kink.rows] = (1 - weights) * kink.at_zero[name] + weights * kink.at_one[name]
+    bound = part.bound.copy()
     with np.errstate(invalid="ignore"):
         mass = np.abs(kink.at_zero[name]) + np.abs(kink.at_one[name])
     slack = np.where((weights == 0) | (weights == 1), 0.0, 2.0**-40 * mass)
-    e[kink.rows] = e[kink.rows] + np.where(np.isfinite(slack), slack, 0.0)
+    bound[kink.rows] = bound[kink.rows] + np.where(np.isfinite(slack), slack, 0.0)
     low = None
-    if part.lo is not None:
-        low = part.lo.copy()
+    if part.exact_low is not None:
+        low = part.exact_low.copy()
         low[kink.rows] = np.where((members == 0).reshape(weights.shape), low[kink.rows], 0.0)
-    return Acceptance(hi, low, e, part.flags, part.other, part.free)
+    return replace(part, exact=exact, exact_low=low, bound=bound)

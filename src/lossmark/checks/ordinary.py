@@ -92,7 +92,7 @@ class Judged:
             accepted = self.truth.gradients[which]
             if loose(list(accepted.values()), self.dtype):
                 continue
-            zeros = {name: np.zeros(part.hi.shape) for name, part in accepted.items()}
+            zeros = {name: np.zeros(part.shape) for name, part in accepted.items()}
             parts.append(slopes({**zeros, **found}, accepted, self.truth.kinks[which], self.dtype, which))
             beside = self.answer.beside.get(reduction)
             if isinstance(beside, Returned) and not loose([self.truth.values[which]], self.dtype):

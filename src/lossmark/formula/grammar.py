@@ -15,11 +15,12 @@ from fractions import Fraction
 
 from ..errors import FormulaError, Place
 from .defined import DEFINED
-from .tree import ELEMENTWISE, REDUCTIONS, Builder, Node
+from .operations import OPERATIONS, REDUCING
+from .tree import Builder, Node
 
 MAX_LENGTH, MAX_DEPTH, MAX_NODES = 2000, 60, 400
 
-FUNCTIONS = sorted(({*ELEMENTWISE, *REDUCTIONS} - {"add", "sub", "mul", "div", "neg", "square"}) | {*DEFINED, "where"})
+FUNCTIONS = sorted({name for name, operation in OPERATIONS.items() if operation.is_called} | {*DEFINED})
 """The functions a formula may call."""
 
 _ALLOWED = (
@@ -31,16 +32,20 @@ _DECIMAL = re.compile(r"(?=.{1,40}$)(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 
 
 class Parser:
-    """Reads the expressions of one formula. ``names`` maps a name to its node and grows with each defined term.
+    """Reads the expressions of one formula into nodes of ``build``.
 
-    ``choices`` gives the values of the parameters that have choices: they decide what a defined function stands for.
-    Raises :class:`FormulaError` with file, line, column, the offending piece and what is allowed.
+    ``names`` maps a name to its node; the caller adds each term it defines. ``choices`` gives the values of the
+    parameters that have choices: they decide what a defined function stands for.
     """
 
     def __init__(self, build: Builder, names: dict[str, Node], choices: Mapping[str, str]):
         self.build, self.names, self.choices = build, names, choices
 
     def parse(self, text: str, place: Place) -> Node:
+        """The node of an expression that stands at ``place`` in a spec file.
+
+        Raises :class:`FormulaError` with file, line, column, the offending piece and what is allowed.
+        """
         self._text, self._place = text, place
         self._screen(text)
         try:
@@ -51,11 +56,12 @@ class Parser:
                 f"not an expression: {_shorten(text)!r} ({getattr(error, 'msg', error)})", offset
             ) from None
         node = self._expression(body, 0)
-        if len(self.build._known) > MAX_NODES:
+        if len(self.build) > MAX_NODES:
             raise self._error(f"formula has more than {MAX_NODES} operations", 1)
         return node
 
     def _screen(self, text: str) -> None:
+        """Refuses a text that is too long or nested too deep for Python's parser to be given."""
         if len(text) > MAX_LENGTH:
             raise self._error(f"formula has {len(text)} characters, at most {MAX_LENGTH} are allowed", 1)
         depth = 0
@@ -107,11 +113,11 @@ class Parser:
             return self._where(node, args, depth)
         if name == "sum":
             return self._sum(node, args, depth)
-        count = len(DEFINED[name].arguments) if name in DEFINED else {**ELEMENTWISE, **REDUCTIONS}[name]
+        count = len(DEFINED[name].arguments) if name in DEFINED else OPERATIONS[name].operands
         if len(args) != count:
-            raise self._refuse(node, f"{name} takes {count} argument{'s'[: count > 1]}, got {len(args)}")
+            raise self._refuse(node, f"{name} takes {count} argument{'s' if count != 1 else ''}, got {len(args)}")
         operands = [self._expression(arg, depth) for arg in args]
-        if name in REDUCTIONS or name in DEFINED:
+        if name in REDUCING or name in DEFINED:
             for arg, operand in zip(args, operands, strict=True):
                 if not operand.vector:
                     raise self._refuse(arg, f"{name} takes vectors over D, this is a scalar")

@@ -5,7 +5,7 @@ an array ``[B]`` over the batch) or a vector over the embedding dimension (``vec
 Nodes compare by identity; :class:`Builder` returns the same node for the same operation on the same operands, so
 every reading computes a shared term once.
 
-The readings (``lossmark.readings``) give each operation its meaning; this module only knows their shapes.
+The readings (``lossmark.readings``) give each operation its meaning in numbers; here only shapes are known.
 """
 
 from __future__ import annotations
@@ -15,21 +15,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from .operations import REDUCING
+
 Payload = str | Fraction | None
-
-ELEMENTWISE = {
-    "add": 2, "sub": 2, "mul": 2, "div": 2, "neg": 1, "square": 1, "max": 2, "min": 2, "relu": 1,
-    "exp": 1, "log": 1, "log1p": 1, "expm1": 1, "sqrt": 1, "abs": 1, "softplus": 1, "sigmoid": 1,
-}  # fmt: skip
-"""Operations that act on each component, with their number of operands."""
-
-REDUCTIONS = {"sum": 1, "dot": 2, "sqnorm": 1, "norm": 1}
-"""Operations that take vectors over D to a scalar."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Node:
-    """One operation. ``payload`` is the name of an ``input``/``param``/``seed`` or the value of a ``const``."""
+    """One operation (a name in ``OPERATIONS``) on ``args``, or a leaf without operands.
+
+    A leaf has the ``op`` ``input``, ``param``, ``const`` or ``seed`` (the cotangent of an example's loss), and as
+    ``payload`` its name or, for a ``const``, its exact value.
+    """
 
     op: str
     args: tuple[Node, ...] = ()
@@ -43,23 +40,28 @@ class Node:
 
 
 class Builder:
-    """Makes nodes, each distinct one once."""
+    """Makes nodes, each distinct one once; its length is the number of distinct nodes made so far."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[object, ...], Node] = {}
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     def __call__(self, op: str, *args: Node, payload: Payload = None, vector: bool | None = None) -> Node:
+        """The node of ``op`` on ``args``; it is a vector where an operand is one, unless ``op`` takes D away."""
         if vector is None:
-            vector = op not in REDUCTIONS and any(arg.vector for arg in args)
+            vector = op not in REDUCING and any(arg.vector for arg in args)
         key = (op, payload, vector, *map(id, args))
         return self._known.setdefault(key, Node(op, args, vector, payload))
 
     def const(self, value: int | Fraction) -> Node:
+        """The node of an exact number."""
         return self("const", payload=Fraction(value))
 
 
 def topological(roots: Iterable[Node]) -> list[Node]:
-    """Every node that the roots need, operands before the operations that use them. Iterative: depth costs no stack."""
+    """Every node that ``roots`` need, operands before the operations that use them; no recursion, so any depth."""
     order: dict[Node, None] = {}
     stack: list[tuple[Node, Iterator[Node]]] = []
     for root in roots:
@@ -92,7 +94,10 @@ class Input:
 
 @dataclass(frozen=True, eq=False)
 class Formula:
-    """A loss of one example: its tree, the equal evaluations that its bound covers too, and its arguments."""
+    """A loss of one example: its tree, the equal evaluations that its bound covers too, and its arguments.
+
+    ``gradient_of`` names the inputs that the loss is differentiated by; ``named`` are the terms that the spec defines.
+    """
 
     loss: Node
     associations: tuple[Node, ...]

@@ -15,7 +15,9 @@ from flint import arb
 
 from ..formula.tree import Node
 from ..readings import exact, rounding
-from ..readings.exact import Choice, Value
+from ..readings.balls import lift
+from ..readings.convention import IEEE, LIMIT, OTHER_SIDE, Convention
+from ..readings.exact import Value
 from ..specification import hexfloat as numbers
 from ..specification.case import Case
 from ..specification.loss import Loss
@@ -30,19 +32,19 @@ class Certified:
     grad: dict[str, list[Any]]
 
 
-def rows(loss: Loss, case: Case, choice: Choice) -> list[dict[Node, Value]]:
+def rows(loss: Loss, case: Case, convention: Convention) -> list[dict[Node, Value]]:
     """The exact value of every node of the formula and its gradient (cotangent 1), example by example."""
     gradients = loss.gradients(case.params)
     shared: dict[str, Value] = {"seed": arb(1)}
-    shared |= {k: exact.lift(v) for k, v in loss.params(case.params).items() if not isinstance(v, str)}
+    shared |= {k: lift(v) for k, v in loss.params(case.params).items() if not isinstance(v, str)}
     width = case.shape[1] if len(case.shape) == 2 else 1
     result = []
     for index in range(case.batch):
         leaves = dict(shared)
         for name, array in case.inputs.items():
             row = array[index]
-            leaves[name] = [exact.lift(float(x)) for x in row] if array.ndim == 2 else exact.lift(float(row))
-        result.append(exact.evaluate(gradients.order, leaves, choice, width))
+            leaves[name] = [lift(float(x)) for x in row] if array.ndim == 2 else lift(float(row))
+        result.append(exact.evaluate(gradients.order, leaves, convention, width))
     return result
 
 
@@ -52,9 +54,9 @@ def certified(loss: Loss, case: Case) -> Certified:
     Raises :class:`lossmark.errors.CertificationError` for a number that cannot be rounded with certainty.
     """
     finite = all(math.isfinite(x) for array in case.inputs.values() for x in array.ravel().tolist())
-    plain = rounding.settle(lambda: _rounded(loss, case, Choice()), case.id)
-    tie = rounding.settle(lambda: _rounded(loss, case, Choice(tie=1)), case.id)
-    limit = plain if finite else rounding.settle(lambda: _rounded(loss, case, Choice(zero_times_inf=0.0)), case.id)
+    plain = rounding.settle(lambda: _rounded(loss, case, IEEE), case.id)
+    tie = rounding.settle(lambda: _rounded(loss, case, OTHER_SIDE), case.id)
+    limit = plain if finite else rounding.settle(lambda: _rounded(loss, case, LIMIT), case.id)
     value = [_either(a, b) for a, b in zip(plain[0], limit[0], strict=True)]
     grad = {name: _merge(plain[2][name], tie[2][name], limit[2][name]) for name in loss.gradient_of}
     return Certified(value, _either(plain[1], limit[1]), grad)
@@ -63,10 +65,10 @@ def certified(loss: Loss, case: Case) -> Certified:
 _Rounded = tuple[list[float], float, dict[str, list[Any]]]
 
 
-def _rounded(loss: Loss, case: Case, choice: Choice) -> _Rounded:
+def _rounded(loss: Loss, case: Case, convention: Convention) -> _Rounded:
     """Per-example values, mean and gradients as float64; raises ``Undecided`` at too low a precision."""
     gradients = loss.gradients(case.params)
-    known = rows(loss, case, choice)
+    known = rows(loss, case, convention)
     losses = [row[gradients.formula.loss] for row in known]
     assert not any(isinstance(x, list) for x in losses)
     scalars: list[Any] = list(losses)

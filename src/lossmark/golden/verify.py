@@ -11,7 +11,9 @@ from flint import arb
 
 from ..formula.tree import topological
 from ..readings import exact
-from ..readings.exact import Choice, Value
+from ..readings.balls import lift
+from ..readings.convention import IEEE
+from ..readings.exact import Value
 from ..specification.case import Case
 from ..specification.edges import edges
 from ..specification.laws import Law
@@ -67,12 +69,10 @@ def _broken(loss: Loss, law: Law) -> Iterator[str]:
             continue
         spoken = True
         tree = loss.gradients(case.params).formula.loss
-        leaves = {name: exact.lift(x) for name, x in loss.params(case.params).items() if not isinstance(x, str)}
-        for row, (before, after) in enumerate(
-            zip(rows(loss, case, Choice()), rows(loss, changed, Choice()), strict=True)
-        ):
+        leaves = {name: lift(x) for name, x in loss.params(case.params).items() if not isinstance(x, str)}
+        for row, (before, after) in enumerate(zip(rows(loss, case, IEEE), rows(loss, changed, IEEE), strict=True)):
             order = topological([law.relation])
-            claimed = exact.evaluate(order, {**leaves, "loss": before[tree]}, Choice(), 1)[law.relation]
+            claimed = exact.evaluate(order, {**leaves, "loss": before[tree]}, IEEE, 1)[law.relation]
             if not _holds(after[tree], claimed, law.at_least):
                 yield f"does not hold for {case.id}, example {row}: the loss becomes {after[tree]}, not {claimed}"
                 return

@@ -11,23 +11,35 @@ from dataclasses import dataclass
 
 from ..dtypes import DType
 from ..formula.gradients import Gradients
+from ..formula.operations import OPERATIONS
 from ..formula.tree import Node, topological
 
-TRANSCENDENTAL: Mapping[str, int] = {
-    "exp": 1, "expm1": 1, "log": 1, "log1p": 1, "softplus": 2, "sigmoid": 1,
-}  # fmt: skip
-"""Calls of exp or log that an operation needs."""
 
-FLOPS: Mapping[str, tuple[int, int]] = {
-    "add": (1, 0), "sub": (1, 0), "mul": (1, 0), "div": (1, 0), "neg": (0, 0), "square": (1, 0), "max": (1, 0),
-    "min": (1, 0), "relu": (1, 0), "abs": (0, 0), "sqrt": (1, 0), "where": (0, 0), "softplus": (2, 0),
-    "sigmoid": (2, 0),
-    "exp": (0, 0), "expm1": (0, 0), "log": (0, 0), "log1p": (0, 0), "step": (1, 0), "sign": (1, 0), "unit": (1, 0),
-    "radial": (1, 0), "spread": (0, 0), "fork": (1, 0), "either": (0, 0), "sum": (0, 1),
-    "dot": (1, 1), "sqnorm": (1, 1),
-    "norm": (1, 1),
+@dataclass(frozen=True)
+class PerComponent:
+    """What an operation does at least: flops and calls of exp or log per component of its operands.
+
+    ``summed`` are additions for every component but one, those of a sum over D. An operation on any number of
+    operands counts its flops for each of them but one.
+    """
+
+    flops: int = 0
+    transcendental: int = 0
+    summed: int = 0
+
+
+_FREE, _FLOP, _CALL = PerComponent(), PerComponent(flops=1), PerComponent(transcendental=1)
+
+RULES: Mapping[str, PerComponent] = {
+    "add": _FLOP, "sub": _FLOP, "mul": _FLOP, "div": _FLOP, "neg": _FREE, "square": _FLOP, "sqrt": _FLOP,
+    "max": _FLOP, "min": _FLOP, "relu": _FLOP, "abs": _FREE, "where": _FREE,
+    "exp": _CALL, "expm1": _CALL, "log": _CALL, "log1p": _CALL,
+    "softplus": PerComponent(flops=2, transcendental=2), "sigmoid": PerComponent(flops=2, transcendental=1),
+    "sum": PerComponent(summed=1), "dot": PerComponent(flops=1, summed=1), "sqnorm": PerComponent(flops=1, summed=1),
+    "norm": PerComponent(flops=1, summed=1),
+    "step": _FLOP, "sign": _FLOP, "unit": _FLOP, "radial": _FLOP, "spread": _FREE, "fork": _FLOP, "either": _FREE,
 }  # fmt: skip
-"""Arithmetic per component of the operands, and additions per component of a sum over D."""
+"""The work of each operation."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +67,15 @@ def forward_backward(gradients: Gradients, batch: int, width: int, dtype: DType)
 def _cost(
     gradients: Gradients, roots: list[Node], batch: int, width: int, dtype: DType, *, passes: int, results: int
 ) -> Cost:
+    """The cost of ``roots``, with inputs read ``passes`` times and ``results`` numbers written beside the losses."""
     read = sum(batch * (width if item.vector else 1) for item in gradients.formula.inputs)
     flops = transcendental = 0
     for node in topological(roots):
         if not node.args:
             continue
         size = batch * (width if node.vector or any(arg.vector for arg in node.args) else 1)
-        each, summed = FLOPS[node.op]
-        operands = len(node.args) - 1 if node.op == "fork" else 1
-        flops += size * each * operands + (size - batch) * summed
-        transcendental += size * TRANSCENDENTAL.get(node.op, 0)
+        work = RULES[node.op]
+        times = len(node.args) - 1 if OPERATIONS[node.op].operands is None else 1
+        flops += size * work.flops * times + (size - batch) * work.summed
+        transcendental += size * work.transcendental
     return Cost((passes * read + results + batch) * dtype.numpy.itemsize, flops, transcendental)

@@ -1,6 +1,6 @@
 """Bounded numbers, and what happens to them beyond the largest finite number.
 
-Where an intermediate may overflow, the outcomes that IEEE arithmetic may reach instead are carried as ``flags``.
+Where an intermediate may overflow, the outcomes that IEEE arithmetic may reach instead are carried along.
 """
 
 from __future__ import annotations
@@ -10,25 +10,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..dtypes import F64, DType
+from ..formula.operations import OPERATIONS
+from .double_double import Wide
+from .nonfinite import ALL_FINITE, NonFinite
 from .wide import RULES as WIDE
-from .wide import Wide
-
-PLUS_INF, MINUS_INF, NAN = 1, 2, 4
-"""Bits of ``flags``: what a computed value may be besides a number within the bound."""
-
-Flags = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Bounded:
-    """Numbers with the error that computed ones may have, and the non-finite outcomes that conform too."""
+    """Exact numbers ``v``, the error ``e`` that computed ones may have, and the outcomes that conform as well.
+
+    Arrays are ``[B, 1]`` for scalars, ``[B, D]`` for vectors and ``[1, 1]`` for constants; ``e`` is not negative.
+    """
 
     v: Wide
     e: F64
-    flags: Flags | None = None
+    also: NonFinite = ALL_FINITE
 
     @property
     def size(self) -> F64:
@@ -37,26 +36,49 @@ class Bounded:
 
 
 def finish(dtype: DType, op: str, v: Wide, e: F64, args: Sequence[Bounded]) -> Bounded:
-    """The result with its outcomes beyond the largest finite number, its own and those of its operands."""
-    largest = dtype.largest
-    plain = op not in ("dot", "sqnorm") and all(arg.flags is None for arg in args)
-    if plain and np.max(np.abs(v.hi), initial=0.0) + np.max(e, initial=0.0) <= largest:
+    """The result ``v`` ± ``e`` of ``op`` on ``args``, with the outcomes that its own overflow and theirs lead to."""
+    sums_products = OPERATIONS[op].sums_products
+    some = any(arg.also for arg in args)
+    if not sums_products and not some and _in_range(dtype, v, e):
         return Bounded(v, e)
-    e = np.where(np.isfinite(v.hi), np.where(np.isnan(e), np.inf, e), 0.0)
-    over, under = v.hi + e > largest, v.hi - e < -largest
-    flags: Flags | None = None
-    if over.any() or under.any():
-        flags = (over & np.isfinite(e)) * np.uint8(PLUS_INF) | (under & np.isfinite(e)) * np.uint8(MINUS_INF)
-    if op in ("dot", "sqnorm"):
-        flags = merge(flags, _products(dtype, args[0], args[-1]))
-    if any(arg.flags is not None for arg in args):
+    e = _tidy_error(v, e)
+    also = _beyond(dtype, v, e)
+    if sums_products:
+        also |= _partial_sums(dtype, args[0], args[-1])
+    if some:
         e, more = _alternatives(WIDE[op], v, e, args)
-        flags = merge(flags, more)
-    return Bounded(v, e, flags)
+        also |= more
+    return Bounded(v, e, also)
 
 
-def _products(dtype: DType, x: Bounded, y: Bounded) -> Flags | None:
-    """A product, or a partial sum of products in some order, that overflows on the way to a finite dot."""
+def overflow(dtype: DType, v: Wide, e: F64) -> NonFinite:
+    """The infinities that a computed ``v`` ± ``e`` may be, because it may lie beyond the largest finite number."""
+    return ALL_FINITE if _in_range(dtype, v, e) else _beyond(dtype, v, _tidy_error(v, e))
+
+
+def _in_range(dtype: DType, v: Wide, e: F64) -> bool:
+    """Whether no number comes near the largest, by two maxima: the common case, cheap to see. False for a NaN."""
+    return bool(np.max(np.abs(v.hi), initial=0.0) + np.max(e, initial=0.0) <= dtype.largest)
+
+
+def _tidy_error(v: Wide, e: F64) -> F64:
+    """The error with 0 beside a non-finite number, and ∞ where it is NaN (an error that no rule could bound)."""
+    return np.where(np.isfinite(v.hi), np.where(np.isnan(e), np.inf, e), 0.0)
+
+
+def _beyond(dtype: DType, v: Wide, e: F64) -> NonFinite:
+    over, under = v.hi + e > dtype.largest, v.hi - e < -dtype.largest
+    if not (over.any() or under.any()):
+        return ALL_FINITE
+    return NonFinite.of(over & np.isfinite(e), under & np.isfinite(e))
+
+
+def _partial_sums(dtype: DType, x: Bounded, y: Bounded) -> NonFinite:
+    """A product, or a partial sum of products in some order, that overflows on the way to a finite dot.
+
+    The extreme partial sums are those of all positive and of all negative products. They are held in the accumulator,
+    at least a float32; products are rounded to the format. Where both ends overflow they may meet as NaN.
+    """
     products = x.v.hi * y.v.hi
     largest = dtype.largest
     top, bottom = np.maximum(products, 0), np.minimum(products, 0)
@@ -64,30 +86,17 @@ def _products(dtype: DType, x: Bounded, y: Bounded) -> Flags | None:
     up = (top > largest).any(axis=1, keepdims=True) | (top.sum(axis=1, keepdims=True) > accumulator)
     down = (bottom < -largest).any(axis=1, keepdims=True) | (bottom.sum(axis=1, keepdims=True) < -accumulator)
     if not (up.any() or down.any()):
-        return None
-    return np.asarray(up * np.uint8(PLUS_INF) | down * np.uint8(MINUS_INF) | (up & down) * np.uint8(NAN))
+        return ALL_FINITE
+    return NonFinite.of(up, down, up & down)
 
 
-def merge(x: Flags | None, y: Flags | None) -> Flags | None:
-    """The outcomes of either."""
-    return x if y is None else y if x is None else x | y
-
-
-def _alternatives(rule: Callable[..., Wide], v: Wide, e: F64, args: Sequence[Bounded]) -> tuple[F64, Flags]:
-    """What the operation makes of operands that overflowed: finite outcomes widen e, others become flags."""
-    candidates = []
-    for arg in args:
-        options = [arg.v.hi]
-        if arg.flags is not None:
-            for bit, value in ((PLUS_INF, np.inf), (MINUS_INF, -np.inf), (NAN, np.nan)):
-                if (arg.flags & bit).any():
-                    options.append(np.where(arg.flags & bit, value, arg.v.hi))
-        candidates.append(options)
-    e, flags = e.copy() * np.ones_like(v.hi), np.zeros(v.hi.shape, np.uint8)
-    for choice in itertools.product(*candidates):
-        outcome = rule(*map(Wide, choice)).hi
-        flags |= (outcome == np.inf) * np.uint8(PLUS_INF) | (outcome == -np.inf) * np.uint8(MINUS_INF)
-        flags |= np.isnan(outcome) * np.uint8(NAN)
-        both = np.isfinite(outcome) & np.isfinite(v.hi)
-        e = np.where(both, np.maximum(e, np.abs(np.where(both, outcome - v.hi, 0.0))), e)
-    return e, flags
+def _alternatives(rule: Callable[..., Wide], v: Wide, e: F64, args: Sequence[Bounded]) -> tuple[F64, NonFinite]:
+    """What the operation makes of operands that overflowed: finite results widen ``e``, others become outcomes."""
+    e = e * np.ones_like(v.hi)
+    also = NonFinite(np.zeros(v.hi.shape, np.uint8))
+    for operands in itertools.product(*(arg.also.alternatives(arg.v.hi) for arg in args)):
+        result = rule(*map(Wide, operands)).hi
+        also |= NonFinite.in_numbers(result)
+        both = np.isfinite(result) & np.isfinite(v.hi)
+        e = np.where(both, np.maximum(e, np.abs(np.where(both, result - v.hi, 0.0))), e)
+    return e, also

@@ -13,120 +13,137 @@ SUM, PRODUCT, FACTOR = 1, 2, 3
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A rendered term."""
+class Term:
+    """A rendered term: its MathML, its LaTeX, and how tightly it binds."""
 
     mathml: str
     latex: str
     binding: int = FACTOR
 
-    def within(self, binding: int) -> Piece:
+    def within(self, binding: int) -> Term:
+        """The term as part of one that binds by ``binding``: in parentheses where it is looser."""
         if self.binding >= binding:
             return self
-        return Piece(f"<mrow><mo>(</mo>{self.mathml}<mo>)</mo></mrow>", rf"\left({self.latex}\right)")
+        return Term(f"<mrow><mo>(</mo>{self.mathml}<mo>)</mo></mrow>", rf"\left({self.latex}\right)")
 
 
-def _operator(text: str, latex: str, binding: int) -> Callable[[Piece, Piece], Piece]:
-    def rule(x: Piece, y: Piece) -> Piece:
+def _operator(text: str, latex: str, binding: int) -> Callable[[Term, Term], Term]:
+    def rule(x: Term, y: Term) -> Term:
         x, y = x.within(binding), y.within(binding + (text == "−"))
-        return Piece(f"<mrow>{x.mathml}<mo>{text}</mo>{y.mathml}</mrow>", f"{x.latex} {latex} {y.latex}", binding)
+        return Term(f"<mrow>{x.mathml}<mo>{text}</mo>{y.mathml}</mrow>", f"{x.latex} {latex} {y.latex}", binding)
 
     return rule
 
 
-def _call(name: str) -> Callable[..., Piece]:
-    def rule(*xs: Piece) -> Piece:
+def _call(name: str) -> Callable[..., Term]:
+    def rule(*xs: Term) -> Term:
         inner = "<mo>,</mo>".join(x.mathml for x in xs)
         latex = ", ".join(x.latex for x in xs)
-        return Piece(
+        return Term(
             f"<mrow><mi>{name}</mi><mo>(</mo>{inner}<mo>)</mo></mrow>", rf"\operatorname{{{name}}}\left({latex}\right)"
         )
 
     return rule
 
 
-def _fraction(x: Piece, y: Piece) -> Piece:
-    return Piece(f"<mfrac>{x.mathml}{y.mathml}</mfrac>", rf"\frac{{{x.latex}}}{{{y.latex}}}")
+_ZERO, _ONE = Term("<mn>0</mn>", "0"), Term("<mn>1</mn>", "1")
 
 
-def _squared(x: Piece) -> Piece:
+def _log1p(x: Term) -> Term:
+    return _call("log")(_operator("+", "+", SUM)(_ONE, x))
+
+
+def _expm1(x: Term) -> Term:
+    return _operator("−", "-", SUM)(_call("exp")(x), _ONE)
+
+
+def _relu(x: Term) -> Term:
+    return _call("max")(_ZERO, x)
+
+
+def _fraction(x: Term, y: Term) -> Term:
+    return Term(f"<mfrac>{x.mathml}{y.mathml}</mfrac>", rf"\frac{{{x.latex}}}{{{y.latex}}}")
+
+
+def _squared(x: Term) -> Term:
     x = x.within(FACTOR)
-    return Piece(f"<msup>{x.mathml}<mn>2</mn></msup>", f"{x.latex}^2")
+    return Term(f"<msup>{x.mathml}<mn>2</mn></msup>", f"{x.latex}^2")
 
 
-def _negative(x: Piece) -> Piece:
+def _negative(x: Term) -> Term:
     x = x.within(PRODUCT)
-    return Piece(f"<mrow><mo>−</mo>{x.mathml}</mrow>", f"-{x.latex}", SUM)
+    return Term(f"<mrow><mo>−</mo>{x.mathml}</mrow>", f"-{x.latex}", SUM)
 
 
-def _between(left: str, right: str, latex_left: str, latex_right: str, power: str = "") -> Callable[..., Piece]:
-    def rule(*xs: Piece) -> Piece:
+def _between(left: str, right: str, latex_left: str, latex_right: str, power: str = "") -> Callable[..., Term]:
+    """The operands between two brackets, squared where a ``power`` is given."""
+
+    def rule(*xs: Term) -> Term:
         inner = "<mo>,</mo>".join(x.mathml for x in xs)
         mathml = f"<mrow><mo>{left}</mo>{inner}<mo>{right}</mo></mrow>"
         latex = rf"{latex_left} {', '.join(x.latex for x in xs)} {latex_right}"
-        return Piece(f"<msup>{mathml}<mn>2</mn></msup>", f"{latex}^2") if power else Piece(mathml, latex)
+        return Term(f"<msup>{mathml}<mn>2</mn></msup>", f"{latex}^2") if power else Term(mathml, latex)
 
     return rule
 
 
-def _where(label: Piece, value: Piece, x: Piece, y: Piece) -> Piece:
+def _where(label: Term, value: Term, x: Term, y: Term) -> Term:
     condition = f"{label.mathml}<mo>=</mo>{value.mathml}"
     rows = f"<mtr><mtd>{x.mathml}</mtd><mtd><mtext>if </mtext>{condition}</mtd></mtr>"
     rows += f"<mtr><mtd>{y.mathml}</mtd><mtd><mtext>else</mtext></mtd></mtr>"
     latex = rf"\begin{{cases}} {x.latex} & {label.latex} = {value.latex} \\ {y.latex} & \text{{else}} \end{{cases}}"
-    return Piece(f"<mrow><mo>{{</mo><mtable columnalign='left'>{rows}</mtable></mrow>", latex)
+    return Term(f"<mrow><mo>{{</mo><mtable columnalign='left'>{rows}</mtable></mrow>", latex)
 
 
-def _root(x: Piece) -> Piece:
-    return Piece(f"<msqrt>{x.mathml}</msqrt>", rf"\sqrt{{{x.latex}}}")
+def _root(x: Term) -> Term:
+    return Term(f"<msqrt>{x.mathml}</msqrt>", rf"\sqrt{{{x.latex}}}")
 
 
-def _sum(x: Piece) -> Piece:
-    return Piece(
+def _sum(x: Term) -> Term:
+    return Term(
         f"<mrow><munder><mo>∑</mo><mi>D</mi></munder>{x.within(PRODUCT).mathml}</mrow>",
         rf"\sum_D {x.within(PRODUCT).latex}",
         SUM,
     )
 
 
-def _softplus(x: Piece) -> Piece:
-    return Piece(
+def _softplus(x: Term) -> Term:
+    return Term(
         f"<mrow><mi>log</mi><mo>(</mo><mn>1</mn><mo>+</mo><mi>exp</mi><mo>(</mo>{x.mathml}<mo>)</mo><mo>)</mo></mrow>",
         rf"\log\left(1 + \exp\left({x.latex}\right)\right)",
     )
 
 
-RULES: Mapping[str, Callable[..., Piece]] = {
+RULES: Mapping[str, Callable[..., Term]] = {
     "add": _operator("+", "+", SUM), "sub": _operator("−", "-", SUM), "mul": _operator("·", r"\cdot", PRODUCT),
     "div": _fraction, "neg": _negative, "square": _squared, "max": _call("max"), "min": _call("min"),
-    "relu": lambda x: _call("max")(Piece("<mn>0</mn>", "0"), x), "exp": _call("exp"), "log": _call("log"),
-    "log1p": lambda x: _call("log")(_operator("+", "+", SUM)(Piece("<mn>1</mn>", "1"), x)),
-    "expm1": lambda x: _operator("−", "-", SUM)(_call("exp")(x), Piece("<mn>1</mn>", "1")),
+    "relu": _relu, "exp": _call("exp"), "log": _call("log"), "log1p": _log1p, "expm1": _expm1,
     "sqrt": _root, "abs": _between("|", "|", "|", "|"), "softplus": _softplus, "sigmoid": _call("σ"), "sum": _sum,
     "dot": _between("⟨", "⟩", r"\langle", r"\rangle"), "sqnorm": _between("‖", "‖", r"\lVert", r"\rVert", "2"),
     "norm": _between("‖", "‖", r"\lVert", r"\rVert"), "where": _where,
 }  # fmt: skip
+"""How each operation that a formula can write is shown, from the terms of its operands."""
 
 
-def render(node: Node) -> Piece:
+def render(node: Node) -> Term:
     """The formula below a node. Raises KeyError for operations that occur only in derivatives."""
     if node.op == "const":
         text = f"{float(node.payload or 0):g}"
-        return Piece(f"<mn>{text}</mn>", text)
+        return Term(f"<mn>{text}</mn>", text)
     if not node.args:
         return _name(str(node.payload))
     return RULES[node.op](*map(render, node.args))
 
 
-def _name(name: str) -> Piece:
+def _name(name: str) -> Term:
     """A name with what follows its first underscore, or a closing digit, as index."""
     base, _, index = name.partition("_")
     if not index and base[:-1] and base[-1].isdigit():
         base, index = base[:-1], base[-1]
     shown, latex = f"<mi>{escape(base)}</mi>", base if len(base) == 1 else rf"\mathrm{{{base}}}"
     if index:
-        return Piece(f"<msub>{shown}<mi>{escape(index)}</mi></msub>", rf"{latex}_{{\mathrm{{{index}}}}}")
-    return Piece(shown, latex)
+        return Term(f"<msub>{shown}<mi>{escape(index)}</mi></msub>", rf"{latex}_{{\mathrm{{{index}}}}}")
+    return Term(shown, latex)
 
 
 def mathml(node: Node) -> str:

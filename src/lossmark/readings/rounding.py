@@ -9,7 +9,7 @@ from typing import TypeVar
 from flint import arb, ctx
 
 from ..errors import CertificationError
-from .exact import Real, Undecided
+from .balls import Real, Undecided
 
 T = TypeVar("T")
 

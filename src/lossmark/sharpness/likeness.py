@@ -100,7 +100,7 @@ def _mutant(cell: Cell, case: Case, wrong: WrongNumber) -> str:
         accepted = found.values.get(wrong.reduction)
         if accepted is None:
             continue
-        value, error = accepted.hi.reshape(-1)[wrong.row], accepted.e.reshape(-1)[wrong.row]
+        value, error = accepted.exact.reshape(-1)[wrong.row], accepted.bound.reshape(-1)[wrong.row]
         if abs(wrong.got - value) <= error:
             return f"{why} (the mutant {name})"
     return ""

@@ -68,12 +68,12 @@ def _disjoint(right: Expected, wrong: Expected, dtype: DType) -> bool:
 def _apart(right: Acceptance, wrong: Acceptance, dtype: DType) -> NDArray[np.bool_]:
     """Where two finite, specified numbers lie further apart than their errors and one rounding of the wrong one."""
     with np.errstate(all="ignore"):
-        size = np.abs(wrong.hi) + wrong.e
+        size = np.abs(wrong.exact) + wrong.bound
         rounding = dtype.u * size + np.where(size < dtype.smallest_normal, dtype.smallest_normal, 0.0)
-        apart = np.abs(right.hi - wrong.hi) > (right.e + wrong.e + rounding) * (1 + 2.0**-50)
+        apart = np.abs(right.exact - wrong.exact) > (right.bound + wrong.bound + rounding) * (1 + 2.0**-50)
     for part in (right, wrong):
-        apart &= np.isfinite(part.hi) & np.isfinite(part.e)
-        for mark in (part.flags, part.free):
+        apart &= np.isfinite(part.exact) & np.isfinite(part.bound)
+        for mark in (part.also.bits, part.unspecified):
             if mark is not None:
                 apart &= mark == 0
     return np.asarray(apart)

@@ -44,15 +44,15 @@ def _pairs(judged: Judged, gradients: bool, mean_only: bool) -> Iterator[tuple[N
             if isinstance(found, Failure):
                 yield None, accepted
             else:
-                yield found.get(name, np.zeros(accepted.hi.shape)).astype(np.float64), accepted
+                yield found.get(name, np.zeros(accepted.shape)).astype(np.float64), accepted
 
 
 def _close(rtol: float, atol: float, judged: Judged, gradients: bool = True, mean_only: bool = False) -> bool:
     """Whether all results are within a tolerance of the exact ones, as ``numpy.allclose`` has it."""
     for got, accepted in _pairs(judged, gradients, mean_only):
-        if got is None or got.shape != accepted.hi.shape:
+        if got is None or got.shape != accepted.shape:
             return False
-        if not np.allclose(got, judged.dtype.round(accepted.hi), rtol, atol, equal_nan=True):
+        if not np.allclose(got, judged.dtype.round(accepted.exact), rtol, atol, equal_nan=True):
             return False
     return True
 

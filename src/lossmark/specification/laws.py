@@ -15,7 +15,8 @@ import numpy as np
 from ..dtypes import F64
 from ..formula.grammar import Parser
 from ..formula.tree import Builder, Node, topological
-from ..readings.wide import RULES, Wide
+from ..readings.double_double import Wide
+from ..readings.wide import RULES
 from .case import Case, Param
 from .document import Document, Path_
 from .model import PropertyModel, SpecModel

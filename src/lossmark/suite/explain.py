@@ -11,8 +11,8 @@ from ..dtypes import DTYPES, DType
 from ..errors import LossmarkError
 from ..formula.tree import Node
 from ..golden.certified import rows
-from ..readings.exact import Choice as Exact
-from ..readings.exact import Real
+from ..readings.balls import Real
+from ..readings.convention import IEEE
 from ..specification.case import Case
 from ..specification.hexfloat import canonical
 from ..specification.library import losses
@@ -64,7 +64,7 @@ def _digits(x: Real) -> str:
 def _exact(loss: Loss, case: Case) -> Iterator[str]:
     before, ctx.prec = ctx.prec, 256
     try:
-        known = rows(loss, case, Exact())
+        known = rows(loss, case, IEEE)
     finally:
         ctx.prec = before
     root = loss.gradients(case.params).formula.loss
@@ -89,7 +89,7 @@ def _bound(loss: Loss, case: Case, dtype: DType) -> Iterator[str]:
         v = float(bounded.v.hi[worst].flat[0])
         yield f"  {_text(node, names):58} value {v:<24.17g} error at most {e:.4g}"
     result = tolerance.derived(loss, case, dtype)
-    for index, (v, e) in enumerate(zip(result.hi.ravel(), result.e.ravel(), strict=True)):
+    for index, (v, e) in enumerate(zip(result.exact.ravel(), result.bound.ravel(), strict=True)):
         yield f"  [{index}] {float(v)!r} ± {float(e):.4g}"
 
 
@@ -124,8 +124,8 @@ def _frameworks(loss: Loss, case: Case, dtype: DType) -> Iterator[str]:
             outcome = judged.answer.values.get("none")
             if isinstance(outcome, Returned) and outcome.array is not None:
                 for index, got in enumerate(outcome.array.astype(float)):
-                    v, e = float(exact.hi[index]), float(exact.e[index])
-                    ulp = abs(got - v) / float(dtype.ulp(exact.hi[index : index + 1])[0])
+                    v, e = float(exact.exact[index]), float(exact.bound[index])
+                    ulp = abs(got - v) / float(dtype.ulp(exact.exact[index : index + 1])[0])
                     used = "" if e == 0 else f", {abs(got - v) / e:.3g} of the bound"
                     yield f"    [{index}] {float(got)!r} ({canonical(float(got))})  {ulp:.3g} ulp{used}"
     finally:

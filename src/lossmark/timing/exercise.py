@@ -123,7 +123,7 @@ class Exercise:
             if isinstance(found.gradient, Failure):
                 return Judgement(False, note=str(found.gradient))
             accepted = truth.gradients["mean"]
-            zeros = {name: np.zeros(part.hi.shape) for name, part in accepted.items()}
+            zeros = {name: np.zeros(part.shape) for name, part in accepted.items()}
             parts.append(slopes({**zeros, **found.gradient}, accepted, truth.kinks["mean"], dtype, "gradient of mean"))
         return combine(parts)
 

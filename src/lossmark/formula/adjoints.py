@@ -1,0 +1,163 @@
+"""The adjoint rule of every operation: what an operation hands on to its operands in a reverse pass.
+
+Conventions of the design's edge table that are built in here: the slope of ``max`` at a tie is the node ``step``,
+whose value there a reading chooses (any member of the Clarke subdifferential); the gradient of ‖x‖ at x = 0 is 0
+(``unit``); and ‖x‖² is differentiated as x + x (``radial``, twice), never through a division by the norm.
+
+Source: Griewank & Walther, Evaluating Derivatives, 2nd ed., chapter 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from .tree import Builder, Node
+
+Contribution = tuple[Node, Node]
+Rule = Callable[[Builder, Node, Node], Iterator[Contribution]]
+"""``rule(build, node, adjoint)`` yields (operand, its contribution)."""
+
+
+def _add(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    yield node.args[0], g
+    yield node.args[1], g
+
+
+def _sub(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    yield node.args[0], g
+    yield node.args[1], build("neg", g)
+
+
+def _neg(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    yield node.args[0], build("neg", g)
+
+
+def _mul(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    x, y = node.args
+    yield x, build("mul", g, y)
+    yield y, build("mul", g, x)
+
+
+def _div(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    x, y = node.args
+    yield x, build("div", g, y)
+    yield y, build("neg", build("div", build("mul", g, node), y))
+
+
+def _square(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    (x,) = node.args
+    if x.op == "norm":
+        yield from _halves(x.args[0], build("radial", g, x.args[0]))
+    else:
+        yield from _halves(x, build("mul", g, x))
+
+
+def _halves(operand: Node, half: Node) -> Iterator[Contribution]:
+    """x·x hands its gradient back in two halves, which other contributions may come between."""
+    yield operand, half
+    yield operand, half
+
+
+def _max(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    x, y = node.args
+    slope = build("step", x, y)
+    yield x, build("mul", g, slope)
+    yield y, build("mul", g, build("sub", build.const(1), slope))
+
+
+def _min(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    x, y = node.args
+    slope = build("step", y, x)
+    yield x, build("mul", g, slope)
+    yield y, build("mul", g, build("sub", build.const(1), slope))
+
+
+def _relu(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    (x,) = node.args
+    yield x, build("mul", g, build("step", x, build.const(0)))
+
+
+def _abs(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    yield node.args[0], build("mul", g, build("sign", node.args[0]))
+
+
+def _where(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    label, value, x, y = node.args
+    zero = build.const(0)
+    yield x, build("where", label, value, g, zero)
+    yield y, build("where", label, value, zero, g)
+
+
+def _slope(slope: Callable[[Builder, Node], Node]) -> Rule:
+    """The rule of a function of one operand whose slope is a formula of the operand and the result."""
+
+    def rule(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+        yield node.args[0], build("mul", g, slope(build, node))
+
+    return rule
+
+
+def _over(denominator: Callable[[Builder, Node], Node]) -> Rule:
+    """The same where the slope is 1 over a formula: the adjoint is divided, which rounds once."""
+
+    def rule(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+        yield node.args[0], build("div", g, denominator(build, node))
+
+    return rule
+
+
+def _sum(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    yield node.args[0], build("spread", g, vector=True)
+
+
+def _sqnorm(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    (x,) = node.args
+    yield from _halves(x, build("mul", g, x))
+
+
+def _norm(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    (x,) = node.args
+    yield x, build("mul", g, build("unit", x, node))
+
+
+# -- derivatives of derivatives: a gradient's tree is differentiated as a formula's is -----------------------------
+
+
+def _flat(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    """A slope of a piecewise linear function: constant but at the kink, where nothing is asked."""
+    yield from ()
+
+
+def _unit(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    x, length = node.args
+    yield x, build("div", g, length)
+    yield length, build("neg", build("div", build("dot", g, node), length))
+
+
+def _spread(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    yield node.args[0], g
+
+
+def _fork(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    for arg in node.args:
+        yield arg, g
+
+
+def _either(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    yield node.args[0], g
+
+
+RULES: Mapping[str, Rule] = {
+    "add": _add, "sub": _sub, "neg": _neg, "mul": _mul, "div": _div, "square": _square,
+    "max": _max, "min": _min, "relu": _relu, "abs": _abs, "where": _where,
+    "sum": _sum, "dot": _mul, "sqnorm": _sqnorm, "norm": _norm,
+    "exp": _slope(lambda build, node: node),
+    "expm1": _slope(lambda build, node: build("exp", node.args[0])),
+    "softplus": _slope(lambda build, node: build("sigmoid", node.args[0])),
+    "sigmoid": _slope(lambda build, node: build("mul", node, build("sub", build.const(1), node))),
+    "log": _over(lambda build, node: node.args[0]),
+    "log1p": _over(lambda build, node: build("add", build.const(1), node.args[0])),
+    "sqrt": _over(lambda build, node: build("mul", build.const(2), node)),
+    "step": _flat, "sign": _flat, "unit": _unit, "radial": _mul, "spread": _spread, "fork": _fork, "either": _either,
+}  # fmt: skip
+"""The adjoint rule of each operation."""

@@ -1,0 +1,91 @@
+"""The operations of the language, one row each: operands, how a formula writes it, what it means, and its traits.
+
+A trait says what the readings must know about an operation beside its rule, so that none of them lists operations by
+name. To add an operation, add a row here, the rule of its adjoint (``adjoints.RULES``) and one rule in the table
+``RULES`` of each reading; a test names every table that has forgotten it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation: ``operands`` is their number, None for one or more."""
+
+    name: str
+    operands: int | None
+    written: str
+    """How a formula writes it; empty for an operation that occurs only in derivatives."""
+    meaning: str
+    reduces: bool = False
+    """It takes vectors over D to a scalar; every other operation acts on each component."""
+    linear: bool = False
+    """Its adjoint is passed on without rounding.
+
+    Contributions to such an operation stay apart until the next operation that rounds, because an implementation may
+    compute it anew for each of its uses, and so add contributions in any order.
+    """
+    multiplies: bool = False
+    """It multiplies two different operands: 0·∞ may occur, which is NaN in IEEE arithmetic and 0 in the limit."""
+    sums_products: bool = False
+    """It adds up products: a product or a partial sum may overflow although the result does not."""
+    sides: tuple[int, int] | None = None
+    """The two slopes of a kink between which it chooses, by the sign of (first operand - second operand, or 0)."""
+
+    @property
+    def in_formulas(self) -> bool:
+        """Whether a formula can write it."""
+        return bool(self.written)
+
+    @property
+    def is_called(self) -> bool:
+        """Whether a formula writes it as a function: ``max(x, y)``, not ``x + y``."""
+        return self.written.startswith(f"{self.name}(")
+
+
+_ROWS = (
+    Operation("add", 2, "x + y", "The sum.", linear=True),
+    Operation("sub", 2, "x - y", "The difference.", linear=True),
+    Operation("mul", 2, "x * y", "The product.", multiplies=True),
+    Operation("div", 2, "x / y", "The quotient."),
+    Operation("neg", 1, "-x", "The negative.", linear=True),
+    Operation("square", 1, "x**2", "The square, the only power."),
+    Operation("max", 2, "max(x, y)", "The larger of two; at a tie its slope by x is any of [0, 1].", linear=True),
+    Operation("min", 2, "min(x, y)", "The smaller of two; at a tie its slope by x is any of [0, 1].", linear=True),
+    Operation("relu", 1, "relu(x)", "max(x, 0).", linear=True),
+    Operation("exp", 1, "exp(x)", "The exponential e^x."),
+    Operation("log", 1, "log(x)", "The natural logarithm."),
+    Operation("log1p", 1, "log1p(x)", "log(1 + x), as one operation that loses no digits near 0."),
+    Operation("expm1", 1, "expm1(x)", "exp(x) - 1, as one operation that loses no digits near 0."),
+    Operation("sqrt", 1, "sqrt(x)", "The square root."),
+    Operation("abs", 1, "abs(x)", "The magnitude; at 0 its slope is any of [-1, 1].", linear=True),
+    Operation("softplus", 1, "softplus(x)", "log(1 + exp(x)), as one operation that does not overflow."),
+    Operation("sigmoid", 1, "sigmoid(x)", "1 / (1 + exp(-x)), as one operation that does not overflow."),
+    Operation(
+        "where", 4, "where(label == number, x, y)", "x where the label is the number, else y; the other is not seen.",
+        linear=True,
+    ),
+    Operation("sum", 1, "sum(x, D)", "The sum over the components.", reduces=True, linear=True),
+    Operation(
+        "dot", 2, "dot(x, y)", "The inner product of two vectors.",
+        reduces=True, multiplies=True, sums_products=True,
+    ),
+    Operation("sqnorm", 1, "sqnorm(x)", "The squared Euclidean length.", reduces=True, sums_products=True),
+    Operation("norm", 1, "norm(x)", "The Euclidean length, as one operation that does not overflow.", reduces=True),
+    Operation("step", 2, "", "The slope of max(x, y) by x: 1 where x > y, 0 where x < y.", sides=(0, 1)),
+    Operation("sign", 1, "", "The slope of abs(x): 1 where x > 0, -1 where x < 0.", sides=(-1, 1)),
+    Operation("unit", 2, "", "x / ‖x‖ from a vector and its length: the gradient of the length, 0 where that is 0."),
+    Operation("radial", 2, "", "The adjoint of ‖x‖² times x, which implementations take via x / ‖x‖.", multiplies=True),
+    Operation("spread", 1, "", "A scalar as a vector of equal components: the adjoint of a sum.", linear=True),
+    Operation("fork", None, "", "The sum, in any order, of the contributions that meet at a fork.", linear=True),
+    Operation("either", None, "", "Equal numbers computed in different ways; the first stands for all."),
+)  # fmt: skip
+
+OPERATIONS: Mapping[str, Operation] = {row.name: row for row in _ROWS}
+"""Every operation by its name, which is the ``op`` of a node that has operands."""
+
+REDUCING = frozenset(row.name for row in _ROWS if row.reduces)
+"""Operations that take vectors over D to a scalar."""

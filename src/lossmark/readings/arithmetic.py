@@ -1,0 +1,93 @@
+"""What one format's arithmetic does to a number: one rounding, underflow, and when neither happens.
+
+The model is fl(w) = w(1 + δ) + η with |δ| ≤ u and η only where the result may be below the smallest normal number
+(Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 2.2). Here ``v`` is an exact result and ``e``
+bounds how far the number to be rounded is from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..dtypes import F64, DType
+from .double_double import Wide
+from .overflow import Bounded
+
+_NOTHING = np.zeros((1, 1))
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """The arithmetic of one format, for the rules of the bound reading."""
+
+    dtype: DType
+
+    def eta(self, v: Wide, e: F64) -> F64:
+        """The underflow unit η: 0 where |v| - e is a normal number, else at most what flushing to zero loses.
+
+        That is min(|v| + e, smallest normal). Where the format asks for gradual underflow, half of the smallest
+        subnormal number.
+        """
+        size = np.abs(v.hi)
+        tiny = self.dtype.smallest_normal
+        normal = size - e >= tiny
+        if normal.all():
+            return _NOTHING
+        if self.dtype.gradual:
+            return np.where(normal, 0.0, 2.0 ** (self.dtype.emin - self.dtype.p))
+        return np.where(normal, 0.0, np.minimum(size + e, tiny))
+
+    def holds(self, v: Wide) -> NDArray[np.bool_]:
+        """Where a number is one of the format, so that a correctly rounded operation gives it exactly."""
+        held = self.dtype.holds(v.hi)
+        return held if v.lo is None else held & (v.lo == 0)
+
+    def round(self, v: Wide, e: F64) -> F64:
+        """The error after one rounding: e + u(|v| + e) + η, without u where e = 0 and the format holds v."""
+        rounding = self.dtype.u * (np.abs(v.hi) + e)
+        untouched = e == 0
+        if untouched.any():
+            rounding = np.where(untouched & self.holds(v), 0.0, rounding)
+        return e + rounding + self.eta(v, e)
+
+    def round_inexact(self, v: Wide, e: F64, units: float) -> F64:
+        """The error after ``units`` roundings: e + units·u(|v| + e) + η.
+
+        For derivatives, whose steps are not exact even where the format holds the result.
+        """
+        return e + units * self.dtype.u * (np.abs(v.hi) + e) + self.eta(v, e)
+
+
+def product_error(x: Bounded, y: Bounded) -> F64:
+    """The propagated error of x·y: |x|e_y + |y|e_x + e_x·e_y."""
+    return x.size * y.e + y.size * x.e + x.e * y.e
+
+
+def quotient_error(v: Wide, x: Bounded, y: Bounded) -> F64:
+    """The propagated error of v = x/y: (e_x + |v|e_y) / (|y| - e_y), ∞ where a computed y may be 0.
+
+    From x̂/ŷ - v = ((x̂ - x) - v(ŷ - y)) / ŷ.
+    """
+    low = y.size - y.e
+    return np.where(low > 0, (x.e + np.abs(v.hi) * y.e) / np.where(low > 0, low, 1.0), np.inf)
+
+
+def exact_in_any_order(terms: F64, lows: F64 | None, mass: F64, p: int, axis: int) -> NDArray[np.bool_]:
+    """Where every partial sum of ``terms`` along ``axis``, in any order, has at most ``p`` significant bits.
+
+    ``lows`` are the low parts of the terms, ``mass`` the sum of their magnitudes; the axis is kept with size 1. All
+    terms are multiples of the lowest set bit among them, so a partial sum needs no bit below it, and none above the
+    sum of magnitudes.
+    """
+    mantissa, exponent = np.frexp(np.where(np.isfinite(terms), terms, 0.0))
+    whole = np.ldexp(mantissa, 63).astype(np.int64)
+    lowest = np.ldexp((whole & -whole).astype(np.float64), exponent - 63)
+    lowest = np.where(whole == 0, np.inf, lowest)
+    grid = lowest.min(axis=axis, keepdims=True)
+    fits = mass <= np.ldexp(np.where(np.isfinite(grid), grid, 1.0), p)
+    if lows is not None:
+        fits &= np.all(lows == 0, axis=axis, keepdims=True)
+    return np.asarray(fits)

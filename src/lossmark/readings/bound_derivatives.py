@@ -1,0 +1,48 @@
+"""Bounds of the operations that occur only in derivatives, but for ``fork``, which is a sum."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..dtypes import F64
+from .arithmetic import Arithmetic, product_error, quotient_error
+from .double_double import Wide
+from .overflow import Bounded
+
+_ZERO = Bounded(Wide(np.zeros((1, 1))), np.zeros((1, 1)))
+
+
+def undecided(x: Bounded, y: Bounded = _ZERO) -> NDArray[np.bool_]:
+    """Where a computed ``x - y`` may be on either side of 0, or on it: |x - y| ≤ e_x + e_y."""
+    return np.abs(x.v.hi - y.v.hi) <= x.e + y.e
+
+
+def slope(arithmetic: Arithmetic, v: Wide, *operands: Bounded) -> F64:
+    """The error of a ``step`` or ``sign``: 0, because a slope is an integer, and undecided rows are read twice."""
+    return np.zeros_like(v.hi)
+
+
+def unit(arithmetic: Arithmetic, v: Wide, x: Bounded, length: Bounded) -> F64:
+    """The error of x/‖x‖: that of the quotient and three roundings (square, root, quotient).
+
+    Where the computed norm may be 0, any vector of the unit ball conforms, the 0 of the convention included.
+    """
+    e = quotient_error(v, x, length)
+    lost = ~np.isfinite(e)
+    e = np.where(lost, 1 + np.abs(v.hi), arithmetic.round_inexact(v, np.where(lost, 0.0, e), 3))
+    return np.where((length.v.hi == 0) & (length.e == 0), 0.0, e)
+
+
+def radial(arithmetic: Arithmetic, v: Wide, g: Bounded, x: Bounded) -> F64:
+    """The error of g·x computed as (g·‖x‖)·(x/‖x‖): that of the product and four roundings, none where g·x is 0.
+
+    Three roundings would do, but XLA divides by a broadcast scalar through its reciprocal.
+    """
+    e = product_error(g, x)
+    return np.where((v.hi == 0) & (e == 0), 0.0, arithmetic.round_inexact(v, e, 4))
+
+
+def either(arithmetic: Arithmetic, v: Wide, *xs: Bounded) -> F64:
+    """Equal numbers computed in different ways: the largest eᵢ + |xᵢ - v| (at a kink they may differ in their side)."""
+    return np.asarray(np.maximum.reduce(np.broadcast_arrays(*(x.e + np.abs(x.v.hi - v.hi) for x in xs))))

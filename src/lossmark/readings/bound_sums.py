@@ -1,0 +1,107 @@
+"""Bounds of sums: over D or over the batch, of products, of squares, and of contributions that meet at a fork.
+
+Any order of summation conforms. n terms summed in any order, in an arithmetic of unit a, are off by at most
+(n - 1)·a·Σ|xᵢ| (Higham, section 4.2, to first order in a; without higher orders by Lange & Rump, Error estimates for
+the summation of real numbers with application to floating-point summation, BIT 57, 2017). Sums over D and over the
+batch accumulate in at least float32, a fork in the format itself.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..dtypes import F64
+from .arithmetic import Arithmetic, exact_in_any_order, product_error
+from .double_double import Wide, mul
+from .overflow import Bounded
+
+
+def total(arithmetic: Arithmetic, v: Wide, terms: F64, errors: F64, axis: int = 1, lows: F64 | None = None) -> F64:
+    """The error of a computed sum ``v`` of ``terms`` along ``axis``, each already off by ``errors``.
+
+    Σeᵢ + (n - 1)·a·Σ(|xᵢ| + eᵢ), where n counts the terms that may not be 0, then one rounding from the accumulator
+    to the format where the two differ. Nothing is added where every partial sum is exact in the accumulator.
+    """
+    dtype = arithmetic.dtype
+    size = np.abs(terms)
+    count = np.count_nonzero((size != 0) | (errors != 0), axis=axis, keepdims=True)
+    mass = np.sum(size + errors, axis=axis, keepdims=True)
+    e = np.sum(errors, axis=axis, keepdims=True)
+    exact = (e == 0) & (count > 0)
+    if exact.any():
+        exact &= exact_in_any_order(terms, lows, mass, dtype.accumulator_p, axis)
+    e = e + np.where(exact, 0.0, np.maximum(count - 1, 0) * dtype.a * mass)
+    if dtype.accumulator_p == dtype.p:
+        return np.asarray(e + np.where(count > 1, arithmetic.eta(v, e), 0.0))
+    return np.where(count > 1, arithmetic.round(v, e), e)
+
+
+def sum_over_d(arithmetic: Arithmetic, v: Wide, x: Bounded) -> F64:
+    """The error of Σxᵢ over D."""
+    return total(arithmetic, v, x.v.hi, x.e, lows=x.v.lo)
+
+
+def dot(arithmetic: Arithmetic, v: Wide, x: Bounded, y: Bounded) -> F64:
+    """The error of Σxᵢyᵢ: each product is rounded to the format, then summed (Higham, section 3.1)."""
+    product = mul(x.v, y.v)
+    errors = arithmetic.round(product, product_error(x, y))
+    return total(arithmetic, v, product.hi, errors, lows=product.lo)
+
+
+def sqnorm(arithmetic: Arithmetic, v: Wide, x: Bounded) -> F64:
+    """The error of Σxᵢ²."""
+    return dot(arithmetic, v, x, x)
+
+
+def norm(arithmetic: Arithmetic, v: Wide, x: Bounded) -> F64:
+    """The error of ‖x‖ = √Σxᵢ², from the relative error r of ‖x‖²: ‖x‖·r / (1 + √(1 - r)), then one rounding.
+
+    Relative, so that squares beyond the range of float64 do no harm; √ as in :func:`.bound.sqrt`. Where ‖x‖ = 0, a
+    computed one is at most √Σeᵢ².
+    """
+    dtype = arithmetic.dtype
+    length = np.where((v.hi > 0) & np.isfinite(v.hi), v.hi, 1.0)
+    ratio = np.where(np.isfinite(x.v.hi), x.v.hi / length, 0.0)
+    square, exact = _squares(arithmetic, x)
+    underflow = arithmetic.eta(square, 2 * x.size * x.e + x.e * x.e) / (length * length)
+    per_term = 2 * np.abs(ratio) * (x.e / length) + (x.e / length) ** 2
+    rounded = np.where(exact, 0.0, per_term + dtype.u * (ratio * ratio + per_term)) + underflow
+    count = np.count_nonzero(ratio, axis=1, keepdims=True)
+    relative = np.sum(rounded, axis=1, keepdims=True)
+    summing = np.maximum(count - 1, 0) * dtype.a * (1 + relative)
+    if dtype.accumulator_p != dtype.p:
+        summing = summing + np.where(count > 1, dtype.u * (1 + relative), 0.0)
+    relative = relative + np.where(exact, 0.0, summing)
+    e = length * relative / (1 + np.sqrt(np.maximum(1 - relative, 0.0)))
+    return np.where(v.hi == 0, np.sqrt(np.sum(x.e * x.e, axis=1, keepdims=True)), arithmetic.round(v, e))
+
+
+def _squares(arithmetic: Arithmetic, x: Bounded) -> tuple[Wide, NDArray[np.bool_]]:
+    """The squares ``[B, D]``, and where all of an example and their sums in any order are exact ``[B, 1]``."""
+    with np.errstate(over="ignore"):
+        square = Wide(x.v.hi * x.v.hi, None if x.v.lo is None else mul(x.v, x.v).lo)
+        exact = np.all((x.e == 0) & arithmetic.holds(square), axis=1, keepdims=True)
+    if exact.any():
+        mass = np.sum(square.hi, axis=1, keepdims=True)
+        exact &= exact_in_any_order(square.hi, square.lo, mass, arithmetic.dtype.accumulator_p, 1)
+    return square, exact
+
+
+def fork(arithmetic: Arithmetic, v: Wide, *xs: Bounded) -> F64:
+    """The error of a sum of contributions, each rounded before they cancel, in any order and in the storage format.
+
+    Σeᵢ + (n - 1)·u·Σ(|xᵢ| + eᵢ) + η, where n counts the contributions that may not be 0.
+    """
+    dtype = arithmetic.dtype
+    mass = np.asarray(sum(x.size + x.e for x in xs))
+    e = sum(x.e for x in xs) + np.zeros_like(v.hi)
+    count = sum(((x.v.hi != 0) | (x.e != 0)).astype(np.float64) for x in xs)
+    rounding = np.maximum(count - 1, 0) * dtype.u * mass
+    exact = (e == 0) & (count > 1)
+    if exact.any():
+        terms = np.stack(np.broadcast_arrays(*(x.v.hi for x in xs)))
+        some = [x.v.lo for x in xs if x.v.lo is not None]
+        lows = np.stack(np.broadcast_arrays(*some)) if some else None
+        rounding = np.where(exact & exact_in_any_order(terms, lows, mass, dtype.p, 0)[0], 0.0, rounding)
+    return np.asarray(e + rounding + np.where(count > 1, arithmetic.eta(v, e), 0.0))

@@ -1,0 +1,208 @@
+"""What a block of examples accepts: several readings of the same numbers, compared.
+
+*IEEE*, on the lower side of each kink, gives the exact numbers and the bound. *Other side* is read for the examples
+with a kink whose side is undecided, *limit* (0·∞ = 0) where an input is not finite. Equal evaluations of the formula,
+as written and its associations, conform as well, so the bound is the largest of theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..dtypes import F64, DType
+from ..readings.convention import LIMIT, OTHER_SIDE
+from ..readings.double_double import Wide
+from ..readings.nonfinite import Mask, NonFinite
+from ..readings.overflow import Bounded
+from .acceptance import Acceptance, Kink, accepted, concatenated
+from .evaluate import Reading, Rows, Unseeded
+
+SQUARES_OVERFLOW = 2.0**500
+"""Magnitudes from which sums of squares may overflow in float64."""
+
+Gradient = Mapping[str, Bounded]
+
+
+@dataclass(frozen=True)
+class Block:
+    """What some rows of a batch accept.
+
+    ``value`` ``[b, 1]`` is that of each example, ``gradients[reduction][input]`` ``[b, D]`` or ``[b, 1]``; the rows of
+    ``kinks[reduction]`` are counted in the whole batch.
+    """
+
+    value: Acceptance
+    gradients: Mapping[str, Mapping[str, Acceptance]]
+    kinks: Mapping[str, Kink | None]
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """The readings of a block that do not depend on the cotangent; ``undecided`` are the rows of ``other_side``."""
+
+    ieee: Unseeded
+    limit: Unseeded | None
+    other_side: Unseeded | None
+    undecided: Rows
+
+
+def read_block(reading: Reading, leaves: Mapping[str, F64], seeds: Mapping[str, Bounded], start: int) -> Block:
+    """What the examples of a block accept.
+
+    ``leaves`` maps each input to its numbers ``[b, D]`` or ``[b, 1]``, ``seeds`` each reduction whose gradient is
+    wanted to the cotangents ``[b, 1]``; ``start`` is the number of the block's first row in the batch.
+    """
+    leaves = _extended(leaves, reading.dtype)
+    ieee = reading.unseeded(leaves)
+    finite = all(np.isfinite(array).all() for array in leaves.values())
+    undecided = np.flatnonzero(np.logical_or.reduce(ieee.kinked))
+    compared = _Compared(
+        ieee,
+        None if finite else reading.unseeded(leaves, LIMIT),
+        reading.unseeded({k: x[undecided] for k, x in leaves.items()}, OTHER_SIDE) if len(undecided) else None,
+        undecided,
+    )
+    value = _value(reading, compared)
+    nan, anything = _may_be_nan(value), value.also.anything_in_place()
+    shapes = {name: array.shape for name, array in leaves.items()}
+    gradients, kinks = {}, {}
+    for reduction, seed in seeds.items():
+        found, kink = _gradient(reading, compared, seed, shapes)
+        gradients[reduction] = {name: _beside_value(slope, nan, anything) for name, slope in found.items()}
+        kinks[reduction] = None if kink is None else replace(kink, rows=kink.rows + start)
+    return Block(value, gradients, kinks)
+
+
+def _extended(leaves: Mapping[str, F64], dtype: DType) -> Mapping[str, F64]:
+    """Float64 inputs whose squares overflow, with the exponents of long double.
+
+    The narrower formats are read in float64, where a finite result is found although an intermediate overflows
+    in the format. On machines whose long double is a double, only what IEEE arithmetic gives is found.
+    """
+    largest = max(float(np.max(np.abs(array), where=np.isfinite(array), initial=0.0)) for array in leaves.values())
+    if dtype.p != 53 or largest < SQUARES_OVERFLOW:
+        return leaves
+    return {name: array.astype(np.longdouble) for name, array in leaves.items()}
+
+
+def _value(reading: Reading, compared: _Compared) -> Acceptance:
+    shape = (len(compared.ieee.kinked[0]), 1)
+    limit = compared.limit
+    return accepted(
+        _broadcast(_largest(reading.values(compared.ieee)), shape),
+        None if limit is None else _broadcast(_largest(reading.values(limit)), shape),
+    )
+
+
+def _gradient(
+    reading: Reading, compared: _Compared, seed: Bounded, shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[dict[str, Acceptance], Kink | None]:
+    """What the gradient by each input accepts under one cotangent, and its undecided rows, counted in the block."""
+    ieee = [_shaped(slopes, shapes) for slopes in reading.gradients(compared.ieee, seed)]
+    limit: Gradient = {}
+    if compared.limit is not None:
+        limit = _shaped(reading.gradients(compared.limit, seed)[0], shapes)
+    found = {name: _largest([slopes[name] for slopes in ieee]) for name in ieee[0]}
+    kink = None
+    if compared.other_side is not None:
+        rows = compared.undecided
+        there = {name: (len(rows), *shape[1:]) for name, shape in shapes.items()}
+        other = [_shaped(slopes, there) for slopes in reading.gradients(compared.other_side, take(seed, rows))]
+        found = {name: _covering(part, rows, [slopes[name] for slopes in other]) for name, part in found.items()}
+        kink = _kink(compared, ieee, other)
+    return {name: accepted(part, limit.get(name)) for name, part in found.items()}, kink
+
+
+def _kink(compared: _Compared, ieee: Sequence[Gradient], other: Sequence[Gradient]) -> Kink:
+    """Both ends of the gradient in the undecided rows, from the first evaluation that is undecided there."""
+    rows = compared.undecided
+    first = np.argmax(np.stack([kinked[rows] for kinked in compared.ieee.kinked]), axis=0)
+    each = np.arange(len(rows))
+
+    def ends(numbers: Sequence[F64]) -> F64:
+        return np.asarray(np.stack(numbers)[first, each], np.float64)
+
+    at_zero = {name: ends([slopes[name].v.hi[rows] for slopes in ieee]) for name in ieee[0]}
+    return Kink(rows, at_zero, {name: ends([slopes[name].v.hi for slopes in other]) for name in ieee[0]})
+
+
+def _beside_value(slope: Acceptance, nan: Mask, anything: NonFinite) -> Acceptance:
+    """A gradient, unspecified where it is NaN or the value may be, and with any outcome where the value may overflow.
+
+    ``nan`` and ``anything`` ``[b, 1]`` are those of the value.
+    """
+    unspecified = _is_nan(slope) | nan
+    also = slope.also | anything.map(lambda bits: np.broadcast_to(bits, slope.shape))
+    return replace(slope, also=also, unspecified=unspecified if unspecified.any() else None)
+
+
+def _is_nan(x: Acceptance) -> Mask:
+    """Where every convention gives NaN."""
+    nan = np.isnan(x.exact)
+    return nan if x.limit is None else nan & np.isnan(x.limit.exact)
+
+
+def _may_be_nan(x: Acceptance) -> Mask:
+    """Where every convention gives NaN, or an overflow may."""
+    overflown = x.also.may_be_nan()
+    return _is_nan(x) if overflown is None else _is_nan(x) | overflown
+
+
+def take(x: Bounded, rows: Rows | slice) -> Bounded:
+    """Some rows of numbers that have no outcomes beside their bound, as cotangents."""
+    return Bounded(Wide(x.v.hi[rows], None if x.v.lo is None else x.v.lo[rows]), x.e[rows])
+
+
+def _shaped(slopes: Gradient, shapes: Mapping[str, tuple[int, ...]]) -> Gradient:
+    return {name: _broadcast(slope, shapes[name]) for name, slope in slopes.items()}
+
+
+def _broadcast(x: Bounded, shape: tuple[int, ...]) -> Bounded:
+    low = None if x.v.lo is None else np.broadcast_to(x.v.lo, shape)
+    also = x.also.map(lambda bits: np.broadcast_to(bits, shape))
+    return Bounded(Wide(np.broadcast_to(x.v.hi, shape), low), np.broadcast_to(x.e, shape), also)
+
+
+def _largest(parts: Sequence[Bounded]) -> Bounded:
+    """Of several equal evaluations the values of the first, the largest error and every outcome."""
+    e, also = parts[0].e, parts[0].also
+    for other in parts[1:]:
+        e, also = np.maximum(e, other.e), also | other.also
+    return Bounded(parts[0].v, e, also)
+
+
+def _covering(part: Bounded, rows: Rows, sides: Sequence[Bounded]) -> Bounded:
+    """At the undecided rows the error must cover that on the other side of the kink too."""
+    e = part.e.copy()
+    e[rows] = np.maximum(e[rows], np.maximum.reduce([side.e for side in sides]))
+    return replace(part, e=e)
+
+
+def joined(blocks: Sequence[Block], shapes: Mapping[str, tuple[int, ...]]) -> Block:
+    """Blocks one after the other as the whole batch, gradients in the shapes of their inputs."""
+    gradients = {
+        reduction: {
+            name: concatenated([block.gradients[reduction][name] for block in blocks]).reshape(shape)
+            for name, shape in shapes.items()
+        }
+        for reduction in blocks[0].gradients
+    }
+    kinks = {reduction: _joined_kinks([block.kinks[reduction] for block in blocks], shapes) for reduction in gradients}
+    return Block(concatenated([block.value for block in blocks]), gradients, kinks)
+
+
+def _joined_kinks(parts: Sequence[Kink | None], shapes: Mapping[str, tuple[int, ...]]) -> Kink | None:
+    found = [part for part in parts if part is not None]
+    if not found:
+        return None
+    rows = np.concatenate([part.rows for part in found])
+    zero = {name: np.concatenate([part.at_zero[name] for part in found]) for name in shapes}
+    one = {name: np.concatenate([part.at_one[name] for part in found]) for name in shapes}
+
+    def shaped(slopes: Mapping[str, F64]) -> dict[str, F64]:
+        return {name: array.reshape(len(rows), *shapes[name][1:]) for name, array in slopes.items()}
+
+    return Kink(rows, shaped(zero), shaped(one))

@@ -1,0 +1,64 @@
+"""Reductions over the batch: what each makes of the losses of the examples, and the cotangent it hands back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..dtypes import F64, DType
+from ..readings.arithmetic import Arithmetic
+from ..readings.bound import WIDENING
+from ..readings.bound_sums import total as total_error
+from ..readings.double_double import Wide, div, mul, total
+from ..readings.overflow import Bounded, overflow
+from .acceptance import Acceptance
+from .transformed import rounded_factor
+
+
+def reduce(example: Acceptance, reduction: str, dtype: DType) -> Acceptance:
+    """The acceptance of the reduced value ``[]``, or for ``none`` ``[B]``, from that of the examples ``[B, 1]``.
+
+    A mean is off by the error of the sum over B, and by two roundings, of 1/B and of the product, unless B is a power
+    of two.
+    """
+    if reduction == "none":
+        return example.reshape((len(example.exact),))
+    arithmetic = Arithmetic(dtype)
+    with np.errstate(all="ignore"):
+        v = total(Wide(example.exact, example.exact_low), 0)
+        e = total_error(arithmetic, v, example.exact, example.bound, axis=0, lows=example.exact_low)
+        nonfinite = ~np.isfinite(v.hi)
+        e = np.where(nonfinite | np.isnan(e), 0.0, e)
+        also = overflow(dtype, v, e) | example.also.of_a_sum()
+        if reduction == "mean":
+            count = len(example.exact)
+            n = Wide(np.full((1, 1), float(count)), None if v.lo is None else np.zeros((1, 1)))
+            mass = np.sum(np.abs(example.exact), axis=0, keepdims=True)
+            v, e = div(v, n), e / count
+            e = np.where(nonfinite, 0.0, e + (0.0 if _power_of_two(count) else 2 * dtype.u * mass / count))
+            e = e + np.where(nonfinite | (v.hi == 0), 0.0, arithmetic.eta(v, e))
+    limit = None if example.limit is None else reduce(example.limit, reduction, dtype)
+    return Acceptance(exact=v.hi, exact_low=v.lo, bound=e * WIDENING, also=also, limit=limit).reshape(())
+
+
+def seed(reduction: str, weights: F64, dtype: DType, scale: float) -> Bounded:
+    """The cotangent ``[B, 1]`` of every example's loss, with the error of a computed 1/B and of the factor ``scale``.
+
+    It is 1 for ``sum``, 1/B for ``mean``, and the caller's ``weights`` ``[B]`` for ``none``.
+    """
+    batch = len(weights)
+    chosen = weights if reduction == "none" else np.full(batch, 1.0 if reduction == "sum" else 1.0 / batch)
+    v = Wide(chosen.reshape(-1, 1))
+    if dtype.p == 53:
+        zeros = np.zeros_like(v.hi)
+        one, count = Wide(np.ones_like(v.hi), zeros), Wide(np.full_like(v.hi, batch), zeros)
+        v = div(one, count) if reduction == "mean" else Wide(v.hi, zeros)
+    exact = reduction != "mean" or _power_of_two(batch)
+    e = np.zeros_like(v.hi) if exact else dtype.u * np.abs(v.hi)
+    if scale == 1:
+        return Bounded(v, e)
+    v = mul(v, Wide(np.full((1, 1), scale), None if v.lo is None else np.zeros((1, 1))))
+    return Bounded(v, e * abs(scale) + rounded_factor(scale, dtype) * np.abs(v.hi))
+
+
+def _power_of_two(count: int) -> bool:
+    return count & (count - 1) == 0
