@@ -108,15 +108,15 @@ class OneOf(Strict):
     one_of: Annotated[list[Number], Field(min_length=2)]
 
 
-Outcome = Number | Between | OneOf
+ExpectedLeaf = Number | Between | OneOf
 
 
 class Expect(Strict):
     """Certified values, written by ``lossmark certify``; or the error that a bad input is refused with."""
 
-    value: list[Outcome] | None = None
-    mean: Outcome | None = None
-    grad: dict[Slug, list[Outcome] | list[list[Outcome]]] | None = None
+    value: list[ExpectedLeaf] | None = None
+    mean: ExpectedLeaf | None = None
+    grad: dict[Slug, list[ExpectedLeaf] | list[list[ExpectedLeaf]]] | None = None
     error: Literal["ValueError", "TypeError"] | None = None
 
 
