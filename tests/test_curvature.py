@@ -111,7 +111,7 @@ def test_lossmark_itself_may_not_be_wrong_in_silence(monkeypatch):
     wrong = Answer({}, {"mean": {name: np.ones_like(run.case.inputs[name]) for name in run.loss.gradient_of}})
     suite = Suite()
     try:
-        monkeypatch.setattr(suite, "_ask", lambda run, message: wrong)
+        monkeypatch.setattr(suite._answers, "ask", lambda prepared, message: wrong)
         assert suite.cells(replace(run, checks=("curvature",)))[0].verdict == "fail"
     finally:
         suite.close()

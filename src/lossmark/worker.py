@@ -7,7 +7,7 @@ base of a gate may be of a revision that had the worker under this name.
 
 from .checks import judgement
 from .sandbox.worker import main
-from .tolerance import acceptance, expected
+from .tolerance import acceptance, block, evaluate, expected, reduced, transformed
 
 if __name__ == "__main__":
-    main(watched=(judgement, acceptance, expected))
+    main(watched=(judgement, acceptance, block, evaluate, expected, reduced, transformed))
