@@ -138,17 +138,16 @@ class Judged:
             return cell(self.run, check, "not-run", TOO_LOOSE)
         result = combine(parts)
         verdict: Verdict = "pass" if result.ok else "fail"
-        detail = result.note
+        detail, worst = result.note, None
         declared = self.run.deviation
         if not result.ok and result.worst is not None and not result.note:
-            detail = explained(result)
+            detail, worst = explained(result), result.worst.record()
         elif result.ok and declared is not None and declared.changes:
             over = expired(declared.until)
             verdict = "fail" if over else "deviates"
             detail = f"the declared deviation expired on {declared.until}: {declared.why}" if over else declared.why
         ulp = result.error_ulp  # beyond the largest number where float64 terms cancel to a subnormal
         ulp = ulp if ulp is not None and math.isfinite(ulp) else None
-        worst = None if result.ok or result.worst is None else result.worst.record()
         return cell(self.run, check, verdict, detail, ulp, result.budget_used, worst=worst)
 
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from .outcome import Finding
 
+KILLED = ("killed", "proved")
+"""States of a mutant that the suite sees, whether its kill is proved or observed only."""
+
 
 def lost_kills(base: Path, head: Path) -> Iterator[Finding]:
     """Mutants that the base's scoreboard kills and the head's does not; nothing where the base has no scoreboard."""
@@ -26,4 +29,4 @@ def _kills(root: Path) -> set[tuple[str, str]]:
     if not path.is_file():
         return set()
     mutants = json.loads(path.read_text(encoding="utf-8"))["mutants"]
-    return {(m["name"], dtype) for m in mutants for dtype, box in m["boxes"].items() if box["state"] == "killed"}
+    return {(m["name"], dtype) for m in mutants for dtype, box in m["boxes"].items() if box["state"] in KILLED}
