@@ -24,7 +24,7 @@ from tests.same_cells import differences
 
 ROOT = Path(__file__).parents[1]
 KEPT = [*record.FOLDER.glob("*.json"), *(record.FOLDER / record.GPU).glob("*.json")]
-MACHINE = environment({"numpy": "2.0"})
+MACHINE = environment({"numpy": "2.0"}, {})
 BY_DTYPE = {"float64": 1, "float32": 2, "bfloat16": 3, "float16": 4}
 NUMBER = re.compile(r"\d[\d.,]*\d|\d")
 
