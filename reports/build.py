@@ -122,6 +122,7 @@ class _Site:
             "sharpness": json.loads(SCOREBOARD.read_text(encoding="utf-8")) if SCOREBOARD.is_file() else None,
             "packed": shown.packed(self.cells),
             "verdicts": VERDICTS,
+            "tried_twice": shown.tried_twice(self.cells),
         }
 
     def _impl(self, impl: str, mine: Sequence[Cell]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from lossmark.results.cell import Cell
 
 WORST_FIRST = ("fail", "error", "deviates", "pass", "not-run", "unsupported")
 MARKS = {"pass": "✓", "deviates": "≈", "fail": "✗", "error": "!", "unsupported": "–", "not-run": "○"}
-CODED = ("loss", "impl", "framework", "dtype", "mode", "device", "case", "check", "verdict", "detail")
+CODED = ("loss", "impl", "framework", "dtype", "mode", "device", "case", "check", "verdict", "detail", "retried")
 """Columns whose texts are kept once, and numbered."""
 
 
@@ -88,6 +88,12 @@ def packed(cells: Sequence[Cell]) -> str:
         columns[name] = [_number(getattr(cell, name)) for cell in cells]
     text = json.dumps(columns, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+
+
+def tried_twice(cells: Iterable[Cell]) -> list[tuple[str, str, int]]:
+    """Implementations whose process was lost once, with how it was lost and the number of cells, the most first."""
+    found = Counter((cell.impl, cell.retried) for cell in cells if cell.retried)
+    return [(impl, why, count) for (impl, why), count in found.most_common()]
 
 
 def _number(value: float | None) -> float | str | None:

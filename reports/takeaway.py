@@ -21,7 +21,7 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "|", "%")
 """Beginnings of a text that a spreadsheet would run, or take for a number."""
 COLUMNS = (
     "loss", "case", "impl", "framework", "device", "dtype", "mode", "check", "verdict", "error_ulp", "budget_used",
-    "detail",
+    "detail", "retried",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A cell's optional keys: grade and worst element are kept where they are set, and older results are read without."""
+"""Optional keys of a cell (grade, worst, retried) are kept where they are set, and older results are read without."""
 
 import math
 from dataclasses import replace
@@ -16,12 +16,12 @@ WORST = {"label": "mean", "index": [], "got": 0.3465735912322998, "expected": 0.
 
 def test_keys_that_are_empty_are_left_out(tmp_path):
     plain = cell(0)
-    assert not {"grade", "worst"} & plain.record().keys()
+    assert not {"grade", "worst", "retried"} & plain.record().keys()
     assert read(written(tmp_path / "plain.jsonl", [plain])).cells == (plain,)
 
 
 def test_keys_that_are_set_are_kept_with_numbers_that_json_cannot_write(tmp_path):
-    marked = cell(0, grade="flushed to zero", worst=WORST | {"got": math.inf})
+    marked = cell(0, grade="flushed to zero", retried="the process ended (signal 9)", worst=WORST | {"got": math.inf})
     assert marked.record()["worst"]["got"] == "inf"
     assert read(written(tmp_path / "marked.jsonl", [marked])).cells == (marked,)
     assert len({marked, marked}) == 1

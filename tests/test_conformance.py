@@ -21,17 +21,27 @@ from tests.processes import awaited, children, finished, started
 pytestmark = pytest.mark.skipif(framework_version("torch") is None, reason="the miniatures are written for torch")
 
 
-def conformance(*arguments, cwd, **environment):
-    command = [sys.executable, "-m", "pytest", str(room("conformance")), "-q", "-p", "no:cacheprovider", *arguments]
+IMPATIENT = """
+import sys, pytest
+from lossmark.sandbox.limits import Limits
+from lossmark.sandbox.process import Worker
+Worker.limits = Limits(idle=4.0)
+sys.exit(pytest.main())
+"""
+"""pytest with a shorter idle time, for guests that hang."""
+
+
+def conformance(*arguments, cwd, program=("-m", "pytest"), **environment):
+    command = [sys.executable, *program, str(room("conformance")), "-q", "-p", "no:cacheprovider", *arguments]
     variables = os.environ | {"LOSSMARK_REQUIRE": ""} | environment
     return finished(command, cwd=cwd, env=variables)
 
 
-def held(source, folder, *arguments):
+def held(source, folder, *arguments, **options):
     path = folder / "mini.py"
     path.write_text(source)
     results = folder / "results.jsonl"
-    done = conformance("--impl", str(path), "--results", str(results), *arguments, cwd=folder)
+    done = conformance("--impl", str(path), "--results", str(results), *arguments, cwd=folder, **options)
     return done, read(results)
 
 
@@ -55,7 +65,8 @@ def test_wrong_implementations_are_caught(name, tmp_path):
 
 @pytest.mark.parametrize("name", FAULTY)
 def test_faulty_implementations_cost_their_own_cells_only(name, tmp_path):
-    done, results = held(FAULTY[name], tmp_path, "--dtype", "float32", "--case", "bpr/generic*")
+    options = ("--dtype", "float32", "--case", "bpr/generic*")
+    done, results = held(FAULTY[name], tmp_path, *options, program=("-c", IMPATIENT))
     assert done.returncode == 1
     assert results.complete
     assert sum(results.counts.values()) == results.header["planned"]

@@ -9,7 +9,7 @@ from lossmark.adapters.installed import framework_version
 from lossmark.results.cell import VERDICTS
 from lossmark.results.record import read
 from tests.faulty import sources
-from tests.test_conformance import conformance
+from tests.test_conformance import IMPATIENT, conformance
 
 SECONDS = 280
 """Two that hang and one that fills memory have three cells of ten seconds each before they are given up."""
@@ -23,7 +23,7 @@ def test_faulty_guests_fail_by_name_and_cost_nobody_else_a_cell(tmp_path):
         (tmp_path / f"{name}.py").write_text(text)
         options += ["--impl", str(tmp_path / f"{name}.py")]
     start = time.monotonic()
-    done = conformance(*options, cwd=tmp_path)
+    done = conformance(*options, cwd=tmp_path, program=("-c", IMPATIENT))
     assert time.monotonic() - start < SECONDS
     assert done.returncode == 1, done.stdout[-2000:]
     results = read(tmp_path / "results.jsonl")

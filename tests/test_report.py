@@ -73,6 +73,17 @@ def test_what_has_changed_since_an_earlier_run_is_said(tmp_path):
     assert "is gone" in text
 
 
+def test_what_was_tried_twice_is_said_and_the_verdict_is_not_worse(tmp_path):
+    why = "no result within 10 s of processor time"
+    cells = [cell(0, impl="once", retried=why), cell(1, impl="once", retried=why), cell(2)]
+    text = page(tmp_path, cells).read_text(encoding="utf-8")
+    assert 'class="banner good"' in text
+    assert f"2 cells of once ({why})" in text
+    assert "Tried twice" not in page(tmp_path, [cell(2)]).read_text(encoding="utf-8")
+    wrong = page(tmp_path, [cell(0, "error", detail="once: gone", retried=why)]).read_text(encoding="utf-8")
+    assert f'<dt>first try</dt><dd class="code">{why}</dd>' in wrong
+
+
 def test_times_are_shown_where_there_are_some(tmp_path):
     source = written(tmp_path / "results.jsonl", [cell(0)])
     build([source, timed(tmp_path / "bench.parquet")], tmp_path / "site")

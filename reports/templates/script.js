@@ -29,7 +29,7 @@
 
   const data = document.getElementById("packed");
   if (!data) return;
-  const CODED = ["loss", "impl", "framework", "dtype", "mode", "device", "case", "check", "verdict", "detail"];
+  const CODED = ["loss", "impl", "framework", "dtype", "mode", "device", "case", "check", "verdict", "detail", "retried"];
   const FILTERS = ["loss", "impl", "dtype", "mode", "device", "check", "verdict"];
   const MARKS = { pass: "✓", deviates: "≈", fail: "✗", error: "!", unsupported: "–", "not-run": "○" };
   const WORST_FIRST = ["fail", "error", "deviates", "pass", "not-run", "unsupported"];

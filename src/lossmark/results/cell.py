@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 Verdict = Literal["pass", "deviates", "fail", "error", "unsupported", "not-run"]
 VERDICTS: tuple[Verdict, ...] = ("pass", "deviates", "fail", "error", "unsupported", "not-run")
-OPTIONAL = ("grade", "worst")
+OPTIONAL = ("grade", "worst", "retried")
 """Keys that a cell's record has only where they say something."""
 NUMBERS = ("got", "expected", "bound")
 """Keys of ``worst`` that are numbers."""
@@ -35,6 +35,9 @@ class Cell:
     """A difference of quality that fails nobody, in a few words (``flushed to zero``, …); empty if there is none."""
     worst: Mapping[str, Any] | None = field(default=None, hash=False)
     """The element of a failure that is furthest from conforming: label, index, got, expected, bound."""
+
+    retried: str = ""
+    """Why the implementation was asked twice: how the first try crashed or timed out; empty if it was asked once."""
 
     def record(self) -> dict[str, Any]:
         """The cell as a JSON object, without optional keys that are empty; non-finite numbers are strings."""

@@ -1,7 +1,7 @@
 """Worker processes, as the process that judges holds them.
 
 There is one for each implementation, or for each file. It is started when it is needed, replaced when it dies, and
-given up when it has died three times.
+stopped when a message takes it more time or memory than there is for it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -22,14 +21,9 @@ import psutil
 
 from ..adapters.installed import framework
 from ..adapters.registry import Reference
-from ..work import PROTOCOL, Failure, Hello, Message, Reply, Start, Streaming, Task, Timing, Weighing
+from ..work import PROTOCOL, Failure, Hello, Message, Probe, Reply, Start, Streaming, Task, Timing, Watch, Weighing
+from .limits import LOOK_SECONDS, Clock, Limits, Processes
 
-CELL_SECONDS = 10.0
-"""The time limit of a message, which asks for what one or a few cells need."""
-COMPILE_SECONDS = 90.0
-"""Added where a program may have to be compiled first."""
-START_SECONDS = 120.0
-"""The time limit of starting, in which the framework and the implementation are loaded."""
 MEMORY_BYTES = min(12 << 30, psutil.virtual_memory().total // 2)
 STDERR_BYTES = 64 << 20
 """A worker that holds more memory, or writes more to its standard error during one message, is stopped."""
@@ -57,6 +51,9 @@ class Worker:
     revision of lossmark. ``strikes`` counts crashes and hangs; ``hello`` is what a running process said of itself.
     """
 
+    limits = Limits()
+    """What a message may take; another worker, or all of them, may be given others."""
+
     def __init__(
         self, reference: Reference, environment: Mapping[str, str] | None = None, python: str = sys.executable
     ):
@@ -65,13 +62,17 @@ class Worker:
         self.strikes = 0
         self.hello: Hello | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._processes: Processes | None = None
         self._connection: Connection | None = None
         self._watch: int | None = None
         self._stderr: IO[bytes] | None = None
 
     def start(self) -> Hello:
-        """Start the process if it is not running; returns what it says of itself, or why it cannot work."""
-        if self._process is not None and self._process.poll() is None and self.hello is not None:
+        """Start the process if it is not running; returns what it says of itself, or why it cannot work.
+
+        One that cannot work is not started again before :meth:`stop`.
+        """
+        if self.hello is not None and (self.hello.error or (self._process and self._process.poll() is None)):
             return self.hello
         self.stop()
         here, there = Pipe()
@@ -86,8 +87,10 @@ class Worker:
             os.setpriority(os.PRIO_PGRP, self._process.pid, BELOW_THE_JUDGE)
         there.close()
         os.close(watched)
-        self._connection = here
-        found = self._sent(Start(self.reference.framework, self.reference.together)) or self._receive(START_SECONDS)
+        self._connection, self._processes = here, Processes(self._process.pid)
+        found = self._sent(Start(self.reference.framework, self.reference.together)) or self._receive(
+            self.limits.starting, self.limits.starting_idle
+        )
         self.hello = found if isinstance(found, Hello) else Hello(error=str(found))
         if not self.hello.error and self.hello.protocol != PROTOCOL:
             self.hello = Hello(error="it is of a revision whose messages differ from this one's")
@@ -100,24 +103,39 @@ class Worker:
         """
         if self.strikes >= PATIENCE:
             raise GaveUp(f"given up after {PATIENCE} crashes or hangs")
+        found = self.ask(message)
+        self.strikes += isinstance(found, Failure)
+        return found
+
+    def ask(self, message: Message) -> Reply | Failure:
+        """What :meth:`run` gives, for those who keep account of losses themselves: it never gives up."""
         staged = isinstance(message, (Timing, Weighing, Streaming))
         if staged and self._process is not None and self._process.poll() is not None:
             return self._lost(self._ended())  # a new process would not know what is to be timed
         hello = self.start()
         if hello.error:
-            self.strikes += 1
-            return Failure("crashed", "", f"the worker did not start: {hello.error}")
-        slow = isinstance(message, Timing) or (
-            isinstance(message, Task) and framework(self.reference.framework).mode(message.mode).starts_slowly
-        )
-        found = self._sent(message) or self._receive(CELL_SECONDS + (COMPILE_SECONDS if slow else 0.0))
+            return self._lost(Failure("crashed", "", f"the worker did not start: {hello.error}"))
+        seconds = self.limits.cell + (self.limits.compiling if self._may_compile(message) else 0.0)
+        found = self._sent(message) or self._receive(seconds, self.limits.idle)
         if isinstance(found, Failure):
             return self._lost(found)
         assert isinstance(found, Reply)
         return found
 
+    def _may_compile(self, message: Message) -> bool:
+        """Whether a program may have to be compiled for a message.
+
+        Single calls are in the framework's first mode; what is fused may compile itself in any mode.
+        """
+        if isinstance(message, Timing):
+            return True
+        if not isinstance(message, (Task, Probe, Watch)):
+            return False
+        adapter = framework(self.reference.framework)
+        mode = adapter.mode(message.mode) if isinstance(message, Task) else adapter.modes[0]
+        return mode.starts_slowly or (self.reference.own and adapter.own[message.impl].fused)
+
     def _lost(self, failure: Failure) -> Failure:
-        self.strikes += 1
         self.stop()
         return failure
 
@@ -130,22 +148,29 @@ class Worker:
             return Failure("crashed", "", f"the worker is gone: {error}")
         return None
 
-    def _receive(self, seconds: float) -> object:
-        """The next message, or a failure: the process died, took too long, or took too much memory."""
+    def _receive(self, seconds: float, idle_seconds: float) -> object:
+        """The next message, or a failure: the process died, took too much time, or too much memory.
+
+        ``seconds`` are of processor time, from the first look on; the time of ``idle_seconds`` without any is too much.
+        """
         assert self._connection is not None
-        assert self._process is not None
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+        assert self._processes is not None
+        clock: Clock | None = None
+        while True:
             try:
-                if self._connection.poll(0.25):
+                if self._connection.poll(LOOK_SECONDS):
                     return self._trusted(self._connection.recv())
             except Exception as error:  # a closed pipe, or bytes that are no message
                 return self._ended() if self._wait() is not None else Failure("crashed", "", f"{error}")
-            if self._memory() > MEMORY_BYTES:
+            self._processes.look()
+            clock = clock or Clock(self._processes, seconds, idle_seconds)
+            over = clock.over()
+            if over:
+                return Failure("timed out", "", over)
+            if self._processes.memory() > MEMORY_BYTES:
                 return Failure("crashed", "", f"stopped: more than {MEMORY_BYTES >> 30} GiB of memory")
             if self._written() > STDERR_BYTES:
                 return Failure("crashed", "", f"stopped: more than {STDERR_BYTES >> 20} MiB of standard error")
-        return Failure("timed out", "", f"no result within {seconds:g} s")
 
     def _ended(self) -> Failure:
         assert self._process is not None
@@ -173,16 +198,6 @@ class Worker:
         except subprocess.TimeoutExpired:
             return None
 
-    def _memory(self) -> int:
-        """The resident memory of the worker and of whatever it has started."""
-        assert self._process is not None
-        total = 0
-        with contextlib.suppress(psutil.Error):
-            for process in psutil.Process(self._process.pid).children(recursive=True):
-                with contextlib.suppress(psutil.Error):
-                    total += process.memory_info().rss
-        return total
-
     def _last_words(self) -> str:
         assert self._stderr is not None
         self._stderr.seek(0, os.SEEK_END)
@@ -203,7 +218,7 @@ class Worker:
             self._process.wait()
         if self._stderr is not None:
             self._stderr.close()
-        self._process = self._connection = self._watch = self._stderr = None
+        self._process = self._processes = self._connection = self._watch = self._stderr = None
         self.hello = None
 
 

@@ -6,11 +6,11 @@ the judge stay within a limit of memory.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,12 +18,19 @@ from ..adapters.registry import Reference
 from ..work import Answer, Failure, Reply
 from .process import Worker
 
-AT_ONCE = threading.Semaphore((os.cpu_count() or 2) + 2)
-"""Lanes that may compute at the same time: a file may hold dozens of implementations, and their time is limited."""
 HELD_BYTES = 512 << 20
 """Answers of one lane that may wait for the judge."""
 
-Job = Callable[[], Reply | Failure]
+
+@dataclass(frozen=True)
+class Served:
+    """What a job has come to; ``retried`` says why it was tried twice, and is empty if it was not."""
+
+    found: Reply | Failure
+    retried: str = ""
+
+
+Job = Callable[[], Served]
 """Something to do with the worker, such as sending a message and waiting for its reply."""
 
 
@@ -32,9 +39,9 @@ class Lane:
 
     def __init__(self, reference: Reference):
         self.worker = Worker(reference)
-        self._urgent: deque[tuple[Job, Future[Reply | Failure]]] = deque()
+        self._urgent: deque[tuple[Job, Future[Served]]] = deque()
         self._planned: OrderedDict[int | None, Job] = OrderedDict()
-        self._answers: dict[int | None, Future[Reply | Failure]] = {}
+        self._answers: dict[int | None, Future[Served]] = {}
         self._held = 0
         self._closed = False
         self._wake = threading.Condition()
@@ -46,7 +53,7 @@ class Lane:
             self._planned[key] = job
             self._wake.notify()
 
-    def ask(self, job: Job, key: int | None = None) -> Reply | Failure:
+    def ask(self, job: Job, key: int | None = None) -> Served:
         """The answer to a job: the one planned under ``key`` if there is one, else it is done next.
 
         Raises :class:`concurrent.futures.CancelledError` if the lane is closed before there is one.
@@ -80,7 +87,7 @@ class Lane:
             self._wake.notify()
         self.worker.stop()
 
-    def _next(self) -> tuple[Job, Future[Reply | Failure]] | None:
+    def _next(self) -> tuple[Job, Future[Served]] | None:
         with self._wake:
             while not self._closed:
                 if self._urgent:
@@ -96,8 +103,7 @@ class Lane:
         while (item := self._next()) is not None:
             job, future = item
             try:
-                with AT_ONCE:
-                    answer = job()
+                answer = job()
             except BaseException as error:
                 future.set_exception(error)
                 continue
@@ -106,7 +112,8 @@ class Lane:
             future.set_result(answer)
 
 
-def _bytes(answer: Reply | Failure) -> int:
+def _bytes(served: Served) -> int:
+    answer = served.found
     if not isinstance(answer, Answer):
         return 0
     arrays = [

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Callable, Sequence
 
 from ..adapters.registry import Reference
 from ..checks.prepared import Prepared
 from ..checks.run import Run
-from ..sandbox.process import GaveUp
-from ..sandbox.work_queue import Lane
+from ..sandbox.turns import Turns
+from ..sandbox.work_queue import Lane, Served
 from ..work import Failure, Message, Reply
+from .patience import Patience
+
+TURNS = Turns((os.cpu_count() or 2) + 2)
+"""Lanes that may compute at the same time: a file may hold dozens of implementations, and memory is limited."""
 
 
 class NoAnswer(Exception):  # noqa: N818 (an outcome, not an error)
@@ -26,13 +31,16 @@ class Answers:
     """The processes of all implementations, each in a lane of its own.
 
     lossmark's own implementations of a framework share a process; ``shared`` gives one to all implementations of a
-    file. Nothing else does, so that nothing an implementation does touches another.
+    file. Nothing else does, so that nothing an implementation does touches another. What crashes or times out is asked
+    once more, in a new process and while no other computes, before it is blamed.
     """
 
     def __init__(self, *, shared: bool = False):
         self._shared = shared
         self._lanes: dict[tuple[str, ...], Lane] = {}
         self._lock = threading.Lock()
+        self._patience = Patience()
+        self._closed = False
 
     def ahead(self, runs: Sequence[Run], prepare: Callable[[Run], Prepared]) -> None:
         """Have the ordinary messages of these runs answered in this order, before anybody asks.
@@ -40,25 +48,25 @@ class Answers:
         Each run is prepared when its turn comes: the families of a whole plan would not fit into memory.
         """
         for run in runs:
-            self._lane(run.target.reference).plan(id(run), functools.partial(self._prepared, run, prepare))
+            message = functools.partial(_task, run, prepare)
+            self._lane(run.target.reference).plan(id(run), functools.partial(self._served, run, "", message))
         for lane in self._lanes.values():
             lane.start()
 
-    def ordinary(self, prepared: Prepared) -> Reply | Failure:
+    def ordinary(self, prepared: Prepared) -> Served:
         """The answer to a run's own message, which may have been made ahead."""
-        lane = self._lane(prepared.run.target.reference)
-        return lane.ask(functools.partial(self._compute, prepared), id(prepared.run))
+        run = prepared.run
+        return self._lane(run.target.reference).ask(
+            functools.partial(self._served, run, "", lambda: prepared.task), id(run)
+        )
 
-    def ask(self, prepared: Prepared, message: Message) -> Reply:
-        """The answer to any other message; raises :class:`NoAnswer`."""
-        lane = self._lane(prepared.run.target.reference)
-        found = lane.ask(functools.partial(self._send, prepared, message))
-        if isinstance(found, Failure):
-            raise NoAnswer(found)
-        return found
+    def to(self, message: Message, run: Run, check: str) -> Served:
+        """The answer to another message, which a check of a run has."""
+        return self._lane(run.target.reference).ask(functools.partial(self._served, run, check, lambda: message))
 
     def close(self) -> None:
         """End every process."""
+        self._closed = True
         for lane in self._lanes.values():
             lane.close()
 
@@ -69,19 +77,51 @@ class Answers:
                 self._lanes[key] = Lane(reference)
             return self._lanes[key]
 
-    def _prepared(self, run: Run, prepare: Callable[[Run], Prepared]) -> Reply | Failure:
-        return self._compute(prepare(run))
+    def _served(self, run: Run, check: str, message: Callable[[], Message]) -> Served:
+        """The answer to a message, which is made when its turn comes; in a second try if the first has none."""
+        over = self._patience.over(run.target.reference, check)
+        if over:
+            return Served(Failure("crashed", "", over))
+        with TURNS.beside():
+            first = self._asked(run, message)
+        if not _lost(first):
+            return Served(first)
+        with TURNS.alone():
+            if self._closed:  # the process was ended, and nobody needs another
+                return Served(first)
+            second = self._asked(run, message)
+        if _lost(second):
+            self._patience.lost(run.target.reference, check)
+        return Served(second, retried=str(first))
 
-    def _compute(self, prepared: Prepared) -> Reply | Failure:
-        return self._send(prepared, prepared.task)
+    def _asked(self, run: Run, message: Callable[[], Message]) -> Reply | Failure:
+        worker = self._lane(run.target.reference).worker
+        hello = worker.start()
+        if not hello.error and run.device not in hello.devices:
+            return Failure("fell back", "", f"{run.target.reference.framework} sees no {run.device}")
+        return worker.ask(message())
 
-    def _send(self, prepared: Prepared, message: Message) -> Reply | Failure:
-        run, worker = prepared.run, self._lane(prepared.run.target.reference).worker
-        hello = worker.hello if worker.strikes else None
-        try:
-            hello = hello or worker.start()
-            if not hello.error and run.device not in hello.devices:
-                return Failure("fell back", "", f"{run.target.reference.framework} sees no {run.device}")
-            return worker.run(message)
-        except GaveUp as error:
-            return Failure("crashed", "", str(error))
+
+class Talk:
+    """The messages of one check to its implementation; ``retried`` says why one of them was asked twice."""
+
+    def __init__(self, answers: Answers, run: Run, check: str):
+        self._answers, self._run, self._check = answers, run, check
+        self.retried = ""
+
+    def __call__(self, message: Message) -> Reply:
+        """The reply to a message; raises :class:`NoAnswer`."""
+        served = self._answers.to(message, self._run, self._check)
+        self.retried = self.retried or served.retried
+        if isinstance(served.found, Failure):
+            raise NoAnswer(served.found)
+        return served.found
+
+
+def _task(run: Run, prepare: Callable[[Run], Prepared]) -> Message:
+    return prepare(run).task
+
+
+def _lost(found: Reply | Failure) -> bool:
+    """Whether the process was lost."""
+    return isinstance(found, Failure) and found.kind in ("crashed", "timed out")

@@ -23,7 +23,7 @@ from .plan import Choice
 
 NEVER_JUDGED = "deselected, or the session ended before it"
 REASONS = 12
-"""How many reasons the summary gives for cells that were not judged."""
+"""How many reasons the summary gives for cells that were not judged, and for those that were tried twice."""
 
 
 class Recording:
@@ -71,7 +71,7 @@ class Recording:
         self._stream.close()
 
     def summary(self) -> Iterator[str]:
-        """Why cells were not judged, the counts of the verdicts, and how long it took."""
+        """Why cells were not judged or tried twice, the counts of the verdicts, and how long it took."""
         seconds = time.perf_counter() - self._started
         counts = self._recorder.counts
         total = sum(counts.values())
@@ -82,6 +82,9 @@ class Recording:
         )
         for (impl, reason), count in reasons.most_common(REASONS):
             yield f"{count:6} cells of {impl} not judged: {reason}"
+        retried = Counter((record["impl"], record["retried"]) for record in self._records if record.get("retried"))
+        for (impl, reason), count in retried.most_common(REASONS):
+            yield f"{count:6} cells of {impl} tried twice, the second time alone, after: {reason}"
         yield ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
         rate = total / max(seconds, 1e-9)
         yield f"{total} of {self.planned} planned cells in {seconds:.0f} s, {rate:.0f} cells per second"

@@ -8,9 +8,9 @@ framework is asked while another computes.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 from ..checks.catalogue import CONSISTENCY, ORDINARY, REFUSAL
 from ..checks.consistency import Consistency
@@ -21,7 +21,7 @@ from ..checks.run import Run, cell, failed
 from ..checks.usage import Usage
 from ..results.cell import Cell
 from ..work import Answer, Failure
-from .answers import Answers, NoAnswer
+from .answers import Answers, NoAnswer, Talk
 from .prepare import Preparation
 from .truths import Truths
 
@@ -69,35 +69,43 @@ class Suite:
 
     def judged(self, run: Run) -> Judged | Failure:
         """The answer to a run beside what it expects; raises :class:`Unsupported`."""
+        return self._judged(run)[0]
+
+    def _judged(self, run: Run) -> tuple[Judged | Failure, str]:
+        """What :meth:`judged` gives, and why the run was tried twice."""
         prepared = self._prepare(run)
-        answer = self._answers.ordinary(prepared)
-        if isinstance(answer, Failure):
-            return answer
-        assert isinstance(answer, Answer)
+        served = self._answers.ordinary(prepared)
+        if isinstance(served.found, Failure):
+            return served.found, served.retried
+        assert isinstance(served.found, Answer)
         gradual = self._truths(prepared, gradual=True) if "Subnormal" in prepared.case.flags else None
-        return Judged(prepared, answer, self._truths(prepared), gradual)
+        return Judged(prepared, served.found, self._truths(prepared), gradual), served.retried
 
     def _ordinary(self, run: Run) -> list[Cell]:
         checks = [check for check in run.checks if check in ORDINARY]
         if not checks:
             return []
-        found = self.judged(run)
-        if isinstance(found, Failure):
-            return [failed(run, check, found) for check in checks]
-        return found.cells()
+        found, retried = self._judged(run)
+        cells = [failed(run, check, found) for check in checks] if isinstance(found, Failure) else found.cells()
+        return [replace(each, retried=retried) for each in cells]
 
     def _extra_cells(self, run: Run) -> list[Cell]:
         return [self._extra(run, check) for check in run.checks if check not in ORDINARY]
 
     def _extra(self, run: Run, check: str) -> Cell:
-        prepared = self._prepare(run)
+        talk = Talk(self._answers, run, check)
         kind: type[Dialogue] = Consistency if check in CONSISTENCY else Usage
-        dialogue = kind(prepared, functools.partial(self._answers.ask, prepared), self._truths)
-        try:
-            found = getattr(dialogue, check)()
-        except NoAnswer as stopped:
-            return failed(run, check, stopped.failure)
-        except Unjudged as outcome:
-            return cell(run, check, outcome.verdict, outcome.reason)
-        detail = found.detail or "; ".join(graded(found.grades))
-        return cell(run, check, "pass" if found.ok else "fail", detail, grade="; ".join(found.grades))
+        dialogue = kind(self._prepare(run), talk, self._truths)
+        return replace(_concluded(run, check, dialogue), retried=talk.retried)
+
+
+def _concluded(run: Run, check: str, dialogue: Dialogue) -> Cell:
+    """The cell of a check that asks an implementation more than once."""
+    try:
+        found = getattr(dialogue, check)()
+    except NoAnswer as stopped:
+        return failed(run, check, stopped.failure)
+    except Unjudged as outcome:
+        return cell(run, check, outcome.verdict, outcome.reason)
+    detail = found.detail or "; ".join(graded(found.grades))
+    return cell(run, check, "pass" if found.ok else "fail", detail, grade="; ".join(found.grades))
