@@ -25,10 +25,10 @@ IMPATIENT = """
 import sys, pytest
 from lossmark.sandbox.limits import Limits
 from lossmark.sandbox.process import Worker
-Worker.limits = Limits(idle=4.0)
+Worker.limits = Limits(cell=4.0, idle=3.0)
 sys.exit(pytest.main())
 """
-"""pytest with a shorter idle time, for guests that hang."""
+"""pytest with shorter limits, for guests that hang: each hang is waited for six times before its guest is given up."""
 
 
 def conformance(*arguments, cwd, program=("-m", "pytest"), **environment):

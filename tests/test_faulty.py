@@ -12,7 +12,7 @@ from tests.faulty import sources
 from tests.test_conformance import IMPATIENT, conformance
 
 SECONDS = 280
-"""Two that hang and one that fills memory have three cells of ten seconds each before they are given up."""
+"""Two that hang and one that fills memory are waited for six times, half of them alone, before they are given up."""
 
 
 @pytest.mark.skipif(framework_version("torch") is None, reason="some guests are written for torch")
