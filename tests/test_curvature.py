@@ -9,6 +9,7 @@ from mpmath import mpf
 from lossmark.adapters.installed import framework_version
 from lossmark.checks.curvature import ALONG, curved, directed, without
 from lossmark.dtypes import FLOAT64
+from lossmark.sandbox.work_queue import Served
 from lossmark.specification.library import losses
 from lossmark.suite.plan import Choice, plan
 from lossmark.suite.suite import Suite
@@ -111,7 +112,7 @@ def test_lossmark_itself_may_not_be_wrong_in_silence(monkeypatch):
     wrong = Answer({}, {"mean": {name: np.ones_like(run.case.inputs[name]) for name in run.loss.gradient_of}})
     suite = Suite()
     try:
-        monkeypatch.setattr(suite._answers, "ask", lambda prepared, message: wrong)
+        monkeypatch.setattr(suite._answers, "to", lambda message, run, check: Served(wrong))
         assert suite.cells(replace(run, checks=("curvature",)))[0].verdict == "fail"
     finally:
         suite.close()

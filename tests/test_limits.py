@@ -173,7 +173,7 @@ def forked(leaves):
         os._exit(0)
     os.wait()
 forked(False); forked(True)
-while time.process_time() < 0.1: pass
+while time.process_time() < 0.5: pass
 time.sleep(1e6)
 """
     with subprocess.Popen(
