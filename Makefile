@@ -4,16 +4,22 @@ BIN := .venv/bin
 # Modules are compiled when they are first imported: of what is installed, a fraction ever is.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: setup report test lint docs site pictures results clean
+.PHONY: plan setup report test lint docs site pictures results clean
+
+# What the command does, how long it takes and where its result will be, before anything else.
+plan:
+	@echo "$(PLAN)"
 
 setup: .venv/.ready
 
 .venv/.ready: pyproject.toml constraints.txt
+	@echo "setup: every framework and tool goes into .venv: a few minutes the first time, no word until it is done"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt -e '.[peers,dev]'
 	touch $@
 
-report: setup
+report: PLAN = report: every implementation is held to its specs and timed for a few minutes; then open reports/out/index.html
+report: plan setup
 	$(BIN)/lossmark run
 
 lint: setup
@@ -25,7 +31,8 @@ lint: setup
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions action.yml
 	$(BIN)/zizmor --quiet --offline --no-progress .github action.yml
 
-test: lint
+test: PLAN = test: linters, lossmark's own tests and conformance, for many minutes; you see what failed, cells are in conformance.jsonl
+test: plan lint
 	$(BIN)/pytest tests/test_sharpness.py tests -q -n 3 --dist worksteal --timeout 900 --timeout-method thread
 	$(BIN)/pytest conformance -q --results conformance.jsonl
 	@echo "results: conformance.jsonl; make report builds the page reports/out/index.html"

@@ -1,6 +1,9 @@
 """lossmark: loss functions held to their formulas.
 
 The public face for authors of implementations; importing it imports no framework.
+
+PYTEST_DONT_REWRITE, because pytest would rewrite the assertions of every package that brings a plugin, and warns where
+one has been imported before pytest starts, as ``lossmark check`` has.
 """
 
 from __future__ import annotations

@@ -133,6 +133,13 @@ class Answer:
     modified: tuple[str, ...] = ()
     """Inputs that a call changed."""
 
+    @property
+    def failure(self) -> Failure | None:
+        """How the first call failed, if all did: nothing can then be said of what they do beside."""
+        found = [*self.values.values(), *self.gradients.values(), *self.beside.values()]
+        failures = [outcome for outcome in found if isinstance(outcome, Failure)]
+        return failures[0] if failures and len(failures) == len(found) else None
+
 
 @dataclass(frozen=True)
 class Probed:

@@ -18,7 +18,7 @@ from ..work import Answer, Array, Failure, Returned, Watch, Watched
 from .curvature import ALONG, curved, directed, without
 from .dialogue import Conclusion, Dialogue, Unjudged
 from .judgement import loose, slopes
-from .ordinary import TOO_LOOSE, explained
+from .ordinary import TOO_LOOSE, explained, nothing_ran
 from .random_search import search
 
 FACTOR = -2.0
@@ -31,7 +31,10 @@ class Consistency(Dialogue):
     def deterministic(self) -> Conclusion:
         """The same call gives the same bits."""
         task = self.prepared.task
-        first, again = (dict(_arrays(self.answer(task))) for _ in range(2))
+        answers = [self.answer(task) for _ in range(2)]
+        first, again = (dict(_arrays(answer)) for answer in answers)
+        if not first:
+            raise Unjudged("not-run", nothing_ran(answers[0].failure) if answers[0].failure else "no call gave numbers")
         for label, array in first.items():
             if label not in again or again[label].tobytes() != array.tobytes():
                 return Conclusion(False, f"the same call gave another {label} the second time")
@@ -109,6 +112,10 @@ class Consistency(Dialogue):
         answer = self.answer(replace(self.prepared.on(smooth).task, reductions=(reduction,), directions=directions))
         found = answer.gradients[reduction]
         if isinstance(found, Failure):
+            plain = self.answer(replace(self.prepared.on(smooth).task, reductions=(reduction,), slopes=(reduction,)))
+            once = plain.gradients.get(reduction, found)
+            if isinstance(once, Failure):
+                raise Unjudged("not-run", f"it cannot be differentiated once: {once}")
             return Conclusion(True, grades=(f"it cannot be differentiated twice, and says so: {found}",))
         truth = expected(
             curved(loss), self.prepared.on(case).meant, self.dtype, np.ones(case.batch), (which,), self.run.scale
@@ -168,6 +175,7 @@ class Consistency(Dialogue):
         assert isinstance(watched, Watched)
         if watched.by_calling:
             return Conclusion(False, f"a call leaves changed: {'; '.join(watched.by_calling)}")
+        self.succeeded(*self.call(keywords))
         loading = watched.by_loading
         return Conclusion(True, grades=(f"loading it changes {'; '.join(loading)}",) if loading else ())
 

@@ -11,7 +11,7 @@ from ..specification.case import Case
 from ..tolerance.acceptance import Expected
 from ..work import Answer, Failure, Message, Outcome, Probe, Probed, Reply, Task
 from .judgement import Judgement, judge
-from .ordinary import Judged
+from .ordinary import Judged, nothing_ran
 from .prepared import Prepared
 
 Ask = Callable[[Message], Reply]
@@ -56,11 +56,21 @@ class Dialogue:
         assert isinstance(found, Probed)
         return list(found.outcomes)
 
+    def succeeded(self, *outcomes: Outcome) -> None:
+        """Go on if one of these calls gave a result: what always fails refuses, repeats and changes nothing.
+
+        Raises :class:`Unjudged` if none did.
+        """
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+        if failures and len(failures) == len(outcomes):
+            raise Unjudged("not-run", nothing_ran(failures[0]))
+
     def wrong(self, case: Case, answer: Answer, truth: Expected) -> str:
         """What is wrong with the values and gradients of an answer for ``case``; empty if nothing is."""
         judged = Judged(self.prepared.on(case), answer, truth)
         cells: list[Cell] = [judged.value()] + ([judged.gradient()] if answer.gradients else [])
-        return next((cell.detail for cell in cells if cell.verdict in ("fail", "error")), "")
+        found = next((cell.detail for cell in cells if cell.verdict in ("fail", "error")), "")
+        return found or str(answer.failure or "")
 
     def judge(self, outcome: Outcome, case: Case, reduction: str | None, label: str) -> Judgement:
         """The outcome of one call held against the value that the case has under a reduction (None: the default)."""

@@ -23,6 +23,11 @@ from .run import Run, cell, failed
 TOO_LOOSE = "the bound exceeds a quarter of the exact value"
 
 
+def nothing_ran(failure: Failure) -> str:
+    """Why nothing can be said of calls that all ended in failures such as this one."""
+    return f"no call gave a result: {failure}"
+
+
 @dataclass(frozen=True)
 class Judged:
     """The ordinary checks on one answer."""
@@ -124,6 +129,9 @@ class Judged:
         """No input was changed by any call."""
         if self.answer.modified:
             return cell(self.run, "unmodified", "fail", f"a call changed its input {', '.join(self.answer.modified)}")
+        failure = self.answer.failure
+        if failure is not None:
+            return cell(self.run, "unmodified", "not-run", nothing_ran(failure))
         return cell(self.run, "unmodified", "pass")
 
     def _number(self, outcome: Returned, accepted: Any, label: str) -> Judgement:

@@ -7,6 +7,7 @@ input, and only what would silently give a wrong number fails; the rest is a *gr
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -27,11 +28,12 @@ class Usage(Dialogue):
         """The case must be refused."""
         keywords = self.prepared.arrays | dict(self.case.params)
         calls = [reduced(keywords, reduction) for reduction in self.prepared.reductions]
-        outcomes = self.call(*calls)
+        *outcomes, ordinary = self.call(*calls, self._ordinary())
         accepted = [(r, x) for r, x in zip(self.prepared.reductions, outcomes, strict=True) if isinstance(x, Returned)]
         if self.own:
             return self._strict(outcomes)
         if not accepted:
+            self.succeeded(ordinary)
             return Conclusion(True, f"refused: {outcomes[0]}")
         if {"LabelValue", "BadParameter"} & set(self.case.flags):
             return Conclusion(True, grades=("bad values are accepted without a word",))
@@ -75,6 +77,12 @@ class Usage(Dialogue):
                 return None
         return replace(self.case, inputs=arrays, error=None, golden=None)
 
+    def _ordinary(self) -> dict[str, Any]:
+        """A call that nobody may refuse: to refuse anything else says something only where this one succeeds."""
+        inputs = self.run.loss.host.inputs.items()
+        keywords = {name: array.astype(self.dtype.numpy) for name, array in inputs}
+        return reduced(keywords, self.prepared.reductions[0])
+
     def arguments(self) -> Conclusion:
         """An unknown reduction, mixed and integer dtypes are refused."""
         keywords = self.prepared.arrays
@@ -87,7 +95,8 @@ class Usage(Dialogue):
             name: np.ones(keywords[name].shape, np.int32) for name in self.run.loss.gradient_of
         }
         accepted = []
-        for what, outcome in zip(calls, self.call(*calls.values()), strict=True):
+        *outcomes, ordinary = self.call(*calls.values(), self._ordinary())
+        for what, outcome in zip(calls, outcomes, strict=True):
             if isinstance(outcome, Returned):
                 accepted.append(what)
             elif self.own and (outcome.type not in ("TypeError", "ValueError") or not outcome.message):
@@ -96,6 +105,7 @@ class Usage(Dialogue):
             return Conclusion(False, f"accepted without a word: {', '.join(accepted)}")
         if accepted:
             return Conclusion(True, grades=(f"accepted without a word: {', '.join(accepted)}",))
+        self.succeeded(ordinary)
         return Conclusion(True, "all refused")
 
     # -- what must be taken ------------------------------------------------------------------------------------------
@@ -110,7 +120,8 @@ class Usage(Dialogue):
             for dtype in LABEL_DTYPES
         ]
         grades = []
-        for dtype, outcome in zip(LABEL_DTYPES, self.call(*calls), strict=True):
+        outcomes = self.call(*calls)
+        for dtype, outcome in zip(LABEL_DTYPES, outcomes, strict=True):
             if isinstance(outcome, Failure) and not self.own:
                 grades.append(f"{dtype} labels are refused")
                 continue
@@ -121,6 +132,7 @@ class Usage(Dialogue):
                 if self.own:
                     return Conclusion(False, f"{dtype} labels make the result {outcome.dtype}")
                 grades.append(f"{dtype} labels make the result {outcome.dtype}")
+        self.succeeded(*outcomes)
         return Conclusion(True, grades=tuple(grades))
 
     def defaults(self) -> Conclusion:
@@ -134,12 +146,14 @@ class Usage(Dialogue):
         keywords = {name: array[:0] for name, array in self.prepared.arrays.items()}
         calls = [reduced(keywords, reduction) for reduction in self.prepared.reductions]
         grades = []
-        for reduction, outcome in zip(self.prepared.reductions, self.call(*calls), strict=True):
+        *outcomes, ordinary = self.call(*calls, self._ordinary())
+        for reduction, outcome in zip(self.prepared.reductions, outcomes, strict=True):
             wrong = self._wrong_empty(reduction, outcome)
             if wrong and (self.own or isinstance(outcome, Returned)):
                 return Conclusion(False, f"{reduction or 'mean'} of an empty batch: {wrong}")
             if wrong:
                 grades.append(f"{reduction} of an empty batch is refused")
+        self.succeeded(ordinary, *outcomes)
         return Conclusion(True, grades=tuple(grades))
 
     def _wrong_empty(self, reduction: str | None, outcome: Outcome) -> str:

@@ -104,5 +104,5 @@ def _installed(names: Iterable[str]) -> list[Target]:
         try:
             found += discover(name)
         except LoadError as error:
-            print(f"not timed: {error}; pip install 'lossmark[peers]'", file=sys.stderr)
+            print(f"not timed: {error} (the extra 'peers' has its library)", file=sys.stderr)
     return found

@@ -15,15 +15,14 @@ from ..adapters.registry import load_all
 from ..errors import LossmarkError
 from ..specification.deviated import complaint
 from ..specification.library import losses
-
-EVERY_KEYWORD = ("reduction",)
-"""Keywords of every loss beside its parameters."""
+from .fit import EVERY_KEYWORD, misfits
 
 
 def describe(source: str) -> list[dict[str, Any]]:
     """Every implementation of ``source``: name, framework, modes, losses and the keywords they take.
 
-    Raises :class:`LossmarkError` where there is none, or a declared deviation names what its loss has not.
+    Raises :class:`LossmarkError` where there is none, what it registers is no loss or does not fit its loss, or a
+    declared deviation names what its loss has not.
     """
     path, _, wanted = source.partition("::")
     found = [impl for impl in load_all(path) if not wanted or impl.name == wanted]
@@ -33,17 +32,21 @@ def describe(source: str) -> list[dict[str, Any]]:
 
 
 def _describe(impl: Implementation, source: str) -> dict[str, Any]:
-    keywords = {loss.id: (*EVERY_KEYWORD, *loss.model.params) for loss in losses().values()}
+    known = losses()
+    wrong = "; ".join(misfits(impl, known))
+    if wrong:
+        raise LossmarkError(f"{source}: {wrong}")
     for loss_id, deviation in impl.deviations.items():
-        wrong = complaint(deviation, losses()[loss_id]) if loss_id in losses() else ""
+        wrong = complaint(deviation, known[loss_id])
         if wrong:
             raise LossmarkError(f"{source}: the Deviation of {impl.name}: {wrong}")
+    keywords = {loss.id: (*EVERY_KEYWORD, *loss.model.params) for loss in known.values()}
     return {
         "source": source,
         "name": impl.name,
         "framework": impl.framework_name,
         "modes": list(impl.modes),
-        "losses": {loss: sorted(impl.takes(loss, keywords[loss])) for loss in impl.losses if loss in keywords},
+        "losses": {loss: sorted(impl.takes(loss, keywords[loss])) for loss in impl.losses},
         "gradients": sorted(impl.gradients),
         "deviations": {loss: asdict(deviation) for loss, deviation in impl.deviations.items()},
     }
