@@ -52,10 +52,6 @@ REFUSED = {
     ),
     "too few": ("@impl.loss\ndef bpr(user, item): ...", "it has nothing that could be 'd_neg'"),
     "one more": ("@impl.loss\ndef bpr(u, d_pos, d_neg, tau): ...", "requires 'tau', which bpr(u, d_pos,"),
-    "a parameter without default": (
-        "@impl.loss\ndef pairwise_hinge(u, d_pos, d_neg, margin): ...",
-        "give it its default, margin=1.0",
-    ),
     "by position": ("@impl.loss\ndef contrastive(d, y, /): ...", "requires 'd', 'y' in a way that no keyword reaches"),
     "names of nothing": ('@impl.loss("bpr", names={"usr": "u"})\ndef f(u): ...', "names for 'usr', which bpr does not"),
     "names for nothing": ('@impl.loss("bpr", names={"u": "user"})\ndef f(u): ...', "does not take 'user'"),

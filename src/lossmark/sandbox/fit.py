@@ -14,9 +14,9 @@ from ..specification.loss import Loss
 
 EVERY_KEYWORD = ("reduction",)
 """Keywords of every loss beside its inputs and parameters."""
-NEAR = 0.4
+ALIKE = 0.4
 """From this likeness of 0 to 1 on, two names are taken for one thing, where only a proposal depends on it."""
-LABELS = ("label", "target", "true", "truth")
+LABEL_WORDS = ("label", "target", "true", "truth")
 """Words in what people call an input that a spec calls a label."""
 
 
@@ -60,10 +60,6 @@ def misfit(function: Callable[..., Any], loss: Loss, word: str = "loss") -> str:
         return _renaming(function, taken, loss, missing, word, given)
     if unknown:
         return f"requires {unknown[0]!r}, which {loss.id}({', '.join(keywords)}) does not have: give it a default"
-    for name in taken.required:
-        if name not in inputs:
-            default = "mean" if name == "reduction" else loss.params({})[name]
-            return f"requires {name!r}, which calls may leave out: give it its default, {name}={default!r}"
     return ""
 
 
@@ -95,7 +91,7 @@ def guessed(inputs: Sequence[Input], free: Sequence[str]) -> dict[str, str]:
     pairs = [(item, name) for item in inputs for name in free]
     pairs.sort(key=lambda pair: -_likeness(*pair))
     found: dict[str, str] = {}
-    for item, name in [pair for pair in pairs if _likeness(*pair) >= NEAR]:
+    for item, name in [pair for pair in pairs if _likeness(*pair) >= ALIKE]:
         if item.name not in found and name not in found.values():
             found[item.name] = name
     rest = [name for name in free if name not in found.values()]
@@ -109,4 +105,4 @@ def _likeness(item: Input, name: str) -> float:
     likeness = difflib.SequenceMatcher(None, one, other).ratio()
     if other.startswith(one) or one.startswith(other):
         likeness = max(likeness, 0.6)
-    return likeness + (item.label is not None and any(word in other for word in LABELS))
+    return likeness + (item.label is not None and any(word in other for word in LABEL_WORDS))
