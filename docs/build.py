@@ -29,7 +29,8 @@ def build(folder: Path, report: bool) -> int:
     shutil.copytree(HERE, source, ignore=shutil.ignore_patterns("_build", "__pycache__", "*.py", "conventions"))
     shutil.copy2(HERE / "conf.py", source)
     for name, copy in COPIED.items():
-        shutil.copy2(HERE.parent / name, source / copy)
+        text = (HERE.parent / name).read_text(encoding="utf-8")
+        (source / copy).write_text(text.replace("](docs/", "](../"), encoding="utf-8")
     generate.write(source)
     code = sphinx(["-q", "-W", "--keep-going", "-b", "html", "-d", str(folder / "doctrees"), str(source), str(site)])
     if code:

@@ -7,6 +7,7 @@ decides (infinities, NaN, kinks, overflow) this derivation has no opinion; the t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType
 
 from mpmath import mp, mpf
 
@@ -81,5 +82,6 @@ def labeled_triplet(anc: Vector, pos: Vector, neg: Vector, label: mpf, margin: m
 
 
 LOSSES: Mapping[str, object] = {
-    function.__name__: function for function in (pairwise_hinge, bpr, contrastive, contrastive_pair, labeled_triplet)
+    name: function for name, function in globals().items() if isinstance(function, FunctionType) and name[0] != "_"
 }
+"""Every function above whose name has no underscore in front is a loss."""

@@ -10,8 +10,10 @@ import psutil
 import pytest
 
 from lossmark.adapters.installed import framework_version
+from lossmark.adapters.registry import own_implementations
 from lossmark.results.record import read
 from lossmark.rooms import room
+from lossmark.sandbox.target import discover, targets
 from lossmark.specification.library import losses
 from lossmark.suite.plan import Choice, plan
 from lossmark.suite.suite import Suite
@@ -108,6 +110,17 @@ def test_xdist_gives_the_same_cells(tmp_path):
         assert conformance(*options, cwd=tmp_path).returncode == 0
     one, two = (Counter((c.case, c.dtype, c.check, c.verdict) for c in read(path).cells) for path in results)
     assert one == two
+
+
+@pytest.mark.parametrize("name", own_implementations())
+def test_what_the_source_of_an_own_implementation_registers_is_what_it_has(name):
+    """A loss that only the plain implementation of a framework has is asked of that one alone."""
+    if framework_version(own_implementations()[name].name) is None:
+        pytest.skip("its framework is not installed")
+    (loaded,) = discover(name)
+    (target,) = targets((name,))
+    assert set(target.losses) == set(loaded.losses)
+    assert [target.has(loss) for loss in losses().values()] == [loss in loaded.losses for loss in losses()]
 
 
 def test_options_do_not_leak_into_other_projects(tmp_path):

@@ -98,6 +98,30 @@ def test_the_site_builds_without_warnings_and_its_links_resolve(tmp_path):
     assert not remote, "the site asks nothing of the network"
 
 
+DIFFS = [(page, number, text) for page in PAGES for number, text in enumerate(blocks(page, "diff"))]
+
+
+def applies(text, *options):
+    """Whether git can apply a diff to the tree; with ``--reverse``, whether the tree has what the diff adds."""
+    command = ["git", "apply", "--check", *options, "-"]
+    return subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("page", "number", "text"), DIFFS, ids=names)
+def test_every_diff_applies_to_the_tree_or_is_in_it(page, number, text):
+    assert "\n@@ " in text
+    assert applies(text) != applies(text, "--reverse")
+
+
+def test_the_spec_file_of_a_diff_can_be_certified(tmp_path):
+    (text,) = [text for *_, text in DIFFS if "+++ b/specs/" in text]
+    subprocess.run(["git", "apply", "-"], cwd=tmp_path, input=text, text=True, check=True)
+    certify = [sys.executable, "-m", "lossmark", "certify", "--specs", "specs"]
+    assert subprocess.run(certify, cwd=tmp_path, check=False).returncode == 0
+    assert "expect: {}" not in next((tmp_path / "specs").iterdir()).read_text(encoding="utf-8")
+    assert subprocess.run([*certify, "--check"], cwd=tmp_path, check=False).returncode == 0
+
+
 def test_every_check_is_explained():
     text = (DOCS / "reference" / "checks.md").read_text(encoding="utf-8")
     for check in (check.name for check in (*catalogue.CHECKS, catalogue.REFUSAL)):

@@ -1,5 +1,8 @@
 """The readings of one tree agree with each other."""
 
+import itertools
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from flint import ctx
@@ -11,7 +14,7 @@ from lossmark.formula.grammar import Parser
 from lossmark.formula.operations import OPERATIONS
 from lossmark.formula.tree import Builder, topological
 from lossmark.golden import certified as certify
-from lossmark.readings import bound, cost, exact, page, wide
+from lossmark.readings import bound, cost, exact, infix, page, wide
 from lossmark.readings.balls import lift
 from lossmark.readings.convention import IEEE
 from lossmark.readings.nonfinite import NonFinite
@@ -50,8 +53,46 @@ def test_every_operation_has_a_rule_in_every_reading_and_an_adjoint(reading):
     assert set(reading.RULES) == set(OPERATIONS)
 
 
-def test_every_operation_of_a_formula_has_a_rule_on_the_page():
-    assert set(page.RULES) == {name for name, operation in OPERATIONS.items() if operation.in_formulas}
+@pytest.mark.parametrize("reading", [infix, page], ids=lambda reading: reading.__name__)
+def test_every_operation_of_a_formula_has_a_rule_where_formulas_are_shown(reading):
+    assert set(reading.RULES) == {name for name, operation in OPERATIONS.items() if operation.in_formulas}
+
+
+def read_back(node, build, leaves, grouped):
+    """The tree of the text that the infix reading makes of a tree."""
+    return Parser(build, leaves, {}).parse(infix.infix(node, {}, grouped=grouped), Place("a spec", 1, 1, "formula"))
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_the_infix_text_of_a_formula_is_read_into_the_same_tree(grouped):
+    for loss in losses().values():
+        for gradients in loss.formulas.values():
+            for node in gradients.formula.evaluations:
+                build, parts = Builder(), topological([node])
+                leaves = {
+                    str(leaf.payload): build(leaf.op, payload=leaf.payload, vector=leaf.vector)
+                    for leaf in parts
+                    if leaf.op in ("input", "param")
+                }
+                assert repr(read_back(node, build, leaves, grouped)) == repr(node)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_the_infix_text_of_every_operation_inside_every_other_is_read_into_the_same_tree(grouped):
+    number = Fraction("12345678.00000000000000000000000000001e-9")
+    for outer, inner, place in itertools.product(infix.RULES, infix.RULES, (0, 1)):
+        build = Builder()
+        leaves = {name: build("input", payload=name, vector=name != "label") for name in ("x", "y", "label")}
+
+        def made(name, x, y, build=build, leaves=leaves):
+            operands = (leaves["label"], build.const(number), x, y) if name == "where" else (x, y)
+            return build(name, *operands[: OPERATIONS[name].operands])
+
+        operands = [leaves["x"], leaves["y"]]
+        operands[place] = made(inner, *operands)
+        node = made(outer, *operands)
+        if not OPERATIONS[outer].reduces or all(operand.vector for operand in node.args):
+            assert read_back(node, build, leaves, grouped) is node
 
 
 def test_a_formula_writes_every_operation_as_its_row_says():

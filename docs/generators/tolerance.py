@@ -1,13 +1,12 @@
 """Pieces of the page on tolerances: the units, and an example that the engine works through term by term."""
 
 from collections.abc import Iterator
-from fractions import Fraction
 
 import numpy as np
 
 from lossmark.dtypes import BFLOAT16, DTYPES, FLOAT32, DType
-from lossmark.formula.tree import Node
 from lossmark.readings.bound import ULPS
+from lossmark.readings.infix import infix
 from lossmark.readings.page import mathml
 from lossmark.specification.case import Case
 from lossmark.specification.library import losses
@@ -64,12 +63,12 @@ def _terms(loss: Loss, case: Case, dtype: DType) -> Iterator[str]:
     """A table of the terms of one example, each with its exact value and the largest error it may have."""
     total = derived(loss, case, dtype)
     row = int(total.bound.argmax())
-    names = {id(node): name for name, node in loss.gradients(case.params).formula.named}
+    names = {node: name for name, node in loss.gradients(case.params).formula.named}
     rows = []
     for node, bounded in derivation(loss, case, dtype):
         if node.args:
             v, e = float(bounded.v.hi[row].max()), float(bounded.e[row].max())
-            rows.append((code(_text(node, names)), f"{v:.17g}", *_error(v, e, dtype)))
+            rows.append((code(infix(node, names)), f"{v:.17g}", *_error(v, e, dtype)))
     v, e = float(total.exact[row]), float(total.bound[row])
     rows.append(("tolerance, over all equal evaluations", f"{v:.17g}", *_error(v, e, dtype)))
     yield f"In {dtype.name}:\n"
@@ -78,17 +77,6 @@ def _terms(loss: Loss, case: Case, dtype: DType) -> Iterator[str]:
 
 def _error(v: float, e: float, dtype: DType) -> tuple[str, str]:
     return f"{e:.3g}", f"{e / float(dtype.ulp(np.array([v]))[0]):.3g}"
-
-
-def _text(node: Node, names: dict[int, str], inside: bool = False) -> str:
-    """A term in the formula language, with the terms inside it by their names."""
-    if inside and id(node) in names:
-        return names[id(node)]
-    if not node.args:
-        return f"{float(node.payload):g}" if isinstance(node.payload, Fraction) else str(node.payload)
-    args = [_text(arg, names, True) for arg in node.args]
-    sign = {"add": " + ", "sub": " - ", "mul": " * ", "div": " / "}.get(node.op)
-    return sign.join(args) if sign else f"{node.op}({', '.join(args)})"
 
 
 def _raised(number: int) -> str:

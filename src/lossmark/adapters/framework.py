@@ -50,7 +50,7 @@ Program = Callable[[Mapping[str, Tensor], Tensor, Keywords], Mapping[str | None,
 
 @dataclass(frozen=True)
 class Own:
-    """One of lossmark's own implementations, which has every loss."""
+    """One of lossmark's own implementations."""
 
     module: str
     """The module in the framework's folder that binds it."""

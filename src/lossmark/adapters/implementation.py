@@ -26,8 +26,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Implementation:
     """Loss functions of one library in one framework.
 
-    ``name`` is any non-empty text; ``framework`` one of numpy, torch, tensorflow, jax; ``version`` is the library's;
-    ``modes`` are the names of the execution modes to run in when ``--mode`` does not say otherwise (default: eager).
+    ``name`` is any non-empty text; ``framework`` that of a folder in ``impls`` (``torch``); ``version`` is the
+    library's; ``modes`` are the names of the execution modes to run in when ``--mode`` does not say otherwise
+    (default: eager).
     Raises ValueError for an empty name or an unknown framework.
     """
 

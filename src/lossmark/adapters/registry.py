@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import importlib
@@ -27,6 +28,34 @@ def own_implementations() -> Mapping[str, Framework]:
     """lossmark's own implementations: name → framework. Those written beside the formula first, then the fused."""
     found = [(own.fused, name, adapter) for adapter in frameworks().values() for name, own in adapter.own.items()]
     return {name: adapter for _, name, adapter in sorted(found, key=lambda item: item[0])}
+
+
+def _module_of(name: str) -> str:
+    """The module that binds one of lossmark's own implementations."""
+    adapter = own_implementations()[name]
+    folder = type(adapter).__module__.rpartition(".")[0]
+    return f"{folder}.{adapter.own[name].module}"
+
+
+@functools.cache
+def own_losses(name: str) -> tuple[str, ...]:
+    """The losses of one of lossmark's own implementations: what its source registers, without importing a framework.
+
+    That is each function under ``@impl.loss`` and each ``impl.loss("id")``. Raises KeyError for an unknown name.
+    """
+    spec = importlib.util.find_spec(_module_of(name))
+    if spec is None or spec.origin is None:
+        return ()
+    found = []
+    for node in ast.walk(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))):
+        match node:
+            case ast.FunctionDef(decorator_list=[ast.Attribute(value=ast.Name(id="impl"), attr="loss")]):
+                found.append(node.name)
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="impl"), attr="loss"), args=[ast.Constant(value=str(loss))]
+            ):
+                found.append(loss)
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -96,9 +125,7 @@ def load_all(source: str) -> list[Implementation]:
 
 def _module(source: str) -> ModuleType:
     if source in own_implementations():
-        adapter = own_implementations()[source]
-        folder = type(adapter).__module__.rpartition(".")[0]
-        return _import(f"{folder}.{adapter.own[source].module}", source)
+        return _import(_module_of(source), source)
     if source.endswith(".py") or "/" in source:
         return _from_file(Path(source))
     plugin = _plugins().get(source)

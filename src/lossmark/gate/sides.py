@@ -27,7 +27,6 @@ from ..errors import LoadError, LossmarkError
 from ..results.record import Results, read
 from ..sandbox.process import Worker
 from ..sandbox.target import Target, discover, own
-from ..specification.library import losses
 
 DOCUMENTATION = ("*.md", "*.rst", "LICENSE*", "docs/*", "*.png", "*.svg", ".gitignore")
 """Files that no result depends on."""
@@ -54,8 +53,8 @@ class Side:
 
     def targets(self) -> dict[str, Target]:
         """The implementations of this side by name; raises :class:`LoadError`."""
-        if self.own:  # lossmark's own have every loss: they need not be loaded to know it
-            return {name: own(name, losses()) for name in self.sources}
+        if self.own:  # what lossmark's own have is known without loading them
+            return {name: own(name) for name in self.sources}
         return {target.name: target for target in _discovered(self)}
 
     def worker(self, target: Target, policy: Mapping[str, str]) -> Worker:

@@ -9,6 +9,7 @@ these, at the first.
 from __future__ import annotations
 
 import builtins
+import importlib
 import inspect
 import os
 import random
@@ -93,7 +94,7 @@ class GlobalState:
             for name, value in _members(space)
             if callable(value) and not isinstance(value, ModuleType)
         }
-        home = os.path.dirname(str(sys.modules[self._adapter.module].__file__))
+        home = os.path.dirname(str(importlib.import_module(self._adapter.module).__file__))
         return Snapshot(settings, functions, home + os.sep)
 
     def _passing(self) -> dict[str, str]:

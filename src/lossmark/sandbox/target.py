@@ -6,14 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..adapters.deviation import Deviation
 from ..adapters.installed import framework
 from ..adapters.mode import Mode
-from ..adapters.registry import Reference, own_implementations
+from ..adapters.registry import Reference, own_implementations, own_losses
 from ..errors import LoadError, LossmarkError
 from ..specification.loss import Loss
 
@@ -41,8 +41,8 @@ class Target:
         return framework(self.reference.framework).mode(name)
 
     def has(self, loss: Loss) -> bool:
-        """Whether it implements the loss; lossmark's own have every loss."""
-        return self.reference.own or loss.id in self.losses
+        """Whether it implements the loss."""
+        return loss.id in self.losses
 
     def takes(self, loss: Loss, keyword: str) -> bool:
         """Whether the loss's function takes a keyword."""
@@ -72,13 +72,13 @@ def one(source: str) -> Target:
     return found[0]
 
 
-def own(name: str, losses: Iterable[str]) -> Target:
-    """One of lossmark's own implementations as a guest, from which no check is left out; it has the named losses.
+def own(name: str) -> Target:
+    """One of lossmark's own implementations as a guest, from which no check is left out.
 
     A gate takes base and head of lossmark this way. Raises KeyError.
     """
     adapter = own_implementations()[name]
-    return Target(Reference(name, name, adapter.name), adapter.own[name].modes, dict.fromkeys(losses))
+    return Target(Reference(name, name, adapter.name), adapter.own[name].modes, dict.fromkeys(own_losses(name)))
 
 
 def targets(names: Sequence[str] = ()) -> list[Target]:
@@ -90,8 +90,8 @@ def targets(names: Sequence[str] = ()) -> list[Target]:
     ours = own_implementations()
     for source in names or ours:
         if source in ours:
-            adapter = ours[source]
-            found.append(Target(Reference(source, source, adapter.name, own=True), adapter.own[source].modes))
+            reference = Reference(source, source, ours[source].name, own=True)
+            found.append(Target(reference, ours[source].own[source].modes, dict.fromkeys(own_losses(source))))
         else:
             found += discover(source)
     known = [target.name for target in found]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 
 from flint import arb, ctx
 
 from ..dtypes import DTYPES, DType
 from ..errors import LossmarkError
-from ..formula.tree import Node
 from ..golden.certified import rows
 from ..readings.balls import Real
 from ..readings.convention import IEEE
+from ..readings.infix import infix
 from ..specification.case import Case
 from ..specification.hexfloat import canonical
 from ..specification.library import losses
@@ -80,29 +79,17 @@ def _bound(loss: Loss, case: Case, dtype: DType) -> Iterator[str]:
     if dtype.name not in case.dtypes:
         yield f"  the case is not for {dtype.name}, but for {', '.join(case.dtypes)}"
         return
-    names = {id(node): name for name, node in loss.gradients(case.params).formula.named}
+    names = {node: name for name, node in loss.gradients(case.params).formula.named}
     for node, bounded in tolerance.derivation(loss, case, dtype):
         if node.op in ("const", "param", "input"):
             continue
         worst = int(abs(bounded.e).reshape(len(bounded.e), -1).max(axis=1).argmax())
         e = float(bounded.e[worst].max())
         v = float(bounded.v.hi[worst].flat[0])
-        yield f"  {_text(node, names):58} value {v:<24.17g} error at most {e:.4g}"
+        yield f"  {infix(node, names, grouped=True):58} value {v:<24.17g} error at most {e:.4g}"
     result = tolerance.derived(loss, case, dtype)
     for index, (v, e) in enumerate(zip(result.exact.ravel(), result.bound.ravel(), strict=True)):
         yield f"  [{index}] {float(v)!r} ± {float(e):.4g}"
-
-
-def _text(node: Node, names: dict[int, str], depth: int = 0) -> str:
-    if depth and id(node) in names:
-        return names[id(node)]
-    if not node.args:
-        return f"{float(node.payload):g}" if isinstance(node.payload, Fraction) else str(node.payload)
-    args = [_text(arg, names, depth + 1) for arg in node.args]
-    infix = {"add": " + ", "sub": " - ", "mul": " * ", "div": " / "}
-    if node.op in infix:
-        return f"({infix[node.op].join(args)})" if depth else infix[node.op].join(args)
-    return f"{args[0]}**2" if node.op == "square" else f"{node.op}({', '.join(args)})"
 
 
 def _frameworks(loss: Loss, case: Case, dtype: DType) -> Iterator[str]:

@@ -1,0 +1,75 @@
+"""The infix reading: a tree as the formula language writes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Context
+from enum import IntEnum
+from fractions import Fraction
+from typing import NamedTuple
+
+from ..formula.operations import OPERATIONS
+from ..formula.tree import Node
+
+_OPERAND = re.compile(r"\b(label|number|x|y)\b")
+_EXACT = Context(prec=40)
+"""As many digits as a number of a formula may have."""
+
+
+class Binding(IntEnum):
+    """How tightly a text binds: an operand that binds looser than its place asks for stands in parentheses."""
+
+    SUM = 1
+    PRODUCT = 2
+    SIGN = 3
+    POWER = 4
+    WHOLE = 5
+
+
+class Binds(NamedTuple):
+    """How tightly an operation binds, and how tightly each of its operands has to."""
+
+    itself: Binding
+    operands: tuple[Binding, ...]
+
+
+_SUM = Binds(Binding.SUM, (Binding.SUM, Binding.PRODUCT))
+_PRODUCT = Binds(Binding.PRODUCT, (Binding.PRODUCT, Binding.SIGN))
+_CALL_1, _CALL_2 = (Binds(Binding.WHOLE, (Binding.SUM,) * operands) for operands in (1, 2))
+
+RULES: Mapping[str, Binds] = {
+    "add": _SUM, "sub": _SUM, "mul": _PRODUCT, "div": _PRODUCT,
+    "neg": Binds(Binding.SIGN, (Binding.SIGN,)), "square": Binds(Binding.POWER, (Binding.WHOLE,)),
+    "max": _CALL_2, "min": _CALL_2, "relu": _CALL_1, "exp": _CALL_1, "log": _CALL_1, "log1p": _CALL_1,
+    "expm1": _CALL_1, "sqrt": _CALL_1, "abs": _CALL_1, "softplus": _CALL_1, "sigmoid": _CALL_1,
+    "where": Binds(Binding.WHOLE, (Binding.WHOLE, Binding.WHOLE, Binding.SUM, Binding.SUM)),
+    "sum": _CALL_1, "dot": _CALL_2, "sqnorm": _CALL_1, "norm": _CALL_1,
+}  # fmt: skip
+"""How each operation that a formula can write binds; its row in ``OPERATIONS`` says how it is written."""
+
+
+def infix(node: Node, names: Mapping[Node, str], *, grouped: bool = False) -> str:
+    """The formula below a node, with the nodes inside it that have a name called by that name.
+
+    Parentheses stand where the language needs them, or where ``grouped`` around every operator inside the formula.
+    Raises KeyError for operations that occur only in derivatives.
+    """
+    if not node.args:
+        return _number(node.payload) if isinstance(node.payload, Fraction) else str(node.payload)
+    operands = iter(
+        _operand(arg, Binding.WHOLE if grouped else binding, names, grouped)
+        for arg, binding in zip(node.args, RULES[node.op].operands, strict=True)
+    )
+    return _OPERAND.sub(lambda _: next(operands), OPERATIONS[node.op].written)
+
+
+def _number(value: Fraction) -> str:
+    return f"{_EXACT.divide(value.numerator, value.denominator):g}"
+
+
+def _operand(node: Node, binding: Binding, names: Mapping[Node, str], grouped: bool) -> str:
+    if node in names:
+        return names[node]
+    text = infix(node, names, grouped=grouped)
+    return f"({text})" if node.args and RULES[node.op].itself < binding else text
