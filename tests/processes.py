@@ -21,7 +21,7 @@ def started(command, **options):
                         each.kill()
 
 
-def finished(command, seconds=300, **options):
+def finished(command, seconds=850, **options):
     """A command at its end, with what it said as text."""
     with started(command, text=True, **options) as process:
         out, complaints = process.communicate(timeout=seconds)

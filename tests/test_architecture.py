@@ -22,7 +22,7 @@ FLOORS = (
     ("cli",),
 )
 """From the ground: what stands on a floor imports from lower floors only, or from its own folder."""
-DOORS = {"__init__", "__main__", "worker", "discover"}
+DOORS = {"__init__", "__main__", "worker", "discover", "plugin"}
 """Ways in that hold nothing themselves."""
 TABLES = {"RULES"}
 """What every reading has under the same name, and is meant to."""

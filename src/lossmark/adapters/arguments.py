@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Function = Callable[..., Any]
-INNER = ("_orig_mod", "forward", "call")
+HANDED_TO = ("_orig_mod", "forward", "call")
 """Attributes of objects whose own call takes anything and passes it on, the first present is asked: a compiled
 ``torch.nn.Module``, any other, a Keras layer."""
 DEPTH = 4
@@ -97,7 +97,7 @@ def arguments(function: Function) -> Arguments:
         found = _signature(function, through=False)
         if _takes_anything(found):
             found = _signature(function, through=True)
-        inner = next((attribute for name in INNER if callable(attribute := getattr(function, name, None))), None)
+        inner = next((attribute for name in HANDED_TO if callable(attribute := getattr(function, name, None))), None)
         if inner is None or not _takes_anything(found):
             break
         function = inner
