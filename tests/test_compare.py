@@ -74,7 +74,7 @@ def test_a_crash_is_told_of_every_loss_it_costs(tmp_path):
         before="calls = []", first="calls.append(0)\n    if len(calls) > 9: import os; os.abort()", then=""
     )
     for name in ("pairwise_hinge", "contrastive", "contrastive_pair", "labeled_triplet"):
-        source += f"\n@impl.loss\ndef {name}(*arguments):\n    import os; os.abort()\n"
+        source += f"\n@impl.loss\ndef {name}(**arguments):\n    import os; os.abort()\n"
     (tmp_path / "guest.py").write_text(source)
     options = ("--size", "256x16", "--pass", "fwd", "--format", "json")
     done = lossmark("compare", "numpy", "guest.py", *options, cwd=tmp_path)

@@ -1,5 +1,6 @@
 """A worker is stopped for the processor time that it uses, or for using none, and for nothing that a neighbour does."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -190,6 +191,7 @@ time.sleep(1e6)
             assert seen.memory() > 0
             awaited(lambda: not seen.runnable())
         finally:
-            for pid in strays:
-                psutil.Process(pid).kill()
             process.kill()
+            for pid in strays:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    psutil.Process(pid).kill()

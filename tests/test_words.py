@@ -1,6 +1,7 @@
 """Words for those who start: what fits no loss is refused in a sentence, what fits in another way is taken."""
 
 import functools
+import os
 import shutil
 import subprocess
 import sys
@@ -247,7 +248,9 @@ def test_a_run_warns_of_nothing(tmp_path):
 @pytest.mark.parametrize(("target", "where"), [("report", "reports/out/index.html"), ("test", "conformance.jsonl")])
 def test_make_says_first_what_it_does_how_long_and_where_the_result_will_be(target, where):
     root = Path(__file__).parents[1]
-    done = subprocess.run(["make", "-n", "-B", target], cwd=root, capture_output=True, text=True, check=True)
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    command = ["make", "-n", "-B", "--no-print-directory", target]
+    done = subprocess.run(command, cwd=root, env=alone, capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
     first, second = lines[:2]
     assert first.startswith("echo")
