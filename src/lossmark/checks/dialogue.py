@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,8 +83,3 @@ class Dialogue:
 def reduced(keywords: Mapping[str, Any], reduction: str | None) -> dict[str, Any]:
     """The keywords with a reduction, where the function takes one."""
     return {**keywords, **({} if reduction is None else {"reduction": reduction})}
-
-
-def graded(grades: Iterable[str]) -> Iterator[str]:
-    """How grades are written in the detail of a cell."""
-    return (f"grade: {grade}" for grade in grades)

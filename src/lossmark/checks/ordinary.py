@@ -72,7 +72,7 @@ class Judged:
         better = again(replace(self, truth=self.gradual, gradual=None)).verdict == "pass"
         return cell(
             self.run, found.check, "pass", ulp=found.error_ulp, used=found.budget_used,
-            grade="gradual underflow" if better else "flushed to zero",
+            grades=("gradual underflow" if better else "flushed to zero",),
         )  # fmt: skip
 
     def _value(self) -> Cell:

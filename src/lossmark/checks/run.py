@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,12 +95,13 @@ def cell(
     ulp: float | None = None,
     used: float | None = None,
     *,
-    grade: str = "",
+    grades: Sequence[str] = (),
     worst: Mapping[str, Any] | None = None,
 ) -> Cell:
-    """One cell of a run; a grade is told in the detail too."""
+    """One cell of a run; without a detail of its own it tells its grades there too."""
     target = run.target.reference
+    told = detail or "; ".join(f"grade: {grade}" for grade in grades)
     return Cell(
         target.name, target.framework, run.device, run.dtype, run.mode, run.loss.id, run.case.id, check,
-        verdict, ulp, used, (detail or (f"grade: {grade}" if grade else ""))[:1000], grade, worst,
+        verdict, ulp, used, told[:1000], "; ".join(grades), worst,
     )  # fmt: skip

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from ..checks.catalogue import CONSISTENCY, ORDINARY, REFUSAL
 from ..checks.consistency import Consistency
-from ..checks.dialogue import Dialogue, Unjudged, graded
+from ..checks.dialogue import Dialogue, Unjudged
 from ..checks.ordinary import Judged
 from ..checks.prepared import Prepared, Unsupported
 from ..checks.run import Run, cell, failed
@@ -107,5 +107,4 @@ def _concluded(run: Run, check: str, dialogue: Dialogue) -> Cell:
         return failed(run, check, stopped.failure)
     except Unjudged as outcome:
         return cell(run, check, outcome.verdict, outcome.reason)
-    detail = found.detail or "; ".join(graded(found.grades))
-    return cell(run, check, "pass" if found.ok else "fail", detail, grade="; ".join(found.grades))
+    return cell(run, check, "pass" if found.ok else "fail", found.detail, grades=found.grades)
