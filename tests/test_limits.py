@@ -167,7 +167,7 @@ import os, sys, time
 def forked(leaves):
     if os.fork() == 0:
         if os.fork() == 0:
-            print(os.getpid(), flush=True)
+            os.write(1, b'%d\\n' % os.getpid())  # at once: two that print in pieces would mix their numbers
             time.sleep(1)
             if leaves: os.setsid()
             time.sleep(1e6)
@@ -180,10 +180,11 @@ time.sleep(1e6)
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
-        strays = {int(process.stdout.readline()) for _ in range(2)}
-        seen = Processes(process.pid)
-        seen.look()
+        strays = set()
         try:
+            strays |= {int(process.stdout.readline()) for _ in range(2)}
+            seen = Processes(process.pid)
+            seen.look()
             assert strays <= {member.pid for member in seen._members}
             awaited(lambda: any(os.getsid(stray) == stray for stray in strays) and seen.seconds() >= 0.1)
             seen.look()
