@@ -11,7 +11,7 @@ import lossmark
 
 ENGINE = Path(__file__).parents[1] / "src" / "lossmark"
 FLOORS = (
-    ("errors", "dtypes", "version", "work"),
+    ("cache", "errors", "dtypes", "version", "work"),
     ("formula", "adapters", "results", "rooms"),
     ("readings",),
     ("specification",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -93,6 +94,8 @@ class TensorFlow(Framework):
                 result.append(Derivative(value, gradient))
             return result
 
+        if mode != "eager":  # AutoGraph is for what the loss is written in, not for the tapes here: those take as long
+            call = tf.__internal__.autograph.tf_convert(call, tf.__internal__.autograph.control_status_ctx())
         compiled: dict[str, Any] = {}
 
         def run(inputs: Mapping[str, Tensor], cotangent: Tensor, params: Keywords) -> dict[str | None, Derivative]:
@@ -106,7 +109,7 @@ class TensorFlow(Framework):
                 compiled[key] = (
                     self._graph(function, inputs, cotangent)
                     if mode == "graph"
-                    else tf.function(function, jit_compile=True)
+                    else tf.function(function, jit_compile=True, autograph=False)
                 )
             return dict(zip(reductions, compiled[key](dict(inputs), cotangent), strict=True))
 
@@ -143,12 +146,17 @@ class TensorFlow(Framework):
             return tf.TensorSpec([None] * len(x.shape), x.dtype)
 
         signature = ({name: unknown(x) for name, x in inputs.items()}, unknown(cotangent))
-        dynamic = tf.function(function, input_signature=signature)
+        dynamic = tf.function(function, input_signature=signature, autograph=False)
         try:
             dynamic.get_concrete_function()
         except Exception:
-            return tf.function(function)
+            return tf.function(function, autograph=False)
         return dynamic
+
+    def keeping(self, folder: Path) -> Mapping[str, str]:
+        """The persistent cache of XLA's programs; graphs are traced anew."""
+        flags = os.environ.get("TF_XLA_FLAGS", "")
+        return {"TF_XLA_FLAGS": f"{flags} --tf_xla_persistent_cache_directory={folder}".strip()}
 
     def settings(self) -> Mapping[str, str]:
         """Eager running of functions, TF32, placement, the grappler's jit, eager execution and the seed."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from numpy.typing import NDArray
@@ -142,6 +143,13 @@ class Framework(ABC):
     @abstractmethod
     def synchronise(self, x: Any) -> None:
         """Return when the computation of ``x`` (tensors, nested) has finished."""
+
+    def keeping(self, folder: Path) -> Mapping[str, str]:
+        """The environment variables that have a process keep the programs it compiles in a folder and find them there.
+
+        Empty for a framework that compiles nothing, or keeps nothing.
+        """
+        return {}
 
     def settings(self) -> Mapping[str, str]:
         """The global settings of the framework that change what programs compute."""
