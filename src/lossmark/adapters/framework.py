@@ -115,6 +115,10 @@ class Framework(ABC):
     def describe(self, x: Any) -> Described:
         """What ``x`` is."""
 
+    def traceable(self, function: Callable[..., Any], mode: str) -> Callable[..., Any]:
+        """The function of a loss as it is traced in a mode: itself, unless the framework has to rewrite it first."""
+        return function
+
     @abstractmethod
     def program(
         self, call: Call, reductions: Sequence[str | None], slopes: Sequence[str | None], wrt: Sequence[str], mode: str
