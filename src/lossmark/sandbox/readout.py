@@ -9,7 +9,7 @@ import numpy as np
 
 from ..adapters.framework import FellBack, Framework
 from ..work import Array, Failure, Outcome, Returned
-from .schema import DTYPES
+from .schema import NAMES
 
 
 def failure(error: BaseException) -> Failure:
@@ -62,6 +62,6 @@ class Readout:
     def _array(self, x: Any) -> Array:
         """The numbers of a tensor. Nothing else goes to the judge, which reads nothing else."""
         array = np.asarray(self._framework.to_numpy(x))
-        if array.dtype.name not in DTYPES:
+        if array.dtype.newbyteorder("=") not in NAMES:
             raise TypeError(f"the result is an array of {array.dtype} objects, expected numbers")
         return array

@@ -8,22 +8,31 @@ from __future__ import annotations
 
 import functools
 import math
+import struct
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import ml_dtypes
 import msgpack
 import numpy as np
 
 ARRAY = 1
 """The extension type of msgpack that announces an array."""
-_INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
-_FLOATS = [np.dtype(kind).name for kind in ("float16", "float32", "float64", "longdouble", "complex64", "complex128")]
-DTYPES = frozenset(["bool", "bfloat16", *_INTEGERS, *_FLOATS])
-"""The dtypes, by name, of arrays that are data."""
+_KINDS = (
+    *(np.bool_, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64),
+    *(np.float16, np.float32, np.float64, np.longdouble, np.complex64, np.complex128, ml_dtypes.bfloat16),
+)
+NAMES = {np.dtype(kind): np.dtype(kind).name for kind in _KINDS}
+"""The dtypes of arrays that are data, in this machine's byte order, with their names."""
+_KNOWN = {name: dtype for dtype, name in NAMES.items()}
+_NAME = 12
+"""Bytes of the name in an announcement."""
 MOST_AXES = 32
+ALIGNED = 16
+"""Bytes; the largest element has as many."""
 
 
 class Unfit(Exception):  # noqa: N818 (an outcome, not an error)
@@ -36,45 +45,65 @@ class Pairs(tuple[tuple[Any, Any], ...]):
     __slots__ = ()
 
 
+class Announcement(bytes):
+    """What a header says of an array: the name of its dtype, then its shape, 8 bytes an axis."""
+
+    __slots__ = ()
+
+
+def announcement(name: str, shape: tuple[int, ...]) -> msgpack.ExtType:
+    """The announcement of an array, as msgpack writes it."""
+    return msgpack.ExtType(ARRAY, struct.pack(f">{_NAME}s{len(shape)}Q", name.encode(), *shape))
+
+
+def announced(code: int, data: bytes) -> Announcement:
+    """The announcement that msgpack has read; raises :class:`Unfit` for another extension type."""
+    return Announcement(data) if code == ARRAY else _unfit(Announcement)
+
+
+@functools.lru_cache(1024)
+def _parsed(found: bytes) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+    """Dtype, shape and bytes of the array that is announced; raises :class:`Unfit`."""
+    axes, rest = divmod(len(found) - _NAME, 8)
+    dtype = _KNOWN.get(found[:_NAME].rstrip(b"\0").decode("ascii", "replace"))
+    if dtype is None or rest or not 0 <= axes <= MOST_AXES:
+        raise Unfit("an array of no known dtype or shape")
+    shape = struct.unpack_from(f">{axes}Q", found, _NAME)
+    return dtype, shape, math.prod(shape) * dtype.itemsize
+
+
 class Arrays:
-    """The arrays of one frame, in their order; never more bytes than the frame announces."""
+    """The arrays of one frame, in their order, in one piece of memory: each begins at a multiple of :data:`ALIGNED`.
+
+    The system gives the memory as it is written. Raises :class:`Unfit` where there is none.
+    """
 
     def __init__(self, size: int):
-        self._left = size
-        self._made: list[np.ndarray[Any, Any]] = []
+        self._end = 0
+        try:
+            self._memory = np.empty(size, np.uint8)
+        except MemoryError:
+            raise Unfit(f"no memory for {size} bytes") from None
 
-    def make(self, announced: object) -> np.ndarray[Any, Any]:
+    def make(self, found: object) -> np.ndarray[Any, Any]:
         """The array that a header announces, its numbers still to come. Raises :class:`Unfit`."""
-        match _announcement(announced):
-            case (str(name), *axes) if name in DTYPES:
-                shape = [n for n in axes if type(n) is int and n >= 0]
-                if len(shape) < len(axes):
-                    raise Unfit("a shape that is none")
-                dtype = np.dtype(name)
-                self._left -= math.prod(shape) * dtype.itemsize
-                if self._left < 0:
-                    raise Unfit("arrays of more bytes than the frame has")
-                try:
-                    self._made.append(np.empty(shape, dtype))
-                except (ValueError, OverflowError, MemoryError) as error:
-                    raise Unfit(f"an array that cannot be made: {error}"[:200]) from None
-                return self._made[-1]
-        raise Unfit("an array of no known dtype")
+        if type(found) is not Announcement:
+            raise Unfit("a value that is no array")
+        dtype, shape, size = _parsed(found[: _NAME + 8 * (MOST_AXES + 1)])
+        start = self._end + -self._end % ALIGNED
+        self._end = start + size
+        if self._end > len(self._memory):
+            raise Unfit("arrays of more bytes than the frame has")
+        try:
+            return np.ndarray(shape, dtype, self._memory, start)
+        except (ValueError, OverflowError) as error:
+            raise Unfit(f"an array that cannot be made: {error}"[:200]) from None
 
-    def whole(self) -> list[memoryview]:
-        """The memory of the arrays. Raises :class:`Unfit` where the frame announces more bytes than they have."""
-        if self._left:
-            raise Unfit(f"{self._left} bytes that belong to no array")
-        return [array.reshape(-1).view(np.uint8).data for array in self._made if array.size]
-
-
-def _announcement(announced: object) -> object:
-    if not isinstance(announced, msgpack.ExtType) or announced.code != ARRAY:
-        return None
-    try:
-        return msgpack.unpackb(announced.data, use_list=False, max_array_len=MOST_AXES + 1, max_map_len=0)
-    except Exception:  # msgpack has no base class for what it raises
-        return None
+    def memory(self) -> memoryview:
+        """The memory of all arrays. Raises :class:`Unfit` where the frame announces more bytes than they have."""
+        if self._end != len(self._memory):
+            raise Unfit(f"{len(self._memory) - self._end} bytes that belong to no array")
+        return self._memory.data
 
 
 Reader = Callable[[Any, Arrays], Any]
@@ -100,13 +129,13 @@ def reader(kind: Any) -> Reader:
     if origin is np.ndarray:
         return lambda value, arrays: arrays.make(value)
     if origin is np.dtype:
-        return _converted(str, lambda name: np.dtype(name) if name in DTYPES else _unfit(kind))
+        return _converted(str, lambda name: _KNOWN[name] if name in _KNOWN else _unfit(kind))
     if kind is Path:
         return _converted(str, Path)
     if kind is float:
         return lambda value, arrays: float(value) if type(value) in (float, int) else _unfit(kind)
     assert kind in (str, bool, int, types.NoneType), kind
-    return _converted(kind, lambda value: value)
+    return lambda value, arrays: value if type(value) is kind else _unfit(kind)
 
 
 def _unfit(kind: Any) -> Any:
@@ -124,7 +153,7 @@ def _record(kind: Any) -> Reader:
     def read(value: Any, arrays: Arrays) -> Any:
         if type(value) is not tuple or len(value) != len(readers) + 1 or value[0] != kind.__name__:
             _unfit(kind)
-        return kind(*(make(item, arrays) for make, item in zip(readers, value[1:], strict=True)))
+        return kind(*[make(item, arrays) for make, item in zip(readers, value[1:], strict=True)])
 
     return read
 
@@ -146,7 +175,7 @@ def _looks(kind: Any) -> Callable[[Any], bool]:
     if isinstance(kind, type) and is_dataclass(kind):
         name = kind.__name__
         return lambda value: type(value) is tuple and value[:1] == (name,)
-    plain = {Mapping: Pairs, np.ndarray: msgpack.ExtType}.get(get_origin(kind) or kind, kind)
+    plain = {Mapping: Pairs, np.ndarray: Announcement}.get(get_origin(kind) or kind, kind)
     return lambda value: type(value) is plain
 
 

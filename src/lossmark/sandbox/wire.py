@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
-import ml_dtypes  # noqa: F401 (numpy.dtype finds bfloat16 by its name)
 import msgpack
 import numpy as np
 
 from ..work import PROTOCOL
-from .schema import ARRAY, DTYPES, Arrays, Pairs, Unfit, reader
+from .schema import ALIGNED, NAMES, Arrays, Pairs, Unfit, announced, announcement, reader
 
 MAGIC = b"\x00\x00\x00\x04\xffLM1"
 """Revisions whose messages were pickles take this for a pickle of four bytes, which fails at once: they end, and do
@@ -34,7 +33,7 @@ MOST_BYTES = 2 << 30
 """Bytes of all arrays of a frame; the gradients of 262144 x 128 examples in float64 by three inputs are 0.75 GiB."""
 MOST_ITEMS = 8192
 """Elements of any sequence or mapping of a header: msgpack makes room for as many before it reads them."""
-SMALL = 1 << 16
+JOINED = 1 << 16
 """Pieces of fewer bytes are joined, so that they are sent together."""
 
 Buffer: TypeAlias = bytes | memoryview
@@ -51,37 +50,44 @@ def pack(message: object, token: bytes = b"") -> Iterator[Buffer]:
 
     ``token`` tells to which question a reply belongs. Raises TypeError for what cannot be sent.
     """
-    arrays: list[memoryview] = []
+    arrays: list[Buffer] = []
+
+    size = 0
 
     def plain(value: object) -> object:
+        nonlocal size
         if isinstance(value, np.ndarray):
-            return _announced(value, arrays)
+            name = NAMES.get(value.dtype)
+            if name is None:  # of another byte order, if it is data at all
+                value = value.astype(value.dtype.newbyteorder("="))
+                name = NAMES.get(value.dtype)
+            if name is None:
+                raise TypeError(f"an array of {value.dtype} is no data")
+            arrays.append(b"\0" * (-size % ALIGNED))
+            arrays.append(value.tobytes() if value.nbytes < JOINED else _view(value))
+            size += len(arrays[-1]) + len(arrays[-2])
+            return announcement(name, value.shape)
         if is_dataclass(value):
-            return (type(value).__name__, *(getattr(value, field.name) for field in fields(value)))
+            return (type(value).__name__, *[getattr(value, name) for name in value.__dataclass_fields__])
         if isinstance(value, Mapping):
             return dict(value)
         if isinstance(value, (Path, np.dtype)):
             return str(value)
         raise TypeError(f"{type(value).__name__} is no data")
 
-    header = msgpack.packb((token, message), default=plain, unicode_errors="surrogatepass")
-    size = sum(array.nbytes for array in arrays)
+    header = msgpack.packb((token, message), default=plain, unicode_errors="surrogatepass", buf_size=JOINED)
     return _joined([PREFIX.pack(MAGIC, PROTOCOL, len(header), size), header, *arrays])
 
 
-def _announced(array: np.ndarray[Any, Any], arrays: list[memoryview]) -> msgpack.ExtType:
-    """What the header says of an array, whose bytes are appended to ``arrays``."""
-    array = np.asarray(array, array.dtype.newbyteorder("="), order="C")
-    if array.dtype.name not in DTYPES:
-        raise TypeError(f"arrays of {array.dtype} are no data")
-    arrays.append(array.reshape(-1).view(np.uint8).data)
-    return msgpack.ExtType(ARRAY, msgpack.packb((array.dtype.name, *array.shape)))
+def _view(array: np.ndarray[Any, Any]) -> memoryview:
+    """The bytes of an array, which are copied only where they do not lie in C order."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def _joined(pieces: list[Buffer]) -> Iterator[Buffer]:
     small: list[Buffer] = []
     for piece in pieces:
-        if len(piece) < SMALL:
+        if len(piece) < JOINED:
             small.append(piece)
             continue
         yield b"".join(small)
@@ -94,8 +100,7 @@ def _joined(pieces: list[Buffer]) -> Iterator[Buffer]:
 def unpack(fill: Fill, *kinds: type) -> tuple[bytes, Any]:
     """The token and the message of the next frame, which is of one of these classes.
 
-    Memory is taken for what a frame announces only within its limits, and the system gives it as bytes arrive. Raises
-    :class:`Unfit`, and whatever ``fill`` raises.
+    Raises :class:`Unfit`, and whatever ``fill`` raises.
     """
     prefix = bytearray(PREFIX.size)
     fill(memoryview(prefix))
@@ -110,8 +115,7 @@ def unpack(fill: Fill, *kinds: type) -> tuple[bytes, Any]:
     fill(memoryview(header))
     arrays = Arrays(size)
     token, message = _read(header, kinds, arrays)
-    for array in arrays.whole():
-        fill(array)
+    fill(arrays.memory())
     return token, message
 
 
@@ -119,7 +123,7 @@ def _read(header: bytearray, kinds: tuple[type, ...], arrays: Arrays) -> tuple[b
     try:
         found = msgpack.unpackb(
             header, use_list=False, object_pairs_hook=Pairs, strict_map_key=False, unicode_errors="surrogatepass",
-            max_array_len=MOST_ITEMS, max_map_len=MOST_ITEMS,
+            max_array_len=MOST_ITEMS, max_map_len=MOST_ITEMS, ext_hook=announced,
         )  # fmt: skip
     except Exception as error:  # msgpack has no base class for what it raises
         _refuse(error)
