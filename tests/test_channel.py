@@ -15,7 +15,7 @@ from lossmark.sandbox.limits import Limits
 from lossmark.sandbox.process import Worker
 from lossmark.sandbox.schema import Unfit
 from lossmark.sandbox.target import targets
-from lossmark.work import Failure, Probe, Staged, Timed, Watch, Watched, Weighed, Weighing
+from lossmark.work import Failure, Probe, Probed, Staged, Timed, Watch, Watched, Weighed, Weighing
 from tests.frames import ONE, frame, header
 
 
@@ -97,10 +97,10 @@ def test_a_question_that_is_not_read_is_not_waited_for(pair):
 
 
 GUEST = """
-import os, time
+import gc, os, time
 import numpy as np
 from lossmark import Implementation
-from lossmark.sandbox import wire
+from lossmark import work
 impl = Implementation("mini", framework="numpy")
 @impl.loss
 def bpr(u, d_pos, d_neg):
@@ -109,28 +109,46 @@ def bpr(u, d_pos, d_neg):
 """
 
 
-def asked(folder, does, monkeypatch):
-    """The failure that a guest's call ends in, and how much memory this process took meanwhile, in bytes."""
-    (folder / "mini.py").write_text(GUEST.format(does=does))
-    (target,) = targets((str(folder / "mini.py"),))
-    worker, me, most = Worker(target.reference), psutil.Process(), []
-    worker.limits = Limits(cell=2.0, idle=1.0)
-    look = Worker._look
-    monkeypatch.setattr(Worker, "_look", lambda *all: (most.append(me.memory_info().rss), look(*all)))
-    try:
-        assert not worker.start().error
-        before = me.memory_info().rss
-        found = worker.run(Probe("mini", "bpr", (dict.fromkeys(("u", "d_pos", "d_neg"), 0.0),), "cpu"))
-        return found, max([before, *most]) - before
-    finally:
+@pytest.fixture
+def guest(tmp_path):
+    """Makes the worker of a guest whose function does something."""
+    workers = []
+
+    def made(does):
+        (tmp_path / "mini.py").write_text(GUEST.format(does=does))
+        (target,) = targets((str(tmp_path / "mini.py"),))
+        workers.append(Worker(target.reference))
+        workers[0].limits = Limits(cell=2.0, idle=1.0)
+        assert not workers[0].start().error
+        return workers[0]
+
+    yield made
+    for worker in workers:
         worker.stop()
 
 
-def test_memory_is_taken_for_bytes_that_arrive_not_for_those_that_are_announced(tmp_path, monkeypatch):
+QUESTION = Probe("mini", "bpr", (dict.fromkeys(("u", "d_pos", "d_neg"), 0.0),), "cpu")
+
+
+def test_memory_is_taken_for_bytes_that_arrive_not_for_those_that_are_announced(guest, monkeypatch):
     announced = msgpack.ExtType(1, b"bool".ljust(12, b"\0") + wire.MOST_BYTES.to_bytes(8, "big"))
     reply = header("Probed", (("Returned", announced, True, "bool", (wire.MOST_BYTES,), "cpu"),))
     begun = wire.PREFIX.pack(wire.MAGIC, wire.PROTOCOL, len(reply), wire.MOST_BYTES) + reply + bytes(100)
-    found, memory = asked(tmp_path, f"os.write(8, {begun!r}); time.sleep(1e6)", monkeypatch)
+    look, memory, me = Worker._look, [], psutil.Process()
+    monkeypatch.setattr(Worker, "_look", lambda *all: (memory.append(me.memory_info().rss), look(*all)))
+    worker = guest(f"os.write(8, {begun!r}); time.sleep(1e6)")
+    before = me.memory_info().rss
+    found = worker.run(QUESTION)
     assert isinstance(found, Failure)
     assert found.kind == "timed out"
-    assert memory < 16 << 20
+    assert max(memory) - before < 16 << 20
+
+
+def test_a_second_reply_stops_the_worker_at_the_next_question(guest):
+    """A forged reply before the worker's own is not told from it; that there are two is."""
+    forged = "work.Probed((work.Failure('raised', 'Forged'),))"
+    worker = guest(f"next(x for x in gc.get_objects() if type(x).__name__ == 'Line').send({forged})")
+    assert worker.run(QUESTION) == Probed((Failure("raised", "Forged"),))
+    found = worker.run(QUESTION)
+    assert isinstance(found, Failure)
+    assert "it sent what is no reply" in found.message
