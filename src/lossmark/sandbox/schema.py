@@ -23,7 +23,7 @@ ARRAY = 1
 """The extension type of msgpack that announces an array."""
 _KINDS = (
     *(np.bool_, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64),
-    *(np.float16, np.float32, np.float64, np.longdouble, np.complex64, np.complex128, ml_dtypes.bfloat16),
+    *(np.float16, np.float32, np.longdouble, np.float64, np.complex64, np.complex128, ml_dtypes.bfloat16),
 )
 NAMES = {np.dtype(kind): np.dtype(kind).name for kind in _KINDS}
 """The dtypes of arrays that are data, in this machine's byte order, with their names."""

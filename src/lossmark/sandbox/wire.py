@@ -51,7 +51,6 @@ def pack(message: object, token: bytes = b"") -> Iterator[Buffer]:
     ``token`` tells to which question a reply belongs. Raises TypeError for what cannot be sent.
     """
     arrays: list[Buffer] = []
-
     size = 0
 
     def plain(value: object) -> object:

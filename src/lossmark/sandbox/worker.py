@@ -198,12 +198,14 @@ def _spread(function: Callable[..., Any], extra: Mapping[str, Any], inputs: Mapp
 def serve(line: Line, watched: Iterable[ModuleType]) -> None:
     """Answer messages until the connection closes; nobody may replace functions of the modules ``watched``.
 
-    Raises :class:`Unfit` where the judge is of a revision with other messages.
+    A judge of a revision with other messages is told so, as far as it understands.
     """
     try:
         start: Start = line.receive(Start)
     except OtherMessages:  # the judge sees by any frame that it is of another revision
         return line.send(Hello())
+    except Unfit as error:  # such as a pickle: its judge shows the last line of the standard error
+        sys.exit(f"the judge is of a revision that speaks other messages: {error}")
     try:
         adapter = framework(start.framework)
         setup = adapter.setup()
@@ -226,8 +228,5 @@ def serve(line: Line, watched: Iterable[ModuleType]) -> None:
 
 def main(watched: Iterable[ModuleType]) -> None:
     """Serve the connection whose file descriptor is the first argument of the command line, then end the process."""
-    try:
-        serve(Line(socket.socket(fileno=int(sys.argv[1]))), watched)
-    except Unfit as error:
-        sys.exit(f"the judge is of a revision that speaks other messages: {error}")
+    serve(Line(socket.socket(fileno=int(sys.argv[1]))), watched)
     os._exit(0)  # a guest's threads and exit handlers must not keep the process
