@@ -85,8 +85,8 @@ IN_NUMPY = {
     "stops-in-a-frame": "everywhere(prefix(100, 0) + bytes(50)); time.sleep(1e6)",
     "ends-in-a-frame": "everywhere(prefix(100, 0) + bytes(50)); os._exit(0)",
     "nests-deeply": "everywhere(prefix(100_000, 0) + bytes([0x91]) * 100_000)",
-    "answers-another-question": "from lossmark import work; line().send(work.Staged())",
-    "answers-nothing": "from lossmark import work; line().send(work.Answer({}, {}))",
+    "answers-another-question": "from lossmark.sandbox import messages; line().send(messages.Staged())",
+    "answers-nothing": "from lossmark.sandbox import messages; line().send(messages.Answer({}, {}))",
     "leaves-a-thread": "threading.Thread(target=time.sleep, args=(1e6,)).start(); result = -result",
 }
 

@@ -9,8 +9,7 @@ import msgpack
 import numpy as np
 
 from lossmark.sandbox import wire
-from lossmark.sandbox.schema import NAMES
-from lossmark.work import (
+from lossmark.sandbox.messages import (
     Answer,
     Failure,
     Hello,
@@ -33,6 +32,7 @@ from lossmark.work import (
     Weighed,
     Weighing,
 )
+from lossmark.sandbox.schema import NAMES
 
 KINDS = (Hello, Start, *get_args(Message), *get_args(Reply))
 NUMBERS = msgpack.ExtType(1, b"float64".ljust(12, b"\0") + (2).to_bytes(8, "big"))

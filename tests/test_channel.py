@@ -12,10 +12,10 @@ import pytest
 from lossmark.sandbox import wire
 from lossmark.sandbox.channel import Channel, Line
 from lossmark.sandbox.limits import Limits
+from lossmark.sandbox.messages import Failure, Probe, Probed, Staged, Timed, Watch, Watched, Weighed, Weighing
 from lossmark.sandbox.process import Worker
 from lossmark.sandbox.schema import Unfit
 from lossmark.sandbox.target import targets
-from lossmark.work import Failure, Probe, Probed, Staged, Timed, Watch, Watched, Weighed, Weighing
 from tests.frames import ONE, frame, header
 
 
@@ -100,7 +100,7 @@ GUEST = """
 import gc, os, time
 import numpy as np
 from lossmark import Implementation
-from lossmark import work
+from lossmark.sandbox import messages
 impl = Implementation("mini", framework="numpy")
 @impl.loss
 def bpr(u, d_pos, d_neg):
@@ -146,7 +146,7 @@ def test_memory_is_taken_for_bytes_that_arrive_not_for_those_that_are_announced(
 
 def test_a_second_reply_stops_the_worker_at_the_next_question(guest):
     """A forged reply before the worker's own is not told from it; that there are two is."""
-    forged = "work.Probed((work.Failure('raised', 'Forged'),))"
+    forged = "messages.Probed((messages.Failure('raised', 'Forged'),))"
     worker = guest(f"next(x for x in gc.get_objects() if type(x).__name__ == 'Line').send({forged})")
     assert worker.run(QUESTION) == Probed((Failure("raised", "Forged"),))
     found = worker.run(QUESTION)

@@ -31,7 +31,7 @@ Connection(int(sys.argv[1])).recv()
 """The door of a worker that unpickles messages."""
 CHANGES = {
     "pickles": ("worker.py", lambda text: AS_IT_WAS),
-    "other fields": ("work.py", lambda text: text.replace("class Staged:\n", "class Staged:\n    more: int = 0\n")),
+    "other fields": ("sandbox/messages.py", lambda text: text.replace("bandwidth: float", "bandwidth: int")),
 }
 
 

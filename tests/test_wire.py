@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from lossmark.sandbox import wire
+from lossmark.sandbox.messages import Probe, Reply, Watch
 from lossmark.sandbox.schema import Unfit
-from lossmark.work import Probe, Reply, Watch
 from tests.frames import KINDS, MESSAGES, NUMBERS, frame, headed, header, read, same
 
 INPUTS = int(os.environ.get("LOSSMARK_FUZZ", "5000"))

@@ -21,7 +21,9 @@ import psutil
 
 from ..adapters.installed import framework
 from ..adapters.registry import Reference
-from ..work import (
+from .channel import Channel
+from .limits import Clock, Limits, Processes
+from .messages import (
     Failure,
     Hello,
     Message,
@@ -36,8 +38,6 @@ from ..work import (
     fits,
     reply_kind,
 )
-from .channel import Channel
-from .limits import Clock, Limits, Processes
 from .schema import Unfit
 from .wire import OtherMessages
 

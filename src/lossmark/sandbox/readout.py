@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..adapters.framework import FellBack, Framework
-from ..work import Array, Failure, Outcome, Returned
+from .messages import Array, Failure, Outcome, Returned
 from .schema import NAMES
 
 

@@ -20,7 +20,7 @@ from typing import Any, NoReturn, TypeAlias
 import msgpack
 import numpy as np
 
-from ..work import PROTOCOL
+from .messages import PROTOCOL
 from .schema import ALIGNED, NAMES, Arrays, Pairs, Unfit, announced, announcement, reader
 
 MAGIC = b"\x00\x00\x00\x04\xffLM1"

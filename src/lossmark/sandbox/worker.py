@@ -23,7 +23,10 @@ from ..adapters.framework import Call, Derivative, Framework
 from ..adapters.implementation import Implementation
 from ..adapters.installed import framework
 from ..adapters.registry import load_all
-from ..work import (
+from .attempt import Attempt, Inputs, call_of
+from .channel import Line
+from .global_state import GlobalState
+from .messages import (
     Answer,
     Array,
     Failure,
@@ -42,9 +45,6 @@ from ..work import (
     Watched,
     Weighing,
 )
-from .attempt import Attempt, Inputs, call_of
-from .channel import Line
-from .global_state import GlobalState
 from .readout import Readout, failure
 from .schema import Unfit
 from .stopwatch import Stopwatch
