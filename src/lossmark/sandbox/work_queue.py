@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..adapters.registry import Reference
-from ..work import Answer, Failure, Reply
+from .messages import Answer, Failure, Reply
 from .process import Worker
 
 HELD_BYTES = 512 << 20

@@ -20,7 +20,7 @@ from ..checks.prepared import Prepared, Unsupported
 from ..checks.run import Run, cell, failed
 from ..checks.usage import Usage
 from ..results.cell import Cell
-from ..work import Answer, Failure
+from ..sandbox.messages import Answer, Failure
 from .answers import Answers, NoAnswer, Talk
 from .prepare import Preparation
 from .truths import Truths
