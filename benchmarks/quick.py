@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lossmark.adapters.installed import framework_version
+from lossmark.sandbox.messages import Stage, Timed, Timing
 from lossmark.sandbox.process import Worker
 from lossmark.sandbox.target import Target, targets
 from lossmark.specification.inputs import positive
 from lossmark.specification.library import losses
 from lossmark.specification.loss import Loss
 from lossmark.timing.rounds import timed_rounds
-from lossmark.work import Stage, Timed, Timing
 
 BATCH, WIDTH, ROUNDS, CALLS = 4096, 64, 7, 3
 

@@ -1,10 +1,27 @@
 """Guests that go wrong in every way but their numbers. Each is a file; none may cost anybody else a cell."""
 
 HEAD = """
-import ctypes, functools, os, signal, sys, threading, time
+import ctypes, functools, gc, os, pickle, signal, struct, sys, threading, time
 import numpy as np
 from lossmark import Implementation
 impl = Implementation("{name}", framework="{framework}")
+def everywhere(data):
+    for number in range(3, 64):
+        try:
+            os.write(number, data)
+        except OSError:
+            pass
+def prefix(header, arrays):
+    from lossmark.sandbox import wire
+    return wire.PREFIX.pack(wire.MAGIC, wire.PROTOCOL, header, arrays)
+def line():
+    return next(found for found in gc.get_objects() if type(found).__name__ == "Line")
+class Runs:
+    def __reduce__(self):
+        return open, (__file__ + ".ran", "w")
+def pickled():
+    data = pickle.dumps(Runs())
+    return struct.pack("!i", len(data)) + data
 def reduced(l, reduction):
     return l if reduction == "none" else l.sum() if reduction == "sum" else l.mean()
 """
@@ -62,6 +79,14 @@ IN_NUMPY = {
     "patches-the-comparer": "import lossmark.checks.judgement as j; j.judge = lambda *a, **k: j.Judgement(True)",
     "patches-the-clock": "time.perf_counter = lambda: 0.0",
     "patches-numpy": "np.isclose = np.allclose = lambda *a, **k: True",
+    "writes-pickles": "everywhere(pickled()); time.sleep(1e6)",
+    "writes-garbage": "everywhere(os.urandom(100_000))",
+    "announces-4-gib": "everywhere(prefix(100, 4 << 30)); [everywhere(bytes(1 << 20)) for _ in iter(int, 1)]",
+    "stops-in-a-frame": "everywhere(prefix(100, 0) + bytes(50)); time.sleep(1e6)",
+    "ends-in-a-frame": "everywhere(prefix(100, 0) + bytes(50)); os._exit(0)",
+    "nests-deeply": "everywhere(prefix(100_000, 0) + bytes([0x91]) * 100_000)",
+    "answers-another-question": "from lossmark.sandbox import messages; line().send(messages.Staged())",
+    "answers-nothing": "from lossmark.sandbox import messages; line().send(messages.Answer({}, {}))",
     "leaves-a-thread": "threading.Thread(target=time.sleep, args=(1e6,)).start(); result = -result",
 }
 

@@ -11,7 +11,7 @@ import lossmark
 
 ENGINE = Path(__file__).parents[1] / "src" / "lossmark"
 FLOORS = (
-    ("cache", "errors", "dtypes", "version", "work"),
+    ("cache", "errors", "dtypes", "version"),
     ("formula", "adapters", "results", "rooms"),
     ("readings",),
     ("specification",),

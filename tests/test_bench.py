@@ -13,6 +13,7 @@ from lossmark.adapters.installed import framework, framework_version
 from lossmark.adapters.registry import peers
 from lossmark.rooms import room
 from lossmark.sandbox import peak_memory as memory
+from lossmark.sandbox.messages import Failure, Staged, Streamed, Streaming
 from lossmark.sandbox.process import Worker
 from lossmark.sandbox.target import targets
 from lossmark.specification.library import losses
@@ -20,7 +21,6 @@ from lossmark.timing.bench import Field, candidates_of
 from lossmark.timing.exercise import Exercise
 from lossmark.timing.grid import Group
 from lossmark.timing.machine_limit import Ceilings, DeviceCeiling, Limit
-from lossmark.work import Failure, Staged, Streamed, Streaming
 from tests.miniatures import HEAD
 from tests.processes import awaited, finished, lossmark, started
 

@@ -9,12 +9,12 @@ from mpmath import mpf
 from lossmark.adapters.installed import framework_version
 from lossmark.checks.curvature import ALONG, curved, directed, without
 from lossmark.dtypes import FLOAT64
+from lossmark.sandbox.messages import Answer
 from lossmark.sandbox.work_queue import Served
 from lossmark.specification.library import losses
 from lossmark.suite.plan import Choice, plan
 from lossmark.suite.suite import Suite
 from lossmark.tolerance.expected import expected
-from lossmark.work import Answer
 from tests.independent import LOSSES
 from tests.miniatures import TORCH
 from tests.test_conformance import held

@@ -16,8 +16,8 @@ from lossmark.gate.sides import Side
 from lossmark.results import difference as cells
 from lossmark.results.cell import Cell
 from lossmark.results.record import Results
+from lossmark.sandbox.messages import Timed
 from lossmark.timing import rounds
-from lossmark.work import Timed
 from tests.miniatures import HEAD
 from tests.processes import lossmark
 

@@ -9,9 +9,9 @@ import psutil
 import pytest
 
 from lossmark.sandbox.limits import LOOK_SECONDS, Clock, Limits, Processes
+from lossmark.sandbox.messages import Failure, Probe, Probed
 from lossmark.sandbox.process import Worker
 from lossmark.sandbox.target import targets
-from lossmark.work import Failure, Probe, Probed
 from tests.processes import awaited
 
 GUEST = """

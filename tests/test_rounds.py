@@ -2,8 +2,8 @@
 
 import random
 
+from lossmark.sandbox.messages import Timed
 from lossmark.timing.rounds import timed_rounds
-from lossmark.work import Timed
 
 
 class Runner:

@@ -6,7 +6,6 @@ import tensorflow as tf
 from lossmark.impls.arguments import check_label, check_label_values
 from tensorflow import Tensor
 
-
 as_written = tf.autograph.experimental.do_not_convert
 """Has a function traced as it stands: without control flow that depends on numbers AutoGraph only takes time."""
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 import numpy as np
 
 from ..adapters.installed import framework
+from ..sandbox.messages import Answer, Array, Failure, Returned, Watch, Watched
 from ..specification.case import Case
 from ..tolerance.expected import expected
 from ..tolerance.transformed import aliased
-from ..work import Answer, Array, Failure, Returned, Watch, Watched
 from .curvature import ALONG, curved, directed, without
 from .dialogue import Conclusion, Dialogue, Unjudged
 from .judgement import loose, slopes

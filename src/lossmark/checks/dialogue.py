@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..results.cell import Cell, Verdict
+from ..sandbox.messages import Answer, Failure, Message, Outcome, Probe, Probed, Reply, Task
 from ..specification.case import Case
 from ..tolerance.acceptance import Expected
-from ..work import Answer, Failure, Message, Outcome, Probe, Probed, Reply, Task
 from .judgement import Judgement, judge
 from .ordinary import Judged, nothing_ran
 from .prepared import Prepared

@@ -12,9 +12,9 @@ import numpy as np
 from ..adapters.deviation import expired
 from ..dtypes import DType
 from ..results.cell import Cell, Verdict
+from ..sandbox.messages import Answer, Failure, Returned
 from ..specification.case import Case
 from ..tolerance.acceptance import Expected
-from ..work import Answer, Failure, Returned
 from .catalogue import ORDINARY
 from .judgement import Judgement, combine, judge, loose, slopes
 from .prepared import Prepared

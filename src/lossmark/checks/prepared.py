@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import F64, DType
+from ..sandbox.messages import Task
 from ..specification.case import Case
 from ..specification.deviated import meant
 from ..specification.loss import Loss
 from ..tolerance.acceptance import REDUCTIONS
-from ..work import Task
 from .run import Run
 
 

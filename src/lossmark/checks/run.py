@@ -10,10 +10,10 @@ from typing import Any
 from ..adapters.deviation import Deviation
 from ..adapters.installed import framework
 from ..results.cell import Cell, Verdict
+from ..sandbox.messages import Failure
 from ..sandbox.target import Target
 from ..specification.case import Case, Family
 from ..specification.loss import Loss
-from ..work import Failure
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ..sandbox.messages import Failure, Outcome, Returned
 from ..specification.case import Case
-from ..work import Failure, Outcome, Returned
 from .dialogue import Conclusion, Dialogue, reduced
 from .judgement import combine
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from ..sandbox.messages import Weighed
 from ..timing.contestant import Contestant
-from ..work import Weighed
 from .benchmark import Benchmark, Entrants
 from .outcome import Finding
 

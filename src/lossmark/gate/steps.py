@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from ..adapters.installed import framework_version
 from ..errors import LossmarkError
 from ..results.difference import compared
 from ..results.record import Results
+from ..sandbox.process import OTHER_MESSAGES
 from ..sandbox.target import Target
 from ..specification.library import losses
 from . import costs, race, sides
@@ -45,6 +47,7 @@ class Request:
 
 Tell = Callable[[str], None]
 """Shows what is going on."""
+OTHER_REVISION = "the base speaks other messages than the head: its cells are compared, its costs and times cannot be"
 
 
 def gate(request: Request, tell: Tell = lambda text: None) -> GateOutcome:
@@ -95,6 +98,9 @@ def _speed(change: Change, request: Request, outcome: GateOutcome, tell: Tell) -
     def entrants(impl: str) -> tuple[tuple[Side, Target], tuple[Side, Target]]:
         return (change.base, old[impl]), (change.head, after[impl])
 
+    if found and not _understood(*entrants(found[0].impl)[0]):
+        outcome.add([Finding("race", "harness error", "benchmarks", OTHER_REVISION)])
+        return
     tell(f"costs of {len(found)} benchmarks")
     outcome.add(costs.compared(found, entrants))
     for index, result in enumerate(race.raced(found, entrants, request.terms), 1):
@@ -103,6 +109,17 @@ def _speed(change: Change, request: Request, outcome: GateOutcome, tell: Tell) -
     outcome.add(_slower(outcome.races))
     if not any(result.ratio for result in outcome.races):
         outcome.add([Finding("race", "harness error", "benchmarks", "nothing was timed")])
+
+
+def _understood(side: Side, target: Target) -> bool:
+    """Whether the processes of a side speak the messages of this one, which another revision of lossmark may not."""
+    if side.python == sys.executable and not (side.root and (side.root / "src" / "lossmark").is_dir()):
+        return True
+    worker = side.worker(target, {})
+    try:
+        return worker.start().error != OTHER_MESSAGES
+    finally:
+        worker.stop()
 
 
 def _benchmarks(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..adapters.framework import Call, Framework
-from ..work import Array, Failure, Outcome, Task
+from .messages import Array, Failure, Outcome, Task
 from .readout import Readout, failure
 
 Inputs = dict[str, Any]

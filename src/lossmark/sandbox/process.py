@@ -7,22 +7,39 @@ stopped when a message takes it more time or memory than there is for it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
-from typing import IO
+from typing import IO, Any
 
 import psutil
 
 from ..adapters.installed import framework
 from ..adapters.registry import Reference
-from ..work import PROTOCOL, Failure, Hello, Message, Probe, Reply, Start, Streaming, Task, Timing, Watch, Weighing
-from .limits import LOOK_SECONDS, Clock, Limits, Processes
+from .channel import Channel
+from .limits import Clock, Limits, Processes
+from .messages import (
+    Failure,
+    Hello,
+    Message,
+    Probe,
+    Reply,
+    Start,
+    Streaming,
+    Task,
+    Timing,
+    Watch,
+    Weighing,
+    fits,
+    reply_kind,
+)
+from .schema import Unfit
+from .wire import OtherMessages
 
 MEMORY_BYTES = min(12 << 30, psutil.virtual_memory().total // 2)
 STDERR_BYTES = 64 << 20
@@ -38,10 +55,22 @@ BELOW_THE_JUDGE = 5
 """The niceness of workers: several compute ahead, and one process judges what they all give."""
 PATIENCE = 3
 """Crashes and hangs after which an implementation is given up."""
+OTHER_MESSAGES = "it is of a revision of lossmark that speaks other messages"
+"""The error of a worker that says :class:`Hello` in other messages, or in none."""
+PICKLES = "UnpicklingError"
+"""What a worker of a revision whose messages were pickles dies of."""
 
 
 class GaveUp(Exception):  # noqa: N818 (an outcome, not an error)
     """The implementation has crashed or hung too often."""
+
+
+class _Stopped(Exception):  # noqa: N818 (an outcome, not an error)
+    """A message takes more than there is for it."""
+
+    def __init__(self, failure: Failure):
+        super().__init__(str(failure))
+        self.failure = failure
 
 
 class Worker:
@@ -63,7 +92,7 @@ class Worker:
         self.hello: Hello | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._processes: Processes | None = None
-        self._connection: Connection | None = None
+        self._channel: Channel | None = None
         self._watch: int | None = None
         self._stderr: IO[bytes] | None = None
 
@@ -75,7 +104,7 @@ class Worker:
         if self.hello is not None and (self.hello.error or (self._process and self._process.poll() is None)):
             return self.hello
         self.stop()
-        here, there = Pipe()
+        here, there = socket.socketpair()
         watched, self._watch = os.pipe()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
         self._process = subprocess.Popen(
@@ -87,13 +116,10 @@ class Worker:
             os.setpriority(os.PRIO_PGRP, self._process.pid, BELOW_THE_JUDGE)
         there.close()
         os.close(watched)
-        self._connection, self._processes = here, Processes(self._process.pid)
-        found = self._sent(Start(self.reference.framework, self.reference.together)) or self._receive(
-            self.limits.starting, self.limits.starting_idle
-        )
+        self._channel, self._processes = Channel(here), Processes(self._process.pid)
+        start = Start(self.reference.framework, self.reference.together)
+        found = self._asked(start, Hello, self.limits.starting, self.limits.starting_idle)
         self.hello = found if isinstance(found, Hello) else Hello(error=str(found))
-        if not self.hello.error and self.hello.protocol != PROTOCOL:
-            self.hello = Hello(error="it is of a revision whose messages differ from this one's")
         return self.hello
 
     def run(self, message: Message) -> Reply | Failure:
@@ -116,7 +142,9 @@ class Worker:
         if hello.error:
             return self._lost(Failure("crashed", "", f"the worker did not start: {hello.error}"))
         seconds = self.limits.cell + (self.limits.compiling if self._may_compile(message) else 0.0)
-        found = self._sent(message) or self._receive(seconds, self.limits.idle)
+        found = self._asked(message, reply_kind(message), seconds, self.limits.idle)
+        if not isinstance(found, Failure) and not fits(found, message):
+            found = Failure("crashed", "", "stopped: its reply does not fit the question")
         if isinstance(found, Failure):
             return self._lost(found)
         assert isinstance(found, Reply)
@@ -139,38 +167,37 @@ class Worker:
         self.stop()
         return failure
 
-    def _sent(self, message: Message | Start) -> Failure | None:
-        """Why a message could not be sent, if so."""
-        assert self._connection is not None
-        try:
-            self._connection.send(message)
-        except (OSError, ValueError) as error:
-            return Failure("crashed", "", f"the worker is gone: {error}")
-        return None
-
-    def _receive(self, seconds: float, idle_seconds: float) -> object:
-        """The next message, or a failure: the process died, took too much time, or too much memory.
+    def _asked(self, message: Message | Start, kind: type, seconds: float, idle_seconds: float) -> Any:
+        """The reply to a message, or a failure: the process died, sent no reply, took too much time or memory.
 
         ``seconds`` are of processor time, from the first look on; the time of ``idle_seconds`` without any is too much.
         """
-        assert self._connection is not None
+        assert self._channel is not None
         assert self._processes is not None
-        clock: Clock | None = None
-        while True:
-            try:
-                if self._connection.poll(LOOK_SECONDS):
-                    return self._trusted(self._connection.recv())
-            except Exception as error:  # a closed pipe, or bytes that are no message
-                return self._ended() if self._wait() is not None else Failure("crashed", "", f"{error}")
-            self._processes.look()
-            clock = clock or Clock(self._processes, seconds, idle_seconds)
-            over = clock.over()
-            if over:
-                return Failure("timed out", "", over)
-            if self._processes.memory() > MEMORY_BYTES:
-                return Failure("crashed", "", f"stopped: more than {MEMORY_BYTES >> 30} GiB of memory")
-            if self._written() > STDERR_BYTES:
-                return Failure("crashed", "", f"stopped: more than {STDERR_BYTES >> 20} MiB of standard error")
+        look = functools.partial(self._look, self._processes, [], seconds, idle_seconds)
+        try:
+            return self._trusted(self._channel.ask(message, kind, look))
+        except _Stopped as stopped:
+            return stopped.failure
+        except OtherMessages:
+            return Failure("crashed", "", OTHER_MESSAGES)
+        except Unfit as error:
+            return Failure("crashed", "", f"stopped: it sent what is no reply: {error}")
+        except (OSError, EOFError, ValueError) as error:  # closed at one of its ends
+            ended = self._ended() if self._wait() is not None else Failure("crashed", "", f"{error}")
+            return Failure("crashed", "", OTHER_MESSAGES) if kind is Hello and PICKLES in ended.message else ended
+
+    def _look(self, processes: Processes, clocks: list[Clock], seconds: float, idle_seconds: float) -> None:
+        """Raise :class:`_Stopped` if a message takes too much; ``clocks`` gets its clock at the first look."""
+        processes.look()
+        if not clocks:
+            clocks.append(Clock(processes, seconds, idle_seconds))
+        if over := clocks[0].over():
+            raise _Stopped(Failure("timed out", "", over))
+        if processes.memory() > MEMORY_BYTES:
+            raise _Stopped(Failure("crashed", "", f"stopped: more than {MEMORY_BYTES >> 30} GiB of memory"))
+        if self._written() > STDERR_BYTES:
+            raise _Stopped(Failure("crashed", "", f"stopped: more than {STDERR_BYTES >> 20} MiB of standard error"))
 
     def _ended(self) -> Failure:
         assert self._process is not None
@@ -208,8 +235,8 @@ class Worker:
 
     def stop(self) -> None:
         """End the process, if it runs."""
-        if self._connection is not None:
-            self._connection.close()
+        if self._channel is not None:
+            self._channel.close()
         if self._watch is not None:
             os.close(self._watch)  # ends whatever is left of the group
         if self._process is not None:
@@ -218,7 +245,7 @@ class Worker:
             self._process.wait()
         if self._stderr is not None:
             self._stderr.close()
-        self._process = self._processes = self._connection = self._watch = self._stderr = None
+        self._process = self._processes = self._channel = self._watch = self._stderr = None
         self.hello = None
 
 

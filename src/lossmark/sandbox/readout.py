@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..adapters.framework import FellBack, Framework
-from ..work import Array, Failure, Outcome, Returned
+from .messages import Array, Failure, Outcome, Returned
+from .schema import NAMES
 
 
 def failure(error: BaseException) -> Failure:
@@ -17,7 +18,7 @@ def failure(error: BaseException) -> Failure:
         text = " ".join(str(error)[:5000].split())[:500]
     except Exception:
         text = "(its message cannot be had)"
-    return Failure("fell back" if isinstance(error, FellBack) else "raised", type(error).__name__, text)
+    return Failure("fell back" if isinstance(error, FellBack) else "raised", type(error).__name__[:200], text)
 
 
 class Readout:
@@ -59,8 +60,8 @@ class Readout:
         return now.dtype != original.dtype or now.shape != original.shape or now.tobytes() != original.tobytes()
 
     def _array(self, x: Any) -> Array:
-        """The numbers of a tensor. Nothing else goes to the judge, which would have to run code to unpack it."""
+        """The numbers of a tensor. Nothing else goes to the judge, which reads nothing else."""
         array = np.asarray(self._framework.to_numpy(x))
-        if array.dtype.hasobject:
+        if array.dtype.newbyteorder("=") not in NAMES:
             raise TypeError(f"the result is an array of {array.dtype} objects, expected numbers")
         return array

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..adapters.framework import Framework
 from ..adapters.implementation import Implementation
-from ..work import Array, Failure, Returned, Stage, Stored, Streamed, Timed, Timing, Weighed, Weighing
+from .messages import Array, Failure, Returned, Stage, Stored, Streamed, Timed, Timing, Weighed, Weighing
 from .peak_memory import faults, peak
 from .readout import Readout, failure
 

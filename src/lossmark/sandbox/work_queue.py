@@ -17,7 +17,7 @@ import numpy as np
 from ..adapters.installed import framework
 from ..adapters.registry import Reference
 from ..cache import programs_folder
-from ..work import Answer, Failure, Reply
+from .messages import Answer, Failure, Reply
 from .process import Worker
 
 HELD_BYTES = 512 << 20

@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import socket
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from multiprocessing.connection import Connection
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -23,8 +23,10 @@ from ..adapters.framework import Call, Derivative, Framework
 from ..adapters.implementation import Implementation
 from ..adapters.installed import framework
 from ..adapters.registry import load_all
-from ..work import (
-    PROTOCOL,
+from .attempt import Attempt, Inputs, call_of
+from .channel import Line
+from .global_state import GlobalState
+from .messages import (
     Answer,
     Array,
     Failure,
@@ -43,13 +45,15 @@ from ..work import (
     Watched,
     Weighing,
 )
-from .attempt import Attempt, Inputs, call_of
-from .global_state import GlobalState
 from .readout import Readout, failure
+from .schema import Unfit
 from .stopwatch import Stopwatch
+from .wire import OtherMessages
 
 Slopes = dict[str | None, Mapping[str, Array] | Failure]
 """By reduction: the gradients by name of input, or why there are none."""
+MOST_LINES = 1000
+"""Lines of what a guest has changed: there may be one for every function of a framework."""
 
 
 class Runner:
@@ -171,7 +175,7 @@ class Runner:
             with contextlib.suppress(BaseException):  # what the call returns or raises is for other checks
                 function(**keywords)
 
-        return Watched(self._state.by_calling(call), self._state.by_loading)
+        return Watched(self._state.by_calling(call)[:MOST_LINES], self._state.by_loading[:MOST_LINES])
 
     def _tensor(self, value: Any, device: str) -> Any:
         return self.framework.from_numpy(value, device) if isinstance(value, np.ndarray) else value
@@ -191,9 +195,17 @@ def _spread(function: Callable[..., Any], extra: Mapping[str, Any], inputs: Mapp
     return function(**inputs, **extra)
 
 
-def serve(connection: Connection, watched: Iterable[ModuleType]) -> None:
-    """Answer messages until the connection closes; nobody may replace functions of the modules ``watched``."""
-    start: Start = connection.recv()
+def serve(line: Line, watched: Iterable[ModuleType]) -> None:
+    """Answer messages until the connection closes; nobody may replace functions of the modules ``watched``.
+
+    A judge of a revision with other messages is told so, as far as it understands.
+    """
+    try:
+        start: Start = line.receive(Start)
+    except OtherMessages:  # the judge sees by any frame that it is of another revision
+        return line.send(Hello())
+    except Unfit as error:  # such as a pickle: its judge shows the last line of the standard error
+        sys.exit(f"the judge is of a revision that speaks other messages: {error}")
     try:
         adapter = framework(start.framework)
         setup = adapter.setup()
@@ -201,21 +213,20 @@ def serve(connection: Connection, watched: Iterable[ModuleType]) -> None:
         implementations = [impl for source in start.sources for impl in load_all(source)]
         state.loaded()
         runner = Runner(implementations, adapter, state)
-        hello = Hello(adapter.devices(), setup, protocol=PROTOCOL)
+        hello = Hello(adapter.devices(), setup)
     except BaseException as error:
         traceback.print_exc()
-        connection.send(Hello(error=str(failure(error))))
-        return
-    connection.send(hello)
+        return line.send(Hello(error=str(failure(error))))
+    line.send(hello)
     while True:
         try:
-            message = connection.recv()
+            message: Message = line.receive(*get_args(Message))
         except EOFError:
-            return
-        connection.send(runner.reply(message))
+            return None
+        line.send(runner.reply(message))
 
 
 def main(watched: Iterable[ModuleType]) -> None:
     """Serve the connection whose file descriptor is the first argument of the command line, then end the process."""
-    serve(Connection(int(sys.argv[1])), watched)
+    serve(Line(socket.socket(fileno=int(sys.argv[1]))), watched)
     os._exit(0)  # a guest's threads and exit handlers must not keep the process

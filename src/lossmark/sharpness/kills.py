@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from ..checks.catalogue import ORDINARY
 from ..checks.prepared import Unsupported
 from ..checks.run import Run
+from ..sandbox.messages import Failure
 from ..sandbox.target import Target
 from ..specification.case import Case
 from ..specification.library import losses
 from ..suite.plan import Choice, plan_targets
 from ..suite.suite import Suite
-from ..work import Failure
 from .rivals import LOSSMARK, RIVALS
 
 USAGE_CLASS = "usage"

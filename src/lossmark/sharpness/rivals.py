@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks.ordinary import Judged
+from ..sandbox.messages import Failure, Returned
 from ..specification.case import Family
 from ..tolerance.acceptance import Acceptance
-from ..work import Failure, Returned
 
 Tolerance = tuple[float, float]
 """Relative and absolute tolerance."""

@@ -18,6 +18,7 @@ import pandas as pd
 from ..checks.ordinary import Judged
 from ..checks.prepared import Unsupported
 from ..checks.run import Run
+from ..sandbox.messages import Failure, Returned
 from ..sandbox.target import Target
 from ..specification.case import Family, Param
 from ..specification.hexfloat import canonical, parse
@@ -25,7 +26,6 @@ from ..specification.library import losses
 from ..specification.loss import Loss
 from ..suite.plan import Choice, plan_targets
 from ..suite.suite import Suite
-from ..work import Failure, Returned
 
 SHAPES = ((7, 8), (64, 129), (1000, 1))
 """Batch and dimensions of the families of a seed."""

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from ..adapters.registry import Reference
 from ..checks.prepared import Prepared
 from ..checks.run import Run
+from ..sandbox.messages import Failure, Message, Reply
 from ..sandbox.turns import Turns
 from ..sandbox.work_queue import Lane, Served
-from ..work import Failure, Message, Reply
 from .patience import Patience
 
 TURNS = Turns((os.cpu_count() or 2) + 2)

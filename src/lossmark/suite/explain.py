@@ -12,12 +12,12 @@ from ..golden.certified import rows
 from ..readings.balls import Real
 from ..readings.convention import IEEE
 from ..readings.infix import infix
+from ..sandbox.messages import Failure, Returned
 from ..specification.case import Case
 from ..specification.hexfloat import canonical
 from ..specification.library import losses
 from ..specification.loss import Loss
 from ..tolerance import expected as tolerance
-from ..work import Failure, Returned
 from .plan import Choice, plan
 from .suite import Suite
 

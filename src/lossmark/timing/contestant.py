@@ -12,9 +12,9 @@ import time
 
 from ..checks.judgement import Judgement
 from ..checks.ordinary import explained
+from ..sandbox.messages import Array, Failure, Message, Reply, Timed, Timing, Weighed, Weighing
 from ..sandbox.process import GaveUp, Worker
 from ..sandbox.target import Target
-from ..work import Array, Failure, Message, Reply, Timed, Timing, Weighed, Weighing
 from .exercise import LAST_TURN, Exercise
 
 WARM = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "17179869184", "MALLOC_TOP_PAD_": "67108864"}

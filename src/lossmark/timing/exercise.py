@@ -16,6 +16,7 @@ from ..adapters.deviation import Deviation
 from ..checks.judgement import Judgement, combine, judge, slopes
 from ..dtypes import DTYPES
 from ..readings.cost import Cost, forward, forward_backward
+from ..sandbox.messages import Array, Failure, Returned, Stage, Stored, Timed
 from ..sandbox.stopwatch import batch_of
 from ..specification.case import Case
 from ..specification.deviated import meant
@@ -23,7 +24,6 @@ from ..specification.inputs import timed
 from ..specification.loss import Loss
 from ..tolerance.acceptance import Expected
 from ..tolerance.expected import expected
-from ..work import Array, Failure, Returned, Stage, Stored, Timed
 
 LARGE = 1 << 20
 """Numbers of an input that no cache holds."""

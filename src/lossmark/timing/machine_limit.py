@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..readings.cost import Cost
+from ..sandbox.messages import Array, Streamed, Streaming
 from ..sandbox.process import GaveUp, Worker
-from ..work import Array, Streamed, Streaming
 
 CACHED = 1 << 12
 """Numbers of an array that stays in the first-level cache, for the rate of exp."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from ..work import Timed
+from ..sandbox.messages import Timed
 
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 """The processors that times are taken on where a round is bound to one: neighbours may be busier on one of them."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..adapters.installed import framework
-from ..work import Timed
+from ..sandbox.messages import Timed
 from .contestant import Contestant
 from .machine_limit import INVALID
 from .ratio import ratio

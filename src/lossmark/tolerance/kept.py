@@ -23,7 +23,7 @@ from .block import Block
 
 KIND = "exact"
 """The kind of the entries."""
-MOST_BYTES = 8 << 20
+LARGEST_BYTES = 8 << 20
 """Larger blocks are computed in little more time than they are read in, and would fill the disk."""
 _ENGINE = Path(__file__).parents[1]
 _SOURCES = ("dtypes.py", "formula", "readings", "specification", "tolerance")
@@ -81,7 +81,7 @@ def kept_block(digest: str) -> Block | None:
 def keep_block(digest: str, block: Block) -> None:
     """Keep a block, unless it is large."""
     flat = dict(_flat(block))
-    if sum(array.nbytes for array in flat.values()) > MOST_BYTES:
+    if sum(array.nbytes for array in flat.values()) > LARGEST_BYTES:
         return
     head = json.dumps([(name, array.dtype.str, array.shape) for name, array in flat.items()]).encode()
     Store(KIND).put(digest, len(head).to_bytes(4), head, *(array.tobytes() for array in flat.values()))

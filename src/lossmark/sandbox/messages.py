@@ -1,8 +1,8 @@
 """The messages between the process that judges and the process that runs code under test.
 
 The judge starts a worker and sends :class:`Start`; the worker says :class:`Hello`, and then sends one reply for each
-message. Messages are pickled, so this module and its classes keep their names: base and head of a gate are processes of
-two revisions, and :data:`PROTOCOL` tells whether they understand each other.
+message. The types of the fields are the schema that a message is read by. Base and head of a gate are processes of two
+revisions; :data:`PROTOCOL`, which every message carries, tells whether they understand each other.
 """
 
 from __future__ import annotations
@@ -30,8 +30,6 @@ class Hello:
     """The numeric settings that the worker has made, by name."""
     error: str = ""
     """Why it can do nothing; empty if it can."""
-    protocol: str = ""
-    """What the worker's messages consist of; a gate's base may be of another revision than the process that asks."""
 
 
 @dataclass(frozen=True)
@@ -266,8 +264,27 @@ class Streamed:
 Message = Task | Probe | Watch | Stage | Timing | Weighing | Streaming
 Reply = Answer | Probed | Watched | Staged | Timed | Weighed | Streamed
 
-_MESSAGES = (Hello, Start, Failure, Returned, *get_args(Message), *get_args(Reply))
+_REPLIES: dict[type, type] = dict(zip(get_args(Message), get_args(Reply), strict=True))
+
+
+def reply_kind(message: Message | Start) -> type:
+    """The class of the reply to a message."""
+    return _REPLIES[type(message)]
+
+
+def fits(reply: Reply, message: Message) -> bool:
+    """Whether a reply is about what a message asks: the same calls, the same reductions."""
+    if isinstance(message, Probe) and isinstance(reply, Probed):
+        return len(reply.outcomes) == len(message.calls)
+    if isinstance(message, Task) and isinstance(reply, Answer):
+        asked = {*message.reductions, *message.slopes}
+        values = set() if message.directions else {*message.reductions}
+        return reply.values.keys() == values and {*reply.gradients, *reply.beside} <= asked
+    return True
+
+
+_MESSAGES = (Hello, Start, Failure, Returned, Stored, *get_args(Message), *get_args(Reply))
 PROTOCOL = hashlib.sha256(
     repr([(kind.__name__, [(field.name, field.type) for field in fields(kind)]) for kind in _MESSAGES]).encode()
-).hexdigest()[:12]
+).digest()[:6]
 """Names the messages of this revision: two revisions with the same fields understand each other."""
