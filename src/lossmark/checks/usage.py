@@ -56,7 +56,9 @@ class Usage(Dialogue):
         """On an accelerator the values of labels are never looked at, because that would wait for it."""
         where = f"on a {self.run.device} the values of labels are not"
         raised = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-        return Conclusion(not raised, f"{where} to be looked at: {raised[0]}" if raised else f"taken: {where} looked at")
+        if raised:
+            return Conclusion(False, f"{where} to be looked at: {raised[0]}")
+        return Conclusion(True, f"taken: {where} looked at")
 
     def _repaired(self, accepted: list[tuple[str | None, Returned]]) -> Conclusion:
         """A guest that takes other shapes must give exactly the loss of the inputs that they can only mean."""
