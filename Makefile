@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Modules are compiled when they are first imported: of what is installed, a fraction ever is.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: plan setup report test lint docs site pictures results clean
+.PHONY: plan setup report test lint docs site pictures results gpu-pack clean
 
 # What the command does, how long it takes and where its result will be, before anything else.
 plan:
@@ -41,6 +41,10 @@ test: plan lint
 # only SUBJECT=conformance|sharpness|right|soak|speed|memory|peers|sizes|compare|gate. Interrupted, it goes on.
 results: setup
 	$(BIN)/python -m lossmark.reports.measured $(SUBJECT)
+
+# Collects what a machine with a GPU and without a network lacks; benchmarks/gpu/run measures there.
+gpu-pack:
+	PYTHON=$(PYTHON) benchmarks/gpu/prepare
 
 docs: setup
 	$(BIN)/python docs/build.py

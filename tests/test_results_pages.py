@@ -96,7 +96,8 @@ def kept(outputs, tmp_path):
 
 def test_every_subject_is_measured_kept_and_shown():
     shown = [subject for _, subjects in results_pages.PAGES.values() for subject in subjects]
-    assert set(shown) == set(SUBJECTS) == set(data.DATA) == set(CONDENSE) == set(sections.HEADS) == set(sections.TABLES)
+    assert set(shown) == set(SUBJECTS)
+    assert {*shown, "device"} == set(data.DATA) == set(CONDENSE) == set(sections.HEADS) == set(sections.TABLES)
     files = [command.file for subject in SUBJECTS.values() for command in subject.commands]
     assert len(set(files)) == len(files)
     assert all(command.file in command.text for subject in SUBJECTS.values() for command in subject.commands)

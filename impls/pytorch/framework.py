@@ -23,6 +23,10 @@ from lossmark.adapters.framework import (
 )
 from lossmark.adapters.mode import Compiling, Mode
 
+COMPILERS = 4
+"""Processes that torch.compile starts for one of ours; as many as a large machine has processors would hold more memory
+than there is for it."""
+
 
 class PyTorch(Framework):
     """PyTorch: tensors with strides, ``torch.autograd``, and ``torch.compile`` with dynamic shapes."""
@@ -135,6 +139,7 @@ class PyTorch(Framework):
         import torch._functorch.config as functorch
         import torch._inductor.config as inductor
 
+        inductor.compile_threads = min(inductor.compile_threads, COMPILERS)
         inductor.cpp.vec_isa_ok = True  # take the CPU's flags at their word: the trial compilations last 10 s
         dynamo.recompile_limit = 64
         functorch.donated_buffer = False  # each reduction has a backward pass of its own over one forward graph

@@ -96,14 +96,17 @@ def main(
     command: Annotated[list[str] | None, typer.Option(help="with files: what wrote them (repeatable)")] = None,
     revision: Annotated[str | None, typer.Option(help="with files: the commit that was measured")] = None,
     gpu: Annotated[str | None, typer.Option(help="with files: the GPU that they were measured on")] = None,
+    into: Annotated[Path | None, typer.Option(help="with files: the folder to keep them in")] = None,
     show: Annotated[bool, typer.Option("--list", help="only show the commands, and about how long they take")] = False,
 ) -> None:
     """Measure the subjects of the results pages and keep them in reports/results."""
-    if subject is not None and subject not in SUBJECTS:
+    if subject is not None and subject not in (CONDENSE if files else SUBJECTS):
         raise LossmarkError(f"unknown subject {subject!r}, known are {', '.join(SUBJECTS)}")
     if subject is not None and files:
-        usual = [each.text for each in SUBJECTS[subject].commands]
-        print(keep(subject, files, command or usual, revision or record.revision(), gpu=gpu))
+        usual = [each.text for each in SUBJECTS[subject].commands] if subject in SUBJECTS else []
+        print(
+            keep(subject, files, command or usual, revision or record.revision(), gpu=gpu, folder=into or record.FOLDER)
+        )
         return
     chosen = [subject] if subject else list(SUBJECTS)
     if show:

@@ -1,22 +1,18 @@
 """A few tables made of what a command has written, per subject."""
 
 import json
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-
-import pandas as pd
 
 from lossmark.dtypes import DTYPES
 from lossmark.results.cell import Cell
 from lossmark.sharpness import soak as soaked
 
 from . import data
+from .condense_device import device
 from .condense_times import peers, sizes, speed
-from .outputs import Condensed, complete_run, json_lines, one_file, picked, short
-
-JUDGED = ("value", "gradient")
+from .outputs import Condensed, complete_run, json_lines, one_file, picked, shares, short
 
 
 def conformance(files: Sequence[Path]) -> Condensed:
@@ -32,20 +28,11 @@ def conformance(files: Sequence[Path]) -> Condensed:
     def order(place: tuple[str, str, str]) -> tuple[str, int, int]:
         return place[0], impls.index(place[1]), list(DTYPES).index(place[2])
 
-    rows = [[*place, len(groups[place]), *_shares(groups[place])] for place in sorted(groups, key=order)]
+    rows = [[*place, len(groups[place]), *shares(groups[place])] for place in sorted(groups, key=order)]
     counts = dict(Counter(cell.verdict for cell in results.cells))
     return results.header["environment"], data.Conformance(
         counts=counts, reasons=reasons, shares=data.Table(columns=list(data.SHARES), rows=rows)
     )
-
-
-def _shares(cells: Sequence[Cell]) -> list[data.Value]:
-    """How many pass; of values and gradients the median distance in ulp and the largest share of the bound."""
-    compared = [cell for cell in cells if cell.check in JUDGED]
-    errors = [cell.error_ulp for cell in compared if cell.error_ulp is not None]
-    used = [cell.budget_used for cell in compared if cell.budget_used is not None]
-    median = float(pd.Series(errors, dtype=float).median())
-    return [sum(cell.verdict == "pass" for cell in cells), short(median), short(max(used, default=math.nan))]
 
 
 def sharpness(files: Sequence[Path]) -> Condensed:
@@ -95,7 +82,7 @@ def compare(files: Sequence[Path]) -> Condensed:
 
 
 CONDENSE: Mapping[str, Callable[[Sequence[Path]], Condensed]] = {
-    "conformance": conformance, "sharpness": sharpness, "right": right, "soak": soak, "speed": speed, "sizes": sizes,
-    "memory": speed, "peers": peers, "gate": gate, "compare": compare,
+    "conformance": conformance, "device": device, "sharpness": sharpness, "right": right, "soak": soak, "speed": speed,
+    "sizes": sizes, "memory": speed, "peers": peers, "gate": gate, "compare": compare,
 }  # fmt: skip
 """By subject; each takes the files that the subject's commands write."""

@@ -46,6 +46,11 @@ def _having(columns: tuple[str, ...]) -> Any:
 
 SHARES = ("loss", "impl", "dtype", "cells", "passed", "median_ulp", "largest_share")
 """Conformance of one implementation of a loss in a dtype; the last two are of its values and gradients."""
+ON_A_DEVICE = ("loss", "impl", "dtype", "mode", "cells", "passed", "median_ulp", "largest_share")
+"""The same by mode."""
+JUDGED = ("impl", "planned", "pass", "deviates", "fail", "error", "unsupported", "not-run")
+"""Cells of an implementation by verdict; of a run that did not come to its end they are fewer than planned."""
+WRONG = ("impl", "loss", "dtype", "mode", "case", "check", "verdict", "error_ulp", "share", "detail")
 TIMES = (
     "loss", "batch", "width", "dtype", "passes", "impl", "framework", "mode", "seconds", "ratio", "ratio_low",
     "ratio_high", "limit", "faults", "peak", "results", "traffic", "rounds", "reason",
@@ -66,6 +71,15 @@ class Conformance(Strict):
     counts: Counts
     reasons: Annotated[Table, Field(description="verdict, why, cells of what was not judged")]
     shares: _having(SHARES)
+
+
+class Device(Strict):
+    """A run of conformance on a device, one file per implementation; one that did not come to its end counts too."""
+
+    judged: _having(JUDGED)
+    wrong: Annotated[Table, Field(description="cells that do not pass, as many as there is room for")]
+    reasons: Annotated[Table, Field(description="implementation, verdict, why, cells of what was not judged")]
+    shares: _having(ON_A_DEVICE)
 
 
 class Sharpness(Strict):
@@ -128,7 +142,7 @@ class Repeats(Strict):
 
 
 DATA: dict[str, type[Strict]] = {
-    "conformance": Conformance, "sharpness": Sharpness, "right": Right, "soak": Soak, "speed": Speed, "sizes": Sizes,
-    "memory": Speed, "peers": Peers, "gate": Gate, "compare": Repeats,
+    "conformance": Conformance, "device": Device, "sharpness": Sharpness, "right": Right, "soak": Soak, "speed": Speed,
+    "sizes": Sizes, "memory": Speed, "peers": Peers, "gate": Gate, "compare": Repeats,
 }  # fmt: skip
 """By subject."""

@@ -10,6 +10,13 @@ HEADS: Mapping[str, tuple[str, str, str]] = {
         "A share below one says that the implementation keeps to the derived bound; a share close to one, that the "
         "bound is not loose.",
     ),
+    "device": (
+        "Conformance on a device",
+        "Every loss of the implementations that run on the device, on golden cases and seeded families; of the fused "
+        "forms in every dtype.",
+        "A run whose verdicts are fewer than what was planned was stopped when its time was over; what it judged until "
+        "then counts.",
+    ),
     "sharpness": (
         "Wrong implementations that are seen",
         "Wrong implementations, in the ways that libraries and people go wrong, are run through the suite. The table "

@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from lossmark.errors import LossmarkError
+from lossmark.results.cell import Cell
 from lossmark.results.record import Results
 from lossmark.results.record import read as read_cells
 
@@ -15,6 +18,10 @@ from . import data
 Environment = Mapping[str, Any] | None
 """What the measuring command wrote about its machine; None where it writes nothing of the kind."""
 Condensed = tuple[Environment, data.Strict]
+
+
+COMPARED = ("value", "gradient")
+"""The checks that compare numbers with the formula."""
 
 
 def picked(line: Mapping[str, Any], columns: Sequence[str]) -> list[data.Value]:
@@ -50,3 +57,12 @@ def short(value: Any) -> data.Value:
     if float(value).is_integer():
         return int(value)
     return float(f"{value:.4g}") if math.isfinite(value) else None
+
+
+def shares(cells: Sequence[Cell]) -> list[data.Value]:
+    """How many pass; of values and gradients the median distance in ulp and the largest share of the bound."""
+    compared = [cell for cell in cells if cell.check in COMPARED]
+    errors = [cell.error_ulp for cell in compared if cell.error_ulp is not None]
+    used = [cell.budget_used for cell in compared if cell.budget_used is not None]
+    median = float(pd.Series(errors, dtype=float).median())
+    return [sum(cell.verdict == "pass" for cell in cells), short(median), short(max(used, default=math.nan))]

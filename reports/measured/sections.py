@@ -68,6 +68,23 @@ def _conformance(found: data.Conformance) -> Lines:
     )
 
 
+def _device(found: data.Device) -> Lines:
+    yield from plain_text.table(["implementation", *found.judged.columns[1:]], found.judged.rows)
+    if found.wrong.rows:
+        yield "What does not pass, errors first:"
+        yield ""
+        rows = ([*row[:7], *map(_number, row[7:9]), row[9]] for row in found.wrong.rows)
+        yield from plain_text.table([*found.wrong.columns[:7], "ulp", "share", "detail"], rows)
+    if found.reasons.rows:
+        yield from plain_text.table(found.reasons.columns, found.reasons.rows)
+    yield "The share of the bound that values and gradients used, and their median distance from the exact value:"
+    yield ""
+    yield from plain_text.table(
+        ("loss", "implementation", "dtype", "mode", "cells", "pass", "median ulp", "largest share"),
+        ([*row[:6], _number(row[6]), _number(row[7])] for row in found.shares.rows),
+    )
+
+
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
@@ -124,8 +141,8 @@ def _compare(found: data.Repeats) -> Lines:
 
 
 TABLES: Mapping[str, Callable[..., Lines]] = {
-    "conformance": _conformance, "sharpness": _sharpness, "right": _right, "soak": _soak, "gate": _gate,
-    "compare": _compare, "speed": speed_sections.speed, "sizes": speed_sections.sizes,
+    "conformance": _conformance, "device": _device, "sharpness": _sharpness, "right": _right, "soak": _soak,
+    "gate": _gate, "compare": _compare, "speed": speed_sections.speed, "sizes": speed_sections.sizes,
     "memory": speed_sections.memory, "peers": speed_sections.peers,
 }  # fmt: skip
 """By subject: the tables of its data."""
