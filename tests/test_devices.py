@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from lossmark.sandbox.messages import Failure, Probed, Returned
 
 from lossmark.adapters.installed import framework
 from lossmark.checks.prepared import Prepared
@@ -15,7 +16,6 @@ from lossmark.checks.usage import Usage
 from lossmark.dtypes import DTYPES
 from lossmark.sandbox.target import targets
 from lossmark.specification.library import losses
-from lossmark.work import Failure, Probed, Returned
 
 torch = pytest.importorskip("torch")
 

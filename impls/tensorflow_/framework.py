@@ -73,7 +73,7 @@ class TensorFlow(Framework):
         return Described(True, x.dtype.name, tuple(x.shape), "gpu" if "GPU" in x.device else "cpu")
 
     def traceable(self, function: Callable[..., Any], mode: str) -> Callable[..., Any]:
-        """The function with AutoGraph applied, as ``tf.function`` does; what is around it needs none and traces faster."""
+        """The function with AutoGraph applied, as ``tf.function`` does; the rest here needs none and traces faster."""
         import tensorflow as tf
 
         if not self.mode(mode).traced:
