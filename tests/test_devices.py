@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from lossmark.sandbox.messages import Failure, Probed, Returned
 
 from lossmark.adapters.installed import framework
 from lossmark.checks.prepared import Prepared
 from lossmark.checks.run import Run
 from lossmark.checks.usage import Usage
 from lossmark.dtypes import DTYPES
+from lossmark.sandbox.messages import Failure, Probed, Returned
 from lossmark.sandbox.target import targets
 from lossmark.specification.library import losses
 

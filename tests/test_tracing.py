@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
+from lossmark.adapters.installed import framework_version
 from tests.processes import finished
 
-pytest.importorskip("tensorflow")
+pytestmark = pytest.mark.skipif(framework_version("tensorflow") is None, reason="TensorFlow is not installed")
 
 BRANCHING = """
 import tensorflow as tf
