@@ -11,7 +11,7 @@ import lossmark
 
 ENGINE = Path(__file__).parents[1] / "src" / "lossmark"
 FLOORS = (
-    ("errors", "dtypes", "version"),
+    ("cache", "errors", "dtypes", "version"),
     ("formula", "adapters", "results", "rooms"),
     ("readings",),
     ("specification",),

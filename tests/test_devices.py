@@ -13,9 +13,9 @@ from lossmark.checks.prepared import Prepared
 from lossmark.checks.run import Run
 from lossmark.checks.usage import Usage
 from lossmark.dtypes import DTYPES
+from lossmark.sandbox.messages import Failure, Probed, Returned
 from lossmark.sandbox.target import targets
 from lossmark.specification.library import losses
-from lossmark.work import Failure, Probed, Returned
 
 torch = pytest.importorskip("torch")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -123,6 +124,14 @@ class Jax(Framework):
         import jax
 
         jax.block_until_ready(x)
+
+    def keeping(self, folder: Path) -> Mapping[str, str]:
+        """JAX's persistent compilation cache, for programs however small: it is the small ones that are many."""
+        return {
+            "JAX_COMPILATION_CACHE_DIR": str(folder),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        }
 
     def settings(self) -> Mapping[str, str]:
         """Every option of ``jax.config``."""

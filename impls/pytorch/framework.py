@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import ml_dtypes
@@ -126,6 +127,10 @@ class PyTorch(Framework):
         parts = [(slope * directions[n]).sum() for n, slope in zip(leaves, slopes, strict=True) if slope is not None]
         sum(parts).backward()  # autograd.grad would not reach the error of a function that is once differentiable
         return {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
+
+    def keeping(self, folder: Path) -> Mapping[str, str]:
+        """The folder of Inductor's caches, which are on as it comes."""
+        return {"TORCHINDUCTOR_CACHE_DIR": str(folder)}
 
     def _compile(self, function: Any) -> Any:
         """One graph for all shapes (``dynamic``), or an error: ``fullgraph`` refuses to run any part eagerly."""

@@ -6,6 +6,9 @@ import tensorflow as tf
 from lossmark.impls.arguments import check_label, check_label_values
 from tensorflow import Tensor
 
+as_written = tf.autograph.experimental.do_not_convert
+"""Has a function traced as it stands: without control flow that depends on numbers AutoGraph only takes time."""
+
 
 def wide(*tensors: Tensor) -> tuple[Tensor, ...]:
     """In the dtype that sums accumulate in: float64 for float64, else float32."""

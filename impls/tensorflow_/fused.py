@@ -20,7 +20,7 @@ from tensorflow import Tensor
 from lossmark import Implementation, __version__
 
 from . import losses as plain
-from .common import checked_label, reduce, wide, wide_of
+from .common import as_written, checked_label, reduce, wide, wide_of
 from .framework import FRAMEWORK
 
 impl = Implementation(
@@ -153,6 +153,7 @@ _bpr = _ranking(
 
 
 @impl.loss
+@as_written
 def pairwise_hinge(
     u: Tensor, d_pos: Tensor, d_neg: Tensor, *, margin: float = 1.0, similarity: str = "dot", reduction: str = "mean"
 ) -> Tensor:
@@ -165,6 +166,7 @@ def pairwise_hinge(
 
 
 @impl.loss
+@as_written
 def bpr(u: Tensor, d_pos: Tensor, d_neg: Tensor, *, similarity: str = "dot", reduction: str = "mean") -> Tensor:
     """log(1 + exp(⟨u,d⁻⟩ - ⟨u,d⁺⟩)); arguments, result and errors as :func:`.losses.bpr`."""
     if similarity != "dot" or _few(u):
@@ -205,6 +207,7 @@ _pair = _Fused(2, _pair_forward, _pair_backward, plain.contrastive_pair)
 
 
 @impl.loss
+@as_written
 def contrastive_pair(x1: Tensor, x2: Tensor, y: Tensor, *, margin: float = 1.0, reduction: str = "mean") -> Tensor:
     """The contrastive loss of d = ‖x1 - x2‖₂; arguments, result and errors as :func:`.losses.contrastive_pair`."""
     if _few(x1):
@@ -243,6 +246,7 @@ _triplet = _Fused(3, _triplet_forward, _triplet_backward, plain.labeled_triplet)
 
 
 @impl.loss
+@as_written
 def labeled_triplet(
     anc: Tensor, pos: Tensor, neg: Tensor, label: Tensor, *, margin: float = 1.0, reduction: str = "mean"
 ) -> Tensor:

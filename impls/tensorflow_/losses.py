@@ -15,7 +15,7 @@ from tensorflow import Tensor
 
 from lossmark import Implementation, __version__
 
-from .common import checked_label, reduce, wide
+from .common import as_written, checked_label, reduce, wide
 from .framework import FRAMEWORK
 
 impl = Implementation(
@@ -60,6 +60,7 @@ def _power_of_two(x: Tensor) -> Tensor:
 
 
 @impl.loss
+@as_written
 def pairwise_hinge(
     u: Tensor, d_pos: Tensor, d_neg: Tensor, *, margin: float = 1.0, similarity: str = "dot", reduction: str = "mean"
 ) -> Tensor:
@@ -80,6 +81,7 @@ def pairwise_hinge(
 
 
 @impl.loss
+@as_written
 def bpr(u: Tensor, d_pos: Tensor, d_neg: Tensor, *, similarity: str = "dot", reduction: str = "mean") -> Tensor:
     """log(1 + exp(sim(u, d⁻) - sim(u, d⁺))).
 
@@ -104,6 +106,7 @@ def contrastive_terms(d: Tensor, y: Tensor, margin: float) -> Tensor:
 
 
 @impl.loss
+@as_written
 def contrastive(d: Tensor, y: Tensor, *, margin: float = 1.0, reduction: str = "mean") -> Tensor:
     """y·d² + (1-y)·max(margin - d, 0)², with gradient 0 at the kink.
 
@@ -122,6 +125,7 @@ def contrastive(d: Tensor, y: Tensor, *, margin: float = 1.0, reduction: str = "
 
 
 @impl.loss
+@as_written
 def contrastive_pair(x1: Tensor, x2: Tensor, y: Tensor, *, margin: float = 1.0, reduction: str = "mean") -> Tensor:
     """The contrastive loss y·d² + (1-y)·max(margin - d, 0)² of d = ‖x1 - x2‖₂, with gradient 0 where x1 = x2.
 
@@ -147,6 +151,7 @@ def _sqnorm(x: Tensor) -> Tensor:
 
 
 @impl.loss
+@as_written
 def labeled_triplet(
     anc: Tensor, pos: Tensor, neg: Tensor, label: Tensor, *, margin: float = 1.0, reduction: str = "mean"
 ) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from numpy.typing import NDArray
@@ -114,6 +115,10 @@ class Framework(ABC):
     def describe(self, x: Any) -> Described:
         """What ``x`` is."""
 
+    def traceable(self, function: Callable[..., Any], mode: str) -> Callable[..., Any]:
+        """The function of a loss as it is traced in a mode: itself, unless the framework has to rewrite it first."""
+        return function
+
     @abstractmethod
     def program(
         self, call: Call, reductions: Sequence[str | None], slopes: Sequence[str | None], wrt: Sequence[str], mode: str
@@ -142,6 +147,13 @@ class Framework(ABC):
     @abstractmethod
     def synchronise(self, x: Any) -> None:
         """Return when the computation of ``x`` (tensors, nested) has finished."""
+
+    def keeping(self, folder: Path) -> Mapping[str, str]:
+        """The environment variables that have a process keep the programs it compiles in a folder and find them there.
+
+        Empty for a framework that compiles nothing, or keeps nothing.
+        """
+        return {}
 
     def settings(self) -> Mapping[str, str]:
         """The global settings of the framework that change what programs compute."""

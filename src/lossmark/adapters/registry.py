@@ -41,7 +41,8 @@ def _module_of(name: str) -> str:
 def own_losses(name: str) -> tuple[str, ...]:
     """The losses of one of lossmark's own implementations: what its source registers, without importing a framework.
 
-    That is each function under ``@impl.loss`` and each ``impl.loss("id")``. Raises KeyError for an unknown name.
+    That is each function whose outermost decorator is ``@impl.loss``, and each ``impl.loss("id")``. Raises KeyError for
+    an unknown name.
     """
     spec = importlib.util.find_spec(_module_of(name))
     if spec is None or spec.origin is None:
@@ -49,7 +50,7 @@ def own_losses(name: str) -> tuple[str, ...]:
     found = []
     for node in ast.walk(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))):
         match node:
-            case ast.FunctionDef(decorator_list=[ast.Attribute(value=ast.Name(id="impl"), attr="loss")]):
+            case ast.FunctionDef(decorator_list=[ast.Attribute(value=ast.Name(id="impl"), attr="loss"), *_]):
                 found.append(node.name)
             case ast.Call(
                 func=ast.Attribute(value=ast.Name(id="impl"), attr="loss"), args=[ast.Constant(value=str(loss))]

@@ -14,6 +14,7 @@ neighbour can advance:
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 from collections.abc import Callable
@@ -25,6 +26,8 @@ import psutil
 
 LOOK_SECONDS = 0.25
 """The time between two looks at a worker that computes."""
+SCAN_SECONDS = 1.0
+"""The time between two looks at all processes of the system, which tell what a worker has started."""
 LEAST_SHARE = 0.05
 """The share of a processor below which a worker is idle: a thread that wakes up to look around is no work."""
 
@@ -95,10 +98,18 @@ class Processes:
     def __init__(self, leader: int):
         self._leader = leader
         self._members: set[psutil.Process] = set()
+        self._scanned = -math.inf
 
     def look(self) -> None:
-        """Find out which processes there are now; what the other methods say is about these."""
+        """Find out which processes there are now; what the other methods say is about these.
+
+        New ones are looked for every :data:`SCAN_SECONDS`.
+        """
         found = {process for process in self._members if process.is_running()}
+        if time.monotonic() < self._scanned + SCAN_SECONDS:
+            self._members = found
+            return
+        self._scanned = time.monotonic()
         with contextlib.suppress(psutil.Error):
             leader = psutil.Process(self._leader)
             found |= {leader, *leader.children(recursive=True)}

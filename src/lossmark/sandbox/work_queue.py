@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..adapters.installed import framework
 from ..adapters.registry import Reference
+from ..cache import programs_folder
 from .messages import Answer, Failure, Reply
 from .process import Worker
 
@@ -38,7 +40,7 @@ class Lane:
     """One implementation's worker with the jobs that it has been given."""
 
     def __init__(self, reference: Reference):
-        self.worker = Worker(reference)
+        self.worker = Worker(reference, _keeping(reference))
         self._urgent: deque[tuple[Job, Future[Served]]] = deque()
         self._planned: OrderedDict[int | None, Job] = OrderedDict()
         self._answers: dict[int | None, Future[Served]] = {}
@@ -110,6 +112,16 @@ class Lane:
             with self._wake:
                 self._held += _bytes(answer)
             future.set_result(answer)
+
+
+def _keeping(reference: Reference) -> Mapping[str, str]:
+    """The variables that have a worker keep its compiled programs.
+
+    Only those of lossmark's own implementations: what code under test keeps could reach other processes.
+    """
+    adapter = framework(reference.framework)
+    folder = programs_folder(adapter.distributions) if reference.own else None
+    return {} if folder is None else adapter.keeping(folder)
 
 
 def _bytes(served: Served) -> int:

@@ -92,7 +92,7 @@ class Runner:
     def answer(self, task: Task) -> Answer:
         """Values and gradients of a task; a mode that traces gives its values beside the gradients only."""
         impl = self.implementations[task.impl]
-        call = call_of(impl.losses[task.loss], task)
+        call = call_of(self.framework.traceable(impl.losses[task.loss], task.mode), task)
         attempt = Attempt(self.framework, self._readout, task)
         if task.directions:
             return Answer({}, {task.reductions[0]: self._curvature(task, call, attempt)})

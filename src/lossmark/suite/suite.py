@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
+from ..cache import trim
 from ..checks.catalogue import CONSISTENCY, ORDINARY, REFUSAL
 from ..checks.consistency import Consistency
 from ..checks.dialogue import Dialogue, Unjudged
@@ -48,9 +49,10 @@ class Suite:
                 self._extras[id(run)] = self._dialogues.submit(self._extra_cells, run)
 
     def close(self) -> None:
-        """End every worker."""
+        """End every worker, and leave no more than may be kept for the next run."""
         self._dialogues.shutdown(wait=False, cancel_futures=True)
         self._answers.close()
+        trim()
 
     def prepared(self, run: Run) -> Prepared:
         """The run with its case as it is run."""

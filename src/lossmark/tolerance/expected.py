@@ -20,6 +20,7 @@ from ..specification.loss import Loss
 from .acceptance import REDUCTIONS, Acceptance, Expected
 from .block import Block, joined, read_block, take
 from .evaluate import Reading, plan_of
+from .kept import block_digest, keep_block, kept_block
 from .reduced import reduce, seed
 from .transformed import scaled
 
@@ -75,8 +76,13 @@ def _read(
     loss: Loss, cases: Sequence[Case], dtype: DType, cotangents: Sequence[F64], wanted: Sequence[str], scale: float
 ) -> Block:
     """All examples of cases with the same parameters and the same D, as one batch, read in blocks of rows."""
-    reading = Reading(plan_of(loss.gradients(cases[0].params)), loss.params(cases[0].params), dtype)
+    gradients, params = loss.gradients(cases[0].params), loss.params(cases[0].params)
     inputs = {name: np.concatenate([case.inputs[name] for case in cases]) for name in cases[0].inputs}
+    digest = block_digest(gradients, params, dtype, inputs, cotangents, wanted, scale)
+    kept = kept_block(digest)
+    if kept is not None:
+        return kept
+    reading = Reading(plan_of(gradients), params, dtype)
     seeds = {
         reduction: _stack([seed(reduction, weights, dtype, scale) for weights in cotangents]) for reduction in wanted
     }
@@ -87,7 +93,9 @@ def _read(
         with np.errstate(all="ignore"):
             blocks.append(read_block(reading, leaves, here, rows.start))
     batch = joined(blocks, {name: inputs[name].shape for name in loss.gradient_of})
-    return replace(batch, value=scaled(batch.value, scale, dtype))
+    batch = replace(batch, value=scaled(batch.value, scale, dtype))
+    keep_block(digest, batch)
+    return batch
 
 
 def _cut(batch: Block, cases: Sequence[Case], dtype: DType) -> list[Expected]:
