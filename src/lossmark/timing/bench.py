@@ -11,6 +11,7 @@ A GPU's memory is managed by the ``framework``.
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -111,10 +112,19 @@ class Field:
             if not reason:
                 base = baselines.get(contestant.target.reference.framework)
                 row = with_times(row, index, base, times, [x[self.threads(contestant.target)] for x in least])
-                if self.allocator != "warm" or exercise.bytes >= WEIGHED_BYTES:
-                    row = with_costs(row, contestant, exercise.cost.bytes)
             rows.append(replace(row, reason=reason) if reason else row)
-        return rows
+        if self.allocator == "warm" and exercise.bytes < WEIGHED_BYTES:
+            return rows
+        return self._weighed(rows, racing, exercise.cost.bytes)
+
+    def _weighed(self, rows: Sequence[BenchRow], racing: Sequence[Contestant], least: int) -> list[BenchRow]:
+        """The rows with memory and traffic; no clock is read, so that processes need not wait for each other."""
+
+        def weighed(row: BenchRow, contestant: Contestant) -> BenchRow:
+            return row if math.isnan(row.seconds) else with_costs(row, contestant, least)
+
+        with ThreadPoolExecutor(self._threads) as together:
+            return list(together.map(weighed, rows, racing))
 
     def _ceilings(
         self, group: Group, exercise: Exercise, racing: Sequence[Contestant]

@@ -1,0 +1,133 @@
+"""The matrix of the overview: a panel per dtype, a row per loss, a column per framework with its forms inside."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from lossmark.dtypes import DTYPES
+from lossmark.results.cell import Cell
+
+from .cells import MARKS, WORST_FIRST, anchor, grouped, impl_page
+from .inputs import key
+
+STEPS = (0.2, 0.4, 0.6, 0.8, 1.0)
+"""Upper ends of the shares of the bound that have a colour of their own."""
+NOT_JUDGED = ("not-run", "unsupported")
+
+
+def panels(cells: Sequence[Cell]) -> list[dict[str, Any]]:
+    """A panel for each dtype with cells: its groups of columns by framework, its columns, and its rows of tiles.
+
+    A column is an implementation in one of its modes. Only what has cells is there: a tile is None where nothing was
+    planned, and a dtype has no columns but its own.
+    """
+    found = grouped(cells, lambda cell: cell.dtype)
+    return [_panel(dtype, found[dtype]) for dtype in DTYPES if dtype in found]
+
+
+def _panel(dtype: str, cells: Sequence[Cell]) -> dict[str, Any]:
+    columns = sorted(dict.fromkeys((cell.framework, cell.impl, cell.mode) for cell in cells), key=_rank(cells))
+    frameworks = Counter(framework for framework, _, _ in columns)
+    tiles = grouped(cells, lambda cell: (cell.loss, cell.framework, cell.impl, cell.mode))
+    return {
+        "dtype": dtype,
+        "groups": list(frameworks.items()),
+        "columns": [
+            {"impl": impl, "mode": mode, "label": _label(framework, impl, mode), "first": index in _starts(frameworks)}
+            for index, (framework, impl, mode) in enumerate(columns)
+        ],
+        "rows": [
+            {"loss": loss, "tiles": [_tile(tiles[place]) if place in tiles else None for place in _places(loss, columns)]}
+            for loss in dict.fromkeys(cell.loss for cell in cells)
+        ],
+    }  # fmt: skip
+
+
+def _rank(cells: Sequence[Cell]) -> Any:
+    """Frameworks as they appear, within each the plain form, the fused one, then guests; modes as they appear."""
+    frameworks = list(dict.fromkeys(cell.framework for cell in cells))
+    order = list(dict.fromkeys((cell.impl, cell.mode) for cell in cells))
+
+    def rank(column: tuple[str, str, str]) -> tuple[int, int, int]:
+        framework, impl, mode = column
+        ours = (framework, f"{framework}-fused")
+        return frameworks.index(framework), ours.index(impl) if impl in ours else len(ours), order.index((impl, mode))
+
+    return rank
+
+
+def _starts(frameworks: Mapping[str, int]) -> set[int]:
+    """The places of the columns with which a framework begins."""
+    counts = list(frameworks.values())
+    return {sum(counts[:place]) for place in range(len(counts))}
+
+
+def _places(loss: str, columns: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str, str]]:
+    return [(loss, *column) for column in columns]
+
+
+def _label(framework: str, impl: str, mode: str) -> str:
+    """A column's name beside that of its framework: ``eager``, ``compile``, ``fused``, ``fused jit``, ``mylib``."""
+    if impl == framework:
+        return mode
+    name = "fused" if impl == f"{framework}-fused" else impl
+    return name if mode == "eager" else f"{name} {mode}"
+
+
+def _tile(cells: Sequence[Cell]) -> dict[str, Any]:
+    """What a tile shows of its cells: the worst verdict, the step of the share, and all of it in words."""
+    counts = Counter(cell.verdict for cell in cells)
+    worst = next(verdict for verdict in WORST_FIRST if counts[verdict])
+    share = _share(cells)
+    return {
+        "verdict": worst,
+        "mark": "" if worst == "pass" else MARKS[worst],
+        "step": _step(share) if worst in ("pass", "deviates") else None,
+        "partly": worst not in NOT_JUDGED and any(counts[verdict] for verdict in NOT_JUDGED),
+        "label": _words(cells[0], counts, share),
+        "link": _link(cells, worst),
+    }
+
+
+def _share(cells: Sequence[Cell]) -> float | None:
+    """The largest share of the bound that values and gradients use; None where none was judged."""
+    used = [cell.budget_used for cell in cells if cell.check in ("value", "gradient") and cell.budget_used is not None]
+    return max(used, default=None)
+
+
+def _step(share: float | None) -> int | None:
+    """The number of the share's colour, from 1; what lies beyond its bound has the last one."""
+    if share is None or math.isnan(share):
+        return None
+    return next((number for number, end in enumerate(STEPS, 1) if share <= end), len(STEPS))
+
+
+def _words(one: Cell, counts: Mapping[str, int], share: float | None) -> str:
+    """The tile in a line, as ``bpr, torch, eager, float32: 137 pass, 2 not-run; up to 97 % of the bound``."""
+    found = ", ".join(f"{counts[verdict]} {verdict}" for verdict in WORST_FIRST if counts[verdict])
+    used = (
+        "" if share is None else "; beyond the bound" if not share <= 1 else f"; up to {100 * share:.0f} % of the bound"
+    )
+    return f"{one.loss}, {one.impl}, {one.mode}, {one.dtype}: {found}{used}"
+
+
+def _link(cells: Sequence[Cell], worst: str) -> str:
+    """Where the details are: the first cell that does not conform, else the box on the implementation's page."""
+    if worst in ("fail", "error"):
+        return f"#{anchor(key(next(cell for cell in cells if cell.verdict == worst)))}"
+    one = cells[0]
+    return f"{impl_page(one.impl)}#{box_id(one.loss, one.mode, one.dtype)}"
+
+
+def box_id(loss: str, mode: str, dtype: str) -> str:
+    """The id of a box on the page of an implementation."""
+    return anchor("|".join((loss, mode, dtype)))
+
+
+def cells_link(impl: str, loss: str, mode: str, dtype: str) -> str:
+    """The link to the cells of a box in the table of all cells."""
+    return f"index.html#{urlencode({'impl': impl, 'loss': loss, 'mode': mode, 'dtype': dtype})}"
