@@ -34,7 +34,7 @@ def _comparison(setting: Any, rows: pd.DataFrame) -> dict[str, Any]:
     return {
         "title": f"B = {batch:,}, D = {width:,}, {dtype}, {passes}, {device}, {allocator} allocator",
         "numbers": batch * width,
-        "call": "loss and gradient" if passes == "fwd+bwd" else "loss alone",
+        "call": "Loss and gradient" if passes == "fwd+bwd" else "The loss alone",
         "policy": POLICIES.get(allocator, allocator),
         "rounds": "" if not rounds else " to ".join(str(x) for x in dict.fromkeys((rounds[0], rounds[-1]))),
         "few": bool(rounds) and rounds[0] < LEAST_PAIRS,

@@ -13,10 +13,11 @@ from .charts import INK, LINE, SERIES, Chart, svg
 WIDTH, STEP = 230, 18
 """Pixels of a panel, and of a row in it: narrow enough for a telephone."""
 RATIOS = [2.0**power for power in range(-6, 10)]
-Pairs = Sequence[dict[str, Any]]
+UNSEEN = "!isValid(datum.plain) && !isValid(datum.best)"
+Lines = Sequence[dict[str, Any]]
 
 
-def charts(lines: Pairs) -> Iterator[Chart]:
+def charts(lines: Lines) -> Iterator[Chart]:
     """How many times as fast, how near the limit, how much memory; a chart of nothing is left out.
 
     Each has all rows, so that they align where the charts stand side by side.
@@ -26,7 +27,7 @@ def charts(lines: Pairs) -> Iterator[Chart]:
             yield drawn
 
 
-def _ratios(lines: Pairs) -> Chart | None:
+def _ratios(lines: Lines) -> Chart | None:
     rows = [(x["loss"], x["form"], x["framework"], *(x["ratio"] or [None] * 3)) for x in lines]
     if all(row[3] is None for row in rows):
         return None
@@ -34,7 +35,7 @@ def _ratios(lines: Pairs) -> Chart | None:
     frame = frame.astype(dict.fromkeys(("ratio", "low", "high"), float))
     scale = alt.Scale(type="log", base=2, nice=False, padding=8)
     axis = alt.Axis(values=RATIOS, format="~r", gridDash=[1, 3])
-    base = alt.Chart(frame).encode(y=_rows())
+    base = alt.Chart(frame).encode(y=_rows(lines))
     colour = alt.Color("framework:N", legend=None, scale=alt.Scale(range=list(SERIES)))
     x = alt.X("ratio:Q", title="times as fast as the plain form", scale=scale, axis=axis)
     one = alt.Chart(frame).mark_rule(color=INK, strokeDash=[4, 3]).encode(x=alt.X(datum=1, scale=scale, axis=axis))
@@ -45,21 +46,21 @@ def _ratios(lines: Pairs) -> Chart | None:
     return _drawn(layers, label, columns, _texts(rows, "{:.2f}".format))
 
 
-def _limits(lines: Pairs) -> Chart | None:
+def _limits(lines: Lines) -> Chart | None:
     scale = alt.Scale(domain=[0, 1], clamp=True)
     axis = alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1])
     label = "The share of the machine's limit that is reached: plain form (ring), this form (dot)"
     return _dumbbells(lines, "limit", "of the machine's limit", label, scale, axis, "{:.0%}".format)
 
 
-def _memory(lines: Pairs) -> Chart | None:
+def _memory(lines: Lines) -> Chart | None:
     scale, axis = alt.Scale(domainMin=0, nice=True), alt.Axis(tickCount=5)
     label = "Peak memory of a call over its gradients, the least: plain form (ring), this form (dot)"
     return _dumbbells(lines, "memory", "peak over gradients", label, scale, axis, "{:.2f}".format)
 
 
 def _dumbbells(
-    lines: Pairs, figure: str, title: str, label: str, scale: alt.Scale, axis: alt.Axis, text: Callable[[float], str]
+    lines: Lines, figure: str, title: str, label: str, scale: alt.Scale, axis: alt.Axis, text: Callable[[float], str]
 ) -> Chart | None:
     """A ring for the plain form and a dot for the other one, joined."""
     rows = [(x["loss"], x["form"], x["framework"], *x[figure]) for x in lines]
@@ -67,13 +68,14 @@ def _dumbbells(
         return None
     frame = pd.DataFrame(rows, columns=["loss", "form", "framework", "plain", "best"])
     frame = frame.astype({"plain": float, "best": float})
-    base = alt.Chart(frame).encode(y=_rows())
+    base = alt.Chart(frame).encode(y=_rows(lines))
     colour = alt.Color("framework:N", legend=None, scale=alt.Scale(range=list(SERIES)))
     ring, dot = (alt.X(f"{name}:Q", title=title, scale=scale, axis=axis) for name in ("plain", "best"))
     layers = (
         base.mark_rule(strokeWidth=2, color=LINE).encode(x=ring, x2="best:Q"),
         base.mark_point(filled=False, size=45, strokeWidth=1.5, opacity=1).encode(x=ring, color=colour),
         base.mark_point(filled=True, size=60, opacity=1).encode(x=dot, color=colour),
+        base.transform_filter(UNSEEN).mark_text(text="not to be seen", align="left", color=INK).encode(x=alt.value(6)),
     )
     columns = ("loss", "form", "framework", "plain", "this form")
     return _drawn(layers, label, columns, _texts(rows, text))
@@ -84,8 +86,10 @@ def _texts(rows: Sequence[tuple[Any, ...]], text: Callable[[float], str]) -> lis
     return [(*row[:3], *("–" if value is None else text(value) for value in row[3:])) for row in rows]
 
 
-def _rows() -> alt.Y:
-    return alt.Y("form:N", title=None, sort=None, axis=alt.Axis(labelLimit=150, ticks=False, domain=False))
+def _rows(lines: Lines) -> alt.Y:
+    """A row for each form, in the order of the lines, which every chart keeps."""
+    axis = alt.Axis(labelLimit=150, ticks=False, domain=False, labelPadding=9)
+    return alt.Y("form:N", title=None, sort=list(dict.fromkeys(line["form"] for line in lines)), axis=axis)
 
 
 def _drawn(layers: Sequence[alt.Chart], label: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Chart:

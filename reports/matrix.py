@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from lossmark.adapters.registry import own_implementations
 from lossmark.dtypes import DTYPES
 from lossmark.results.cell import Cell
+from lossmark.specification.library import losses
 
 from .cells import MARKS, WORST_FIRST, anchor, grouped, impl_page
 from .inputs import key
@@ -30,9 +32,11 @@ def panels(cells: Sequence[Cell]) -> list[dict[str, Any]]:
 
 
 def _panel(dtype: str, cells: Sequence[Cell]) -> dict[str, Any]:
-    columns = sorted(dict.fromkeys((cell.framework, cell.impl, cell.mode) for cell in cells), key=_rank(cells))
+    columns = sorted({(cell.framework, cell.impl, cell.mode) for cell in cells}, key=_rank)
     frameworks = Counter(framework for framework, _, _ in columns)
     tiles = grouped(cells, lambda cell: (cell.loss, cell.framework, cell.impl, cell.mode))
+    known = list(losses())
+    rows = sorted({cell.loss for cell in cells}, key=lambda loss: (_place(known, loss), loss))
     return {
         "dtype": dtype,
         "groups": list(frameworks.items()),
@@ -41,33 +45,28 @@ def _panel(dtype: str, cells: Sequence[Cell]) -> dict[str, Any]:
             for index, (framework, impl, mode) in enumerate(columns)
         ],
         "rows": [
-            {"loss": loss, "tiles": [_tile(tiles[place]) if place in tiles else None for place in _places(loss, columns)]}
-            for loss in dict.fromkeys(cell.loss for cell in cells)
+            {"loss": loss, "tiles": [_tile(tiles.get((loss, *column), [])) for column in columns]} for loss in rows
         ],
-    }  # fmt: skip
+    }
 
 
-def _rank(cells: Sequence[Cell]) -> Any:
-    """Frameworks as they appear, within each the plain form, the fused one, then guests; modes as they appear."""
-    frameworks = list(dict.fromkeys(cell.framework for cell in cells))
-    order = list(dict.fromkeys((cell.impl, cell.mode) for cell in cells))
+def _rank(column: tuple[str, str, str]) -> tuple[int, str, int, str, int, str]:
+    """Frameworks and modes as lossmark lists them; in a framework the plain form, the fused one, guests by name."""
+    framework, impl, mode = column
+    known = {adapter.name: [each.name for each in adapter.modes] for adapter in own_implementations().values()}
+    form = _place([framework, f"{framework}-fused"], impl)
+    return _place(list(known), framework), framework, form, impl, _place(known.get(framework, []), mode), mode
 
-    def rank(column: tuple[str, str, str]) -> tuple[int, int, int]:
-        framework, impl, mode = column
-        ours = (framework, f"{framework}-fused")
-        return frameworks.index(framework), ours.index(impl) if impl in ours else len(ours), order.index((impl, mode))
 
-    return rank
+def _place(known: Sequence[str], name: str) -> int:
+    """The place of a name among those that are known; after all of them where it is not."""
+    return known.index(name) if name in known else len(known)
 
 
 def _starts(frameworks: Mapping[str, int]) -> set[int]:
     """The places of the columns with which a framework begins."""
     counts = list(frameworks.values())
     return {sum(counts[:place]) for place in range(len(counts))}
-
-
-def _places(loss: str, columns: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str, str]]:
-    return [(loss, *column) for column in columns]
 
 
 def _label(framework: str, impl: str, mode: str) -> str:
@@ -78,8 +77,10 @@ def _label(framework: str, impl: str, mode: str) -> str:
     return name if mode == "eager" else f"{name} {mode}"
 
 
-def _tile(cells: Sequence[Cell]) -> dict[str, Any]:
+def _tile(cells: Sequence[Cell]) -> dict[str, Any] | None:
     """What a tile shows of its cells: the worst verdict, the step of the share, and all of it in words."""
+    if not cells:
+        return None
     counts = Counter(cell.verdict for cell in cells)
     worst = next(verdict for verdict in WORST_FIRST if counts[verdict])
     share = _share(cells)
