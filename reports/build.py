@@ -101,14 +101,15 @@ class _Site:
     def _overview(self) -> dict[str, Any]:
         """What the first page shows."""
         left_out = [cell for cell in self.cells if cell.verdict in ("not-run", "unsupported", "deviates")]
+        told = self._failing(self.cells)
         return {
             "counts": self.found.counts,
             "runs": self.found.runs,
             "gates": self.found.gates,
-            "panels": matrix.panels(self.cells),
+            "panels": matrix.panels(self.cells, {item["anchor"] for item in told}),
             "steps": matrix.STEPS,
             "speed": self.speed,
-            "failing": self._failing(self.cells),
+            "failing": told,
             "failures": sum(cell.verdict in ("fail", "error") for cell in self.cells),
             "left_out": left_out[:LEFT_OUT],
             "hidden": len(left_out[LEFT_OUT:]),

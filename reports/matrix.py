@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,17 +21,18 @@ STEPS = (0.2, 0.4, 0.6, 0.8, 1.0)
 NOT_JUDGED = ("not-run", "unsupported")
 
 
-def panels(cells: Sequence[Cell]) -> list[dict[str, Any]]:
+def panels(cells: Sequence[Cell], told: Collection[str]) -> list[dict[str, Any]]:
     """A panel for each dtype with cells: its groups of columns by framework, its columns, and its rows of tiles.
 
-    A column is an implementation in one of its modes. Only what has cells is there: a tile is None where nothing was
-    planned, and a dtype has no columns but its own.
+    ``told`` are the anchors of the cells that the page shows in full. A column is an implementation in one of its
+    modes. Only what has cells is there: a tile is None where nothing was planned, and a dtype has no columns but its
+    own.
     """
     found = grouped(cells, lambda cell: cell.dtype)
-    return [_panel(dtype, found[dtype]) for dtype in DTYPES if dtype in found]
+    return [_panel(dtype, found[dtype], told) for dtype in DTYPES if dtype in found]
 
 
-def _panel(dtype: str, cells: Sequence[Cell]) -> dict[str, Any]:
+def _panel(dtype: str, cells: Sequence[Cell], told: Collection[str]) -> dict[str, Any]:
     columns = sorted({(cell.framework, cell.impl, cell.mode) for cell in cells}, key=_rank)
     frameworks = Counter(framework for framework, _, _ in columns)
     tiles = grouped(cells, lambda cell: (cell.loss, cell.framework, cell.impl, cell.mode))
@@ -45,9 +46,10 @@ def _panel(dtype: str, cells: Sequence[Cell]) -> dict[str, Any]:
             for index, (framework, impl, mode) in enumerate(columns)
         ],
         "rows": [
-            {"loss": loss, "tiles": [_tile(tiles.get((loss, *column), [])) for column in columns]} for loss in rows
+            {"loss": loss, "tiles": [_tile(tiles.get((loss, *column), []), told) for column in columns]}
+            for loss in rows
         ],
-    }
+    }  # fmt: skip
 
 
 def _rank(column: tuple[str, str, str]) -> tuple[int, str, int, str, int, str]:
@@ -77,7 +79,7 @@ def _label(framework: str, impl: str, mode: str) -> str:
     return name if mode == "eager" else f"{name} {mode}"
 
 
-def _tile(cells: Sequence[Cell]) -> dict[str, Any] | None:
+def _tile(cells: Sequence[Cell], told: Collection[str]) -> dict[str, Any] | None:
     """What a tile shows of its cells: the worst verdict, the step of the share, and all of it in words."""
     if not cells:
         return None
@@ -90,7 +92,7 @@ def _tile(cells: Sequence[Cell]) -> dict[str, Any] | None:
         "step": _step(share) if worst in ("pass", "deviates") else None,
         "partly": worst not in NOT_JUDGED and any(counts[verdict] for verdict in NOT_JUDGED),
         "label": _words(cells[0], counts, share),
-        "link": _link(cells, worst),
+        "link": _link(cells, worst, told),
     }
 
 
@@ -116,10 +118,13 @@ def _words(one: Cell, counts: Mapping[str, int], share: float | None) -> str:
     return f"{one.loss}, {one.impl}, {one.mode}, {one.dtype}: {found}{used}"
 
 
-def _link(cells: Sequence[Cell], worst: str) -> str:
-    """Where the details are: the first cell that does not conform, else the box on the implementation's page."""
+def _link(cells: Sequence[Cell], worst: str, told: Collection[str]) -> str:
+    """Where the details are: the first cell told that does not conform, else the box on the implementation's page."""
     if worst in ("fail", "error"):
-        return f"#{anchor(key(next(cell for cell in cells if cell.verdict == worst)))}"
+        wrong = (anchor(key(cell)) for cell in cells if cell.verdict == worst)
+        first = next((name for name in wrong if name in told), None)
+        if first:
+            return f"#{first}"
     one = cells[0]
     return f"{impl_page(one.impl)}#{box_id(one.loss, one.mode, one.dtype)}"
 
