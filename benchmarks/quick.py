@@ -17,8 +17,8 @@ from lossmark.timing.bench import Candidate, Field
 from lossmark.timing.grid import Group
 from lossmark.timing.table import Table
 
-SIZE = (16384, 128)
-"""Batch and dimensions: the large one of ``lossmark bench``, beyond the caches of a core."""
+SIZE = (4096, 128)
+"""Batch and dimensions: those of ``lossmark compare``; larger ones take longer to check than to time."""
 POLICY = "default"
 ROUNDS = 20
 """The most rounds of a loss: from so many on, an interval decides (:data:`lossmark.timing.ratio.LEAST_PAIRS`)."""
@@ -31,8 +31,9 @@ TIMED = 1 / 3
 def measure(run: Results, output: Path, seconds: float) -> Path | None:
     """Time the losses and implementations of a run of conformance in about ``seconds``; writes ``output``, a Parquet.
 
-    At least three rounds are taken of every loss, however long they last. Returns None, and leaves no file, where
-    there is nothing to time. Raises :class:`lossmark.errors.LoadError` for an implementation that cannot be loaded.
+    At least three rounds are taken of every loss, however long they last; memory is measured while there is time.
+    Returns None, and leaves no file, where there is nothing to time. Raises :class:`lossmark.errors.LoadError` for an
+    implementation that cannot be loaded.
     """
     until = time.monotonic() + seconds
     output.unlink(missing_ok=True)
@@ -46,7 +47,7 @@ def measure(run: Results, output: Path, seconds: float) -> Path | None:
     with Field(found[:MOST], POLICY) as field:
         for place, loss in enumerate(chosen):
             share = (until - time.monotonic()) / (len(chosen) - place)
-            table.add(field.measure(Group(loss, SIZE, allocator=POLICY), ROUNDS, TIMED * share))
+            table.add(field.measure(Group(loss, SIZE, allocator=POLICY), ROUNDS, TIMED * share, weigh=share > 0))
     return output
 
 

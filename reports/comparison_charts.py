@@ -75,7 +75,7 @@ def _dumbbells(
         base.mark_rule(strokeWidth=2, color=LINE).encode(x=ring, x2="best:Q"),
         base.mark_point(filled=False, size=45, strokeWidth=1.5, opacity=1).encode(x=ring, color=colour),
         base.mark_point(filled=True, size=60, opacity=1).encode(x=dot, color=colour),
-        base.transform_filter(UNSEEN).mark_text(text="not to be seen", align="left", color=INK).encode(x=alt.value(6)),
+        base.transform_filter(UNSEEN).mark_text(text="not seen", align="left", color=INK).encode(x=alt.value(6)),
     )
     columns = ("loss", "form", "framework", "plain", "this form")
     return _drawn(layers, label, columns, _texts(rows, text))

@@ -71,11 +71,11 @@ class Field:
         for worker in self._workers:
             worker.stop()
 
-    def measure(self, group: Group, rounds: int, seconds: float) -> list[BenchRow]:
+    def measure(self, group: Group, rounds: int, seconds: float, weigh: bool = True) -> list[BenchRow]:
         """Time every candidate that has the group's loss, in turn.
 
-        This takes so many ``rounds``, or fewer, but at least three, when ``seconds`` have passed. Candidates without a
-        time have a row that says why.
+        This takes so many ``rounds``, or fewer, but at least three, when ``seconds`` have passed. Memory and traffic
+        are left out where ``weigh`` is false. Candidates without a time have a row that says why.
         """
         exercise = Exercise(group.loss, group.size, group.dtype, group.backward)
         rows: list[BenchRow] = []
@@ -89,7 +89,11 @@ class Field:
                 rows.append(replace(self._row(group, contestant), reason=reason))
             else:
                 racing.append(contestant)
-        return rows + self._race(group, exercise, racing, rounds, seconds) if racing else rows
+        if racing:
+            timed = self._race(group, exercise, racing, rounds, seconds)
+            small = self.allocator == "warm" and exercise.bytes < WEIGHED_BYTES
+            rows += self._weighed(timed, racing, exercise.cost.bytes) if weigh and not small else timed
+        return rows
 
     def _race(
         self, group: Group, exercise: Exercise, racing: list[Contestant], rounds: int, seconds: float
@@ -113,9 +117,7 @@ class Field:
                 base = baselines.get(contestant.target.reference.framework)
                 row = with_times(row, index, base, times, [x[self.threads(contestant.target)] for x in least])
             rows.append(replace(row, reason=reason) if reason else row)
-        if self.allocator == "warm" and exercise.bytes < WEIGHED_BYTES:
-            return rows
-        return self._weighed(rows, racing, exercise.cost.bytes)
+        return rows
 
     def _weighed(self, rows: Sequence[BenchRow], racing: Sequence[Contestant], least: int) -> list[BenchRow]:
         """The rows with memory and traffic; no clock is read, so that processes need not wait for each other."""
