@@ -13,6 +13,7 @@ from .charts import INK, LINE, SERIES, Chart, svg
 WIDTH, STEP = 230, 18
 """Pixels of a panel, and of a row in it: narrow enough for a telephone."""
 RATIOS = [2.0**power for power in range(-6, 10)]
+FRACTION = "datum.value < 1 ? '1/' + format(1 / datum.value, 'd') : format(datum.value, 'd')"
 UNSEEN = "!isValid(datum.plain) && !isValid(datum.best)"
 Lines = Sequence[dict[str, Any]]
 
@@ -34,7 +35,7 @@ def _ratios(lines: Lines) -> Chart | None:
     frame = pd.DataFrame(rows, columns=["loss", "form", "framework", "ratio", "low", "high"])
     frame = frame.astype(dict.fromkeys(("ratio", "low", "high"), float))
     scale = alt.Scale(type="log", base=2, nice=False, padding=8)
-    axis = alt.Axis(values=RATIOS, format="~r", gridDash=[1, 3])
+    axis = alt.Axis(values=RATIOS, labelExpr=FRACTION, labelOverlap="greedy", gridDash=[1, 3])
     base = alt.Chart(frame).encode(y=_rows(lines))
     colour = alt.Color("framework:N", legend=None, scale=alt.Scale(range=list(SERIES)))
     x = alt.X("ratio:Q", title="times as fast as the plain form", scale=scale, axis=axis)

@@ -111,6 +111,18 @@ def test_the_matrix_is_of_the_cells_that_the_filters_leave(site, opened):
     assert tiles(tab) == before
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_mark_can_be_read(scheme, tmp_path, opened):
+    from axe_playwright_python.sync_playwright import Axe
+
+    cells = [cell(1, verdict, impl=f"guest {verdict}") for verdict in VERDICTS]
+    steps = [cell(1, impl=f"guest at {share}", budget_used=share) for share, _ in SHARES]
+    tab = opened(page(tmp_path, [*cells, *steps, cell(11, "not-run", impl="guest pass")]), color_scheme=scheme)
+    assert tab.locator(".matrix a.tile").count() == len(VERDICTS) + len(SHARES)
+    found = Axe().run(tab)
+    assert found.violations_count == 0, found.generate_report()
+
+
 def test_arrow_keys_go_through_the_matrix_to_what_is_wrong(site, opened):
     tab = opened(site)
     name = "document.activeElement.getAttribute('aria-label') ?? ''"
