@@ -35,7 +35,7 @@ def _ratios(lines: Lines) -> Chart | None:
     frame = pd.DataFrame(rows, columns=["loss", "form", "framework", "ratio", "low", "high"])
     frame = frame.astype(dict.fromkeys(("ratio", "low", "high"), float))
     scale = alt.Scale(type="log", base=2, nice=False, padding=8)
-    axis = alt.Axis(values=RATIOS, labelExpr=FRACTION, labelOverlap="greedy", gridDash=[1, 3])
+    axis = alt.Axis(values=RATIOS, labelExpr=FRACTION, labelOverlap="greedy", labelSeparation=6, gridDash=[1, 3])
     base = alt.Chart(frame).encode(y=_rows(lines))
     colour = alt.Color("framework:N", legend=None, scale=alt.Scale(range=list(SERIES)))
     x = alt.X("ratio:Q", title="times as fast as the plain form", scale=scale, axis=axis)
