@@ -14,6 +14,8 @@ from . import comparison_charts
 
 SETTING = ["batch", "width", "dtype", "device", "passes", "allocator"]
 """What rows have in common that are compared with each other."""
+DRAWN = 8
+"""Settings with charts; of the others the page has the table only."""
 POLICIES = {
     "default": "the allocator's default policy: large blocks go back to the system, every call takes new pages",
     "warm": "a warm allocator, which keeps what is given back; peak memory cannot be seen under it",
@@ -24,7 +26,9 @@ POLICIES = {
 def comparisons(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """What each setting of a benchmark says, the largest first: lines, charts, and how it was measured in words."""
     found = [_comparison(setting, rows) for setting, rows in frame.groupby(SETTING, sort=False)]
-    return sorted((each for each in found if each["lines"]), key=lambda each: each["numbers"], reverse=True)
+    largest = sorted((each for each in found if each["lines"]), key=lambda each: each["numbers"], reverse=True)
+    drawn = [list(comparison_charts.charts(each["lines"])) if n < DRAWN else [] for n, each in enumerate(largest)]
+    return [each | {"charts": charts} for each, charts in zip(largest, drawn, strict=True)]
 
 
 def _comparison(setting: Any, rows: pd.DataFrame) -> dict[str, Any]:
@@ -42,7 +46,6 @@ def _comparison(setting: Any, rows: pd.DataFrame) -> dict[str, Any]:
         "confidence": f"{CONFIDENCE:.0%}",
         "lines": lines,
         "untimed": [(row.loss, row.impl, row.reason) for row in rows[rows["seconds"].isna()].itertuples()],
-        "charts": list(comparison_charts.charts(lines)),
     }
 
 
