@@ -14,7 +14,7 @@ from ..errors import HARNESS_ERROR, PASS, REGRESSION
 from ..results.record import read
 from ..rooms import room
 
-TIMING = 0.3
+TIMING = 0.28
 """The time that ``lossmark run`` takes for timing, over that of conformance."""
 
 
