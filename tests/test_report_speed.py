@@ -33,7 +33,7 @@ def bench(path):
         row("bpr", "torch-fused", "torch", 1.6e-3, 2.51, "compile"),
         row("bpr", "mylib", "torch", 8e-3, 0.49),
         row("bpr", "jax", "jax", 6e-3, peak=float("nan")),
-        row("bpr", "jax-fused", "jax", 3e-3, 1.98, peak=float("nan")),
+        row("bpr", "jax-fused", "jax", 3e-3, 1.04, peak=float("nan")),
         row("contrastive", "torch", "torch", 5e-3),
         row("contrastive", "torch-fused", "torch", float("nan"), float("nan"), reason="does not conform: value"),
     ]
@@ -56,14 +56,14 @@ def test_the_table_has_the_figures_of_the_file(tmp_path):
     assert table(text) == [
         ["bpr", "torch-fused compile", "2.51", "2.26 to 2.76", "4.00 ms → 1.60 ms", "25 % → 62 %", "4.00 → 1.60", "3"],
         ["bpr", "mylib", "0.49", "0.44 to 0.54", "4.00 ms → 8.00 ms", "25 % → 12 %", "4.00 → 8.00", "3"],
-        ["bpr", "jax-fused", "1.98", "1.78 to 2.18", "6.00 ms → 3.00 ms", "17 % → 33 %", "–", "3"],
+        ["bpr", "jax-fused", "1.04 undecided", "0.94 to 1.14", "6.00 ms → 3.00 ms", "17 % → 33 %", "–", "3"],
         ["contrastive", "torch", "–", "–", "5.00 ms", "20 %", "5.00", "3"],
     ]
     frame = pd.read_parquet(tmp_path / "bench.parquet")
     for loss, form, ratio, *_ in table(text)[:3]:
         impl, mode = (*form.split(), "eager")[:2]
         mine = frame[(frame["loss"] == loss) & (frame["impl"] == impl) & (frame["mode"] == mode)]
-        assert float(ratio) == round(mine["ratio"].item(), 2)
+        assert float(ratio.split()[0]) == round(mine["ratio"].item(), 2)
 
 
 def test_how_it_was_measured_stands_beside_it(tmp_path):
