@@ -1,1 +1,1 @@
-"""How fast is an implementation? The catalogue for pytest-benchmark, and the quick timing of ``lossmark run``."""
+"""How fast is an implementation? The catalogue for pytest-benchmark, and the short benchmark of ``lossmark run``."""

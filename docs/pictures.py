@@ -16,7 +16,7 @@ sys.path.insert(0, str(HERE))
 import sample_report  # noqa: E402
 
 PICTURES = HERE / "screenshots"
-SIZE = {"width": 1200, "height": 800}
+SIZE = {"width": 1200, "height": 900}
 
 
 def main() -> int:

@@ -20,31 +20,23 @@ from lossmark.sharpness.likeness import SCOREBOARD
 from lossmark.specification.library import losses
 
 from . import cells as shown
-from . import failing, inputs, loss_pages, speed_page, takeaway
+from . import failing, inputs, loss_pages, matrix, speed_page, takeaway
 
 HERE = Path(__file__).parent
 LEFT_OUT = 1000
 """Rows of cells that were not judged; the rest is in the table of all cells and in the files."""
 
 
-def build(
-    sources: Sequence[Path],
-    output: Path,
-    timings: Any = None,
-    *,
-    since: Path | None = None,
-    kept: Path | None = None,
-) -> Path:
+def build(sources: Sequence[Path], output: Path, *, since: Path | None = None, kept: Path | None = None) -> Path:
     """Write the site into ``output`` and return its first page; raises ``ResultsError`` for unreadable results.
 
-    ``timings`` is a quick timing (``benchmarks.quick``), ``since`` an earlier run that this one is compared with,
-    ``kept`` a folder of history.
+    ``since`` is an earlier run that this one is compared with, ``kept`` a folder of history.
     """
     found = inputs.gathered(sources)
     output.mkdir(parents=True, exist_ok=True)
     site = _Site(found, _changes(found, since))
     series = history.series(history.runs(kept)) if kept else []
-    site.speed = speed_page.content(found.benchmarks, timings, series)
+    site.speed = speed_page.content(found.benchmarks, series)
     for name, text in site.pages():
         (output / name).write_text(text, encoding="utf-8")
     takeaway.write(found.cells, found.counts, site.banner, output)
@@ -85,8 +77,8 @@ class _Site:
             "banner": self.banner,
             "dtypes": list(DTYPES),
             "marks": shown.MARKS,
-            "style": Markup((HERE / "templates" / "style.css").read_text(encoding="utf-8")),
-            "script": Markup((HERE / "templates" / "script.js").read_text(encoding="utf-8")),
+            "style": _joined("style.css", "matrix.css"),
+            "script": _joined("matrix.js", "script.js"),
             "loss_pages": {loss.id: loss_pages.page_of(loss.id) for loss in known},
             "impl_pages": [(impl, shown.impl_page(impl)) for impl in by_impl],
             "has_speed": self.speed is not None,
@@ -109,12 +101,15 @@ class _Site:
     def _overview(self) -> dict[str, Any]:
         """What the first page shows."""
         left_out = [cell for cell in self.cells if cell.verdict in ("not-run", "unsupported", "deviates")]
+        told = self._failing(self.cells)
         return {
             "counts": self.found.counts,
             "runs": self.found.runs,
             "gates": self.found.gates,
-            "matrix": shown.matrix(self.cells),
-            "failing": self._failing(self.cells),
+            "panels": matrix.panels(self.cells, {item["anchor"] for item in told}),
+            "steps": matrix.STEPS,
+            "speed": self.speed,
+            "failing": told,
             "failures": sum(cell.verdict in ("fail", "error") for cell in self.cells),
             "left_out": left_out[:LEFT_OUT],
             "hidden": len(left_out[LEFT_OUT:]),
@@ -127,11 +122,13 @@ class _Site:
 
     def _impl(self, impl: str, mine: Sequence[Cell]) -> dict[str, Any]:
         """What the page of an implementation shows, from its cells."""
-        by_loss = shown.grouped(mine, lambda cell: cell.loss)
+        forms = shown.grouped(mine, lambda cell: (cell.loss, cell.mode))
         return {
             "impl": impl,
             "framework": mine[0].framework,
-            "losses": [(loss, shown.boxes(cells)) for loss, cells in by_loss.items()],
+            "losses": [(loss, mode, shown.boxes(cells)) for (loss, mode), cells in forms.items()],
+            "box_id": matrix.box_id,
+            "cells_link": matrix.cells_link,
             "failing": self._failing(mine),
             "left_out": [cell for cell in mine if cell.verdict in ("not-run", "unsupported", "deviates")][:LEFT_OUT],
         }
@@ -151,6 +148,11 @@ class _Site:
             named = run.header.get("environment", {})
             found |= named.get("implementations", {}) if isinstance(named, Mapping) else {}
         return found
+
+
+def _joined(*names: str) -> Markup:
+    """Files of the templates one after the other, as they are."""
+    return Markup("".join((HERE / "templates" / name).read_text(encoding="utf-8") for name in names))
 
 
 def _cleaned(cell: Cell) -> Cell:

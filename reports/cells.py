@@ -1,4 +1,4 @@
-"""Cells as the pages show them: the matrix, the league of implementations, and columns that a browser unpacks."""
+"""Cells as the pages show them: boxes by dtype, the league of implementations, and columns that a browser unpacks."""
 
 from __future__ import annotations
 
@@ -19,15 +19,6 @@ WORST_FIRST = ("fail", "error", "deviates", "pass", "not-run", "unsupported")
 MARKS = {"pass": "✓", "deviates": "≈", "fail": "✗", "error": "!", "unsupported": "–", "not-run": "○"}
 CODED = ("loss", "impl", "framework", "dtype", "mode", "device", "case", "check", "verdict", "detail", "retried")
 """Columns whose texts are kept once, and numbered."""
-
-
-def matrix(cells: Sequence[Cell]) -> list[dict[str, Any]]:
-    """Loss × implementation rows with a box per dtype."""
-    groups = grouped(cells, lambda cell: (cell.loss, cell.impl))
-    return [
-        {"loss": loss, "impl": impl, "page": impl_page(impl), "boxes": boxes(mine)}
-        for (loss, impl), mine in groups.items()
-    ]
 
 
 def boxes(cells: Sequence[Cell]) -> dict[str, dict[str, Any] | None]:

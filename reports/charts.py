@@ -59,7 +59,7 @@ def curves(loss: Loss) -> Chart | None:
     )
     label = f"{loss.model.title}: the loss and its derivative along the {curve.axis}"
     few = frame[frame["x"].isin(sorted(set(frame["x"]))[:: (POINTS - 1) // 8])]
-    return Chart(_svg(base.mark_line(), 520, 240, label), label, ("x", "curve", "value"), _rows(few))
+    return Chart(svg(base.mark_line(), 520, 240, label), label, ("x", "curve", "value"), _rows(few))
 
 
 def _points(loss: Loss, curve: CurveModel) -> Iterator[tuple[float, str, float]]:
@@ -102,7 +102,7 @@ def accuracy(cells: Sequence[Cell]) -> Chart | None:
     )  # fmt: skip
     label = "Share of cells whose distance from the true value is at most so many ulp, and the bound"
     few = frame[np.isclose(frame["share"] * 4 % 1, 0)]
-    return Chart(_svg(chart, 300, 170, label), label, ("dtype", "implementation", "ulp", "share of cells"), _rows(few))
+    return Chart(svg(chart, 300, 170, label), label, ("dtype", "implementation", "ulp", "share of cells"), _rows(few))
 
 
 def _quantiles(cells: Sequence[Cell]) -> Iterator[tuple[str, str, float, float]]:
@@ -140,7 +140,7 @@ def speed(frame: pd.DataFrame, loss_id: str, passes: str) -> Chart | None:
     drawn = _against_size(found) if several else _beside(found)
     columns = ("B × D", "low", "high", "ms", "implementation", "framework")
     return Chart(
-        _svg(drawn, 300 if several else 520, 200 if several else 18 * len(found), label), label, columns, _rows(found)
+        svg(drawn, 300 if several else 520, 200 if several else 18 * len(found), label), label, columns, _rows(found)
     )
 
 
@@ -178,7 +178,7 @@ def over_runs(series: Series) -> Chart:
     )
     level = base.mark_line(interpolate="step", color=SERIES[1], strokeDash=list(SHAPES[1])).encode(y="level:Q")
     label = f"{series.name}: {series.figure} over {len(series.runs)} runs, and its levels"
-    return Chart(_svg(points + level, 520, 110, label), label, ("number", "run", series.figure, "level"), _rows(frame))
+    return Chart(svg(points + level, 520, 110, label), label, ("number", "run", series.figure, "level"), _rows(frame))
 
 
 def _levels(series: Series) -> Iterator[float]:
@@ -197,7 +197,7 @@ def _tidy(value: Any) -> Any:
     return f"{value:.4g}" if isinstance(value, float) else value
 
 
-def _svg(chart: Any, width: int, height: int, label: str) -> str:
+def svg(chart: Any, width: int, height: int | alt.Step, label: str) -> str:
     """The drawing with the page's colours and fonts, told to those who do not see it by its label."""
     inner = chart.spec if isinstance(chart, alt.FacetChart) else chart
     inner.width, inner.height = width, height
@@ -212,10 +212,10 @@ def _svg(chart: Any, width: int, height: int, label: str) -> str:
         labelColor=INK, titleColor=INK, orient="bottom", columns=4, labelLimit=300, columnPadding=30
     )
     chart = chart.configure_header(labelColor=INK)
-    svg = vl_convert.vegalite_to_svg(chart.to_json())
+    drawn = vl_convert.vegalite_to_svg(chart.to_json())
     names = {INK: "--ink", LINE: "--line"} | {c: f"--series-{i}" for i, c in enumerate(SERIES)}
     for colour, name in names.items():
-        svg = svg.replace(colour, f"var({name})")
-    svg = re.sub(r'font-family="[^"]*"', "", svg)
+        drawn = drawn.replace(colour, f"var({name})")
+    drawn = re.sub(r'font-family="[^"]*"', "", drawn)
     title = label.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
-    return re.sub(r"<svg ", f'<svg role="img" aria-label="{title}" ', svg, count=1)
+    return re.sub(r"<svg ", f'<svg role="img" aria-label="{title}" ', drawn, count=1)

@@ -1,4 +1,4 @@
-"""What the page of speed tells: times, share of the limit, memory, traffic, and when compiling pays."""
+"""What the page of speed tells: plain and fastest side by side, every row measured, and how figures have changed."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import pandas as pd
 from lossmark.results.history import Series
 from lossmark.timing.table import KEY, figures
 
-from . import charts
+from . import charts, comparison
 
 DRAWN = 24
 """Series with steps that are drawn; of the others the page has the numbers only."""
 
 
-def content(frame: pd.DataFrame | None, timings: Any, history: Sequence[Series]) -> dict[str, Any] | None:
-    """What the template needs, of results of ``lossmark bench``, a quick timing and a history; None without any."""
-    if frame is None and timings is None and not history:
+def content(frame: pd.DataFrame | None, history: Sequence[Series]) -> dict[str, Any] | None:
+    """What the template needs, of results of ``lossmark bench`` or ``run`` and a history; None without any."""
+    if frame is None and not history:
         return None
     changed = [series for series in history if series.steps]
     return {
+        "comparisons": [] if frame is None else comparison.comparisons(frame),
         "groups": [] if frame is None else list(_groups(frame)),
         "charts": [] if frame is None else list(_charts(frame)),
         "environment": {} if frame is None else frame.attrs.get("environment", {}),
-        "timings": timings,
         "history": [
             (series, charts.over_runs(series) if number < DRAWN else None) for number, series in enumerate(changed)
         ],

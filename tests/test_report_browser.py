@@ -3,8 +3,6 @@
 import csv
 import io
 import json
-import os
-import shutil
 import time
 from functools import partial
 
@@ -12,10 +10,6 @@ import pytest
 from lossmark.reports.build import build
 
 from tests.sites import FAILING, HOSTILE, KEY, cell, page, timed, written
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-assert CHROMIUM or not os.environ.get("LOSSMARK_REQUIRE"), "where everything is required, a Chromium is too"
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
 
 @pytest.fixture(scope="module")
@@ -32,40 +26,6 @@ def site(tmp_path_factory):
     return page(folder, cells, timed(folder / "bench.parquet"))
 
 
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def opened(browser):
-    """Opens a page and holds it to silence: no request, no word on the console."""
-    contexts, complaints = [], []
-
-    def opens(path, fragment="", **options):
-        context = browser.new_context(**options)
-        contexts.append(context)
-        tab = context.new_page()
-        tab.on("console", lambda message: complaints.append(message.text))
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.on("request", lambda request: request.url.startswith(("file:", "data:")) or complaints.append(request.url))
-        tab.on("dialog", lambda dialog: (complaints.append("a dialog"), dialog.dismiss()))
-        tab.goto(path.as_uri() + fragment)
-        if options.get("java_script_enabled", True) and path.name == "index.html":
-            tab.wait_for_function("document.documentElement.dataset.ready")
-        return tab
-
-    yield opens
-    for context in contexts:
-        context.close()
-    assert not complaints
-
-
 def test_cells_are_filtered_sorted_and_found_again_by_their_link(site, opened):
     tab = opened(site)
     found = tab.locator("output[name=found]")
@@ -73,7 +33,8 @@ def test_cells_are_filtered_sorted_and_found_again_by_their_link(site, opened):
     tab.select_option("select[name=impl]", "jax")
     assert found.text_content() == "1 of 63 cells"
     assert tab.locator(".matrix tbody tr:visible").count() == 1
-    assert tab.locator(".matrix tbody .count:visible").all_text_contents() == ["1"]
+    (tile,) = tab.locator(".matrix a.tile:visible").all()
+    assert tile.get_attribute("aria-label").endswith(": 1 pass; up to 20 % of the bound")
     assert "impl=jax" in tab.url
     tab.click("button[type=reset]")
     tab.fill("input[name=q]", "case-1")
@@ -88,25 +49,6 @@ def test_cells_are_filtered_sorted_and_found_again_by_their_link(site, opened):
     again = opened(site, "#" + tab.url.partition("#")[2])
     assert again.locator("#one h3").text_content() == chosen
     assert again.locator("output[name=found]").text_content() == "11 of 63 cells"
-
-
-def test_the_matrix_is_of_the_cells_that_the_filters_leave(site, opened):
-    tab = opened(site)
-    texts = partial(tab.locator(".matrix td[data-dtype]:visible").all_inner_texts)
-    before = texts()
-    tab.select_option("select[name=device]", "cuda")
-    assert set(texts()) == {"✓ pass 1 1.3 ulp, inf %", "none"}
-    tab.select_option("select[name=device]", "cpu")
-    after = texts()
-    assert sum(a != b for a, b in zip(before, after, strict=True)) == 1, "drawn by the script as by the builder"
-    tab.select_option("select[name=dtype]", "float64")
-    assert set(tab.locator(".matrix [data-dtype]:visible").evaluate_all("x => x.map(y => y.dataset.dtype)")) == {
-        "float64"
-    }
-    assert "dtype=float64" in tab.url
-    tab.click("button[type=reset]")
-    tab.wait_for_function("!location.hash.includes('dtype')")
-    assert texts() == before
 
 
 def test_what_is_shown_can_be_taken_away(site, opened):
@@ -186,12 +128,6 @@ def test_nothing_moves_while_a_page_loads(site, opened):
     })"""
     for name in ("index.html", "loss-bpr.html", "speed.html"):
         assert opened(site.parent / name).evaluate(shifts) < 0.01, name
-
-
-def test_a_phone_shows_it_without_scrolling_sideways(site, opened):
-    for name in ("index.html", "loss-bpr.html"):
-        tab = opened(site.parent / name, viewport={"width": 360, "height": 740})
-        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_fifty_thousand_cells_open_at_once(tmp_path, opened):

@@ -1,4 +1,3 @@
-"use strict";
 // Filters, sorts and opens cells. Everything that matters can be read without it.
 (() => {
   document.addEventListener("click", async (event) => {
@@ -31,8 +30,6 @@
   if (!data) return;
   const CODED = ["loss", "impl", "framework", "dtype", "mode", "device", "case", "check", "verdict", "detail", "retried"];
   const FILTERS = ["loss", "impl", "dtype", "mode", "device", "check", "verdict"];
-  const MARKS = { pass: "✓", deviates: "≈", fail: "✗", error: "!", unsupported: "–", "not-run": "○" };
-  const WORST_FIRST = ["fail", "error", "deviates", "pass", "not-run", "unsupported"];
   const HEIGHT = 32;
   const form = document.getElementById("filters");
   const viewport = document.getElementById("viewport");
@@ -75,10 +72,9 @@
     sort = { by: by.replace(/^-/, ""), down: by.startsWith("-") };
     chosen = state.get("cell") ?? "";
     select();
-    if (chosen) {
-      const row = find(chosen);
-      if (row >= 0) open(row);
-    }
+    const row = chosen ? find(chosen) : -1;
+    if (row >= 0) open(row);
+    else if (!chosen) document.getElementById("cells").scrollIntoView();
   };
 
   const find = (key) => {
@@ -102,53 +98,11 @@
       rows.push(row);
     }
     order();
-    drawMatrix();
+    drawMatrix(columns, rows);
     form.elements.found.value = `${rows.length.toLocaleString("en")} of ${columns.case.rows.length.toLocaleString("en")} cells`;
     viewport.scrollTop = 0;
     draw();
     remember();
-  };
-
-  // The matrix is of the cells that the filters leave; of all of them it is there already.
-  const whole = new Map([...document.querySelectorAll(".matrix td[data-dtype]")].map((box) => [box, [...box.childNodes]]));
-  const drawMatrix = () => {
-    const all = rows.length === columns.case.rows.length;
-    const [losses, impls, dtypes] = ["loss", "impl", "dtype"].map((name) => columns[name]);
-    const placed = (loss, impl, dtype) => (loss * impls.texts.length + impl) * dtypes.texts.length + dtype;
-    const mine = new Map();
-    for (const row of all ? [] : rows) {
-      const place = placed(losses.rows[row], impls.rows[row], dtypes.rows[row]);
-      if (!mine.has(place)) mine.set(place, []);
-      mine.get(place).push(row);
-    }
-    for (const [box, parts] of whole) {
-      const { loss, impl } = box.parentElement.dataset;
-      const [a, b, c] = [[losses, loss], [impls, impl], [dtypes, box.dataset.dtype]].map(([column, text]) => column.texts.indexOf(text));
-      box.replaceChildren(...(all ? parts : boxOf(c < 0 ? [] : mine.get(placed(a, b, c)) ?? [])));
-    }
-    for (const line of document.querySelectorAll(".matrix tbody tr")) line.hidden = !line.querySelector(".count");
-    const dtype = form.elements.dtype.value;
-    for (const part of document.querySelectorAll(".matrix [data-dtype]")) part.hidden = dtype && part.dataset.dtype !== dtype;
-  };
-
-  const boxOf = (found) => {
-    if (!found.length) return [element("span", "none", "soft")];
-    const verdicts = new Set(found.map((row) => at("verdict", row)));
-    const worst = WORST_FIRST.find((verdict) => verdicts.has(verdict));
-    const mark = element("span", MARKS[worst]);
-    mark.setAttribute("aria-hidden", "true");
-    const told = element("span", undefined, `verdict ${worst}`);
-    told.append(mark, ` ${worst}`);
-    const near = found.filter((row) => ["value", "gradient"].includes(at("check", row)) && typeof columns.error_ulp[row] === "number");
-    const parts = [told, " ", element("span", String(found.length), "count")];
-    if (near.length) {
-      const ulps = near.map((row) => columns.error_ulp[row]).sort((a, b) => a - b);
-      const share = (value) => (value === "inf" ? Infinity : typeof value === "number" ? value : 0);
-      const used = near.reduce((most, row) => Math.max(most, share(columns.budget_used[row])), 0);
-      const median = Number(ulps[Math.floor(ulps.length / 2)].toPrecision(2));
-      parts.push(" ", element("span", `${median} ulp, ${used === Infinity ? "inf" : (100 * used).toFixed(0)} %`, "soft spread"));
-    }
-    return parts;
   };
 
   const order = () => {

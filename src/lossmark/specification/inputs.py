@@ -59,17 +59,6 @@ def timed(loss: Loss, size: tuple[int, int], dtype: DType, seed: int) -> dict[st
     return _each(loss, size, {"hard": bits, "soft": bits, "embedding": embedding, "number": number})
 
 
-def positive(loss: Loss, size: tuple[int, int]) -> dict[str, Numbers]:
-    """Inputs of a size (B, D) in float32 for the quick timing: absolute values of normal numbers, labels 0 and 1."""
-    generator = np.random.default_rng(0)
-    bits = _bits(generator, np.float32)
-
-    def number(shape: tuple[int, ...]) -> Numbers:
-        return np.abs(generator.standard_normal(shape)).astype(np.float32)
-
-    return _each(loss, size, {"hard": bits, "soft": bits, "embedding": number, "number": number})
-
-
 def directions(case: Case, names: Sequence[str]) -> dict[str, F64]:
     """A direction for each input named, of its shape: small dyadic numbers, none 0."""
     generator = np.random.default_rng(2)

@@ -11,6 +11,7 @@ A GPU's memory is managed by the ``framework``.
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -70,11 +71,11 @@ class Field:
         for worker in self._workers:
             worker.stop()
 
-    def measure(self, group: Group, rounds: int, seconds: float) -> list[BenchRow]:
+    def measure(self, group: Group, rounds: int, seconds: float, weigh: bool = True) -> list[BenchRow]:
         """Time every candidate that has the group's loss, in turn.
 
-        This takes so many ``rounds``, or fewer, but at least three, when ``seconds`` have passed. Candidates without a
-        time have a row that says why.
+        This takes so many ``rounds``, or fewer, but at least three, when ``seconds`` have passed. Memory and traffic
+        are left out where ``weigh`` is false. Candidates without a time have a row that says why.
         """
         exercise = Exercise(group.loss, group.size, group.dtype, group.backward)
         rows: list[BenchRow] = []
@@ -88,7 +89,11 @@ class Field:
                 rows.append(replace(self._row(group, contestant), reason=reason))
             else:
                 racing.append(contestant)
-        return rows + self._race(group, exercise, racing, rounds, seconds) if racing else rows
+        if racing:
+            timed = self._race(group, exercise, racing, rounds, seconds)
+            small = self.allocator == "warm" and exercise.bytes < WEIGHED_BYTES
+            rows += self._weighed(timed, racing, exercise.cost.bytes) if weigh and not small else timed
+        return rows
 
     def _race(
         self, group: Group, exercise: Exercise, racing: list[Contestant], rounds: int, seconds: float
@@ -111,10 +116,17 @@ class Field:
             if not reason:
                 base = baselines.get(contestant.target.reference.framework)
                 row = with_times(row, index, base, times, [x[self.threads(contestant.target)] for x in least])
-                if self.allocator != "warm" or exercise.bytes >= WEIGHED_BYTES:
-                    row = with_costs(row, contestant, exercise.cost.bytes)
             rows.append(replace(row, reason=reason) if reason else row)
         return rows
+
+    def _weighed(self, rows: Sequence[BenchRow], racing: Sequence[Contestant], least: int) -> list[BenchRow]:
+        """The rows with memory and traffic; no clock is read, so that processes need not wait for each other."""
+
+        def weighed(row: BenchRow, contestant: Contestant) -> BenchRow:
+            return row if math.isnan(row.seconds) else with_costs(row, contestant, least)
+
+        with ThreadPoolExecutor(self._threads) as together:
+            return list(together.map(weighed, rows, racing))
 
     def _ceilings(
         self, group: Group, exercise: Exercise, racing: Sequence[Contestant]

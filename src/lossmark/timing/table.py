@@ -72,14 +72,14 @@ def _cells(row: pd.Series) -> list[str]:
     numbers = [f"{value:.1f}" if value == value else "–" for value in (row.cores, row.faults)]
     shown = figures(row)
     first = [shown[name] for name in ("impl", "mode", "time", "ratio", "limit")]
-    return [*first, *numbers, shown["memory"], shown["traffic"], _time(row.first_call), row.reason]
+    return [*first, *numbers, shown["memory"], shown["traffic"], time_text(row.first_call), row.reason]
 
 
 def figures(row: pd.Series) -> dict[str, str]:
     """The figures of a row as texts, for the terminal and for the report."""
     known = row.ratio == row.ratio
     return {
-        "impl": row.impl, "mode": row["mode"], "time": _time(row.seconds), "reason": row.reason,
+        "impl": row.impl, "mode": row["mode"], "time": time_text(row.seconds), "reason": row.reason,
         "ratio": f"{row.ratio:.2f} ({row.ratio_low:.2f} to {row.ratio_high:.2f})" if known else "–",
         "limit": f"{row.limit:.0%}" if row.limit == row.limit else "–",
         "memory": f"{row.peak / row.results:.2f}" if row.peak == row.peak and row.results else "–",
@@ -87,7 +87,8 @@ def figures(row: pd.Series) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _time(seconds: float) -> str:
+def time_text(seconds: float) -> str:
+    """A time in milliseconds or microseconds; a dash where there is none."""
     if seconds != seconds:
         return "–"
     return f"{seconds * 1e3:.2f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.1f} µs"
