@@ -50,7 +50,8 @@ def _conformance() -> Iterator[str]:
     yield (
         "In a clone `pytest conformance`, elsewhere `pytest --pyargs lossmark.conformance` or `lossmark check`. "
         "pytest's own options work too, such as `-x`, `-q`, and `-n` where pytest-xdist is installed. "
-        "`LOSSMARK_REQUIRE=torch,jax` in the environment makes a missing framework a failure.\n"
+        "`LOSSMARK_REQUIRE=torch,jax` in the environment makes a missing framework a failure. "
+        "`LOSSMARK_CACHE` names the folder of [what is kept between runs](../explanation/kept.md), or is `off`.\n"
     )
     yield table(("option", "value", "what it does"), [
         (code(name), item.get("metavar", ""), item["help"]) for name, item in options.found

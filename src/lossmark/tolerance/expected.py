@@ -20,7 +20,7 @@ from ..specification.loss import Loss
 from .acceptance import REDUCTIONS, Acceptance, Expected
 from .block import Block, joined, read_block, take
 from .evaluate import Reading, plan_of
-from .kept import block_digest, keep_block, kept_block
+from .kept import LARGEST_INPUTS, block_digest, keep_block, kept_block
 from .reduced import reduce, seed
 from .transformed import scaled
 
@@ -78,8 +78,9 @@ def _read(
     """All examples of cases with the same parameters and the same D, as one batch, read in blocks of rows."""
     gradients, params = loss.gradients(cases[0].params), loss.params(cases[0].params)
     inputs = {name: np.concatenate([case.inputs[name] for case in cases]) for name in cases[0].inputs}
-    digest = block_digest(gradients, params, dtype, inputs, cotangents, wanted, scale)
-    kept = kept_block(digest)
+    small = sum(array.nbytes for array in inputs.values()) <= LARGEST_INPUTS
+    digest = block_digest(gradients, params, dtype, inputs, cotangents, wanted, scale) if small else ""
+    kept = kept_block(digest) if small else None
     if kept is not None:
         return kept
     reading = Reading(plan_of(gradients), params, dtype)
@@ -94,7 +95,8 @@ def _read(
             blocks.append(read_block(reading, leaves, here, rows.start))
     batch = joined(blocks, {name: inputs[name].shape for name in loss.gradient_of})
     batch = replace(batch, value=scaled(batch.value, scale, dtype))
-    keep_block(digest, batch)
+    if small:
+        keep_block(digest, batch)
     return batch
 
 

@@ -23,8 +23,9 @@ from .block import Block
 
 KIND = "exact"
 """The kind of the entries."""
-LARGEST_BYTES = 8 << 20
-"""Larger blocks are computed in little more time than they are read in, and would fill the disk."""
+LARGEST_INPUTS = 1 << 20
+"""Bytes of the inputs up to which blocks are kept; what larger ones accept takes ten times as many, and would fill the
+disk."""
 _ENGINE = Path(__file__).parents[1]
 _SOURCES = ("dtypes.py", "formula", "readings", "specification", "tolerance")
 
@@ -79,10 +80,8 @@ def kept_block(digest: str) -> Block | None:
 
 
 def keep_block(digest: str, block: Block) -> None:
-    """Keep a block, unless it is large."""
+    """Keep a block."""
     flat = dict(_flat(block))
-    if sum(array.nbytes for array in flat.values()) > LARGEST_BYTES:
-        return
     head = json.dumps([(name, array.dtype.str, array.shape) for name, array in flat.items()]).encode()
     Store(KIND).put(digest, len(head).to_bytes(4), head, *(array.tobytes() for array in flat.values()))
 
