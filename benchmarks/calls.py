@@ -22,7 +22,7 @@ from lossmark.suite.prepare import Preparation
 
 
 def measured(name: str) -> Iterator[tuple[str, str, int, float, float]]:
-    """Of each own implementation of a framework and each mode: tasks, processor seconds of the first and second pass."""
+    """Of each own implementation of a framework, by mode: tasks, processor seconds of the first and second pass."""
     adapter = framework(name)
     adapter.setup()
     prepared = Preparation()
