@@ -32,17 +32,21 @@ crashes in must not depend on the order."""
 
 
 class Suite:
-    """Judges runs. ``ahead`` lists the runs that will be asked for, in order, so that workers can start on them.
+    """Judges runs. ``plan`` lists the runs that will be judged, in order; workers start on them, if ``ahead``.
 
-    ``shared`` gives one process to all implementations of a file.
+    Not ahead are suites that share a plan, each of which judges some of its runs. ``shared`` gives one process to all
+    implementations of a file.
     """
 
-    def __init__(self, ahead: Iterable[Run] = (), *, shared: bool = False):
+    def __init__(self, plan: Iterable[Run] = (), *, shared: bool = False, ahead: bool = True):
         self._prepare, self._truths = Preparation(), Truths()
         self._answers = Answers(shared=shared)
         self._dialogues = ThreadPoolExecutor(DIALOGUES, "dialogue")
         self._extras: dict[int, Future[list[Cell]]] = {}
-        runs = [run for run in ahead if not run.reason]
+        runs = [run for run in plan if not run.reason]
+        self._answers.expect(runs)
+        if not ahead:
+            return
         self._answers.ahead([run for run in runs if REFUSAL.name not in run.checks], self._prepare)
         for run in runs:
             if run.target.reference.own and set(run.checks) - set(ORDINARY):
@@ -67,7 +71,9 @@ class Suite:
         except Unsupported as error:
             return [cell(run, check, "unsupported", str(error)) for check in run.checks]
         extras = self._extras.pop(id(run), None)
-        return self._ordinary(run) + (self._extra_cells(run) if extras is None else extras.result())
+        found = self._ordinary(run) + (self._extra_cells(run) if extras is None else extras.result())
+        self._answers.judged(run)
+        return found
 
     def judged(self, run: Run) -> Judged | Failure:
         """The answer to a run beside what it expects; raises :class:`Unsupported`."""
