@@ -66,14 +66,17 @@ class Suite:
         """The verdict of every check of a run."""
         if run.reason:
             return [cell(run, check, "not-run", run.reason) for check in run.checks]
+        found = self._cells(run)
+        self._answers.judged(run)
+        return found
+
+    def _cells(self, run: Run) -> list[Cell]:
         try:
             self._prepare(run).params  # noqa: B018 (raises where the case cannot be asked for)
         except Unsupported as error:
             return [cell(run, check, "unsupported", str(error)) for check in run.checks]
         extras = self._extras.pop(id(run), None)
-        found = self._ordinary(run) + (self._extra_cells(run) if extras is None else extras.result())
-        self._answers.judged(run)
-        return found
+        return self._ordinary(run) + (self._extra_cells(run) if extras is None else extras.result())
 
     def judged(self, run: Run) -> Judged | Failure:
         """The answer to a run beside what it expects; raises :class:`Unsupported`."""
