@@ -17,7 +17,7 @@ from .process import Worker
 
 WORKERS_BYTES = min(6 << 30, psutil.virtual_memory().total // 4)
 """Resident memory that the workers may have together, those of all processes of pytest-xdist."""
-HELD_BYTES = 512 << 20
+HELD_BYTES = 256 << 20
 """Answers that may wait for the judge."""
 
 
