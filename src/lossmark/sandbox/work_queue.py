@@ -47,9 +47,9 @@ class Lane:
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     @property
-    def ahead(self) -> bool:
-        """Whether planned jobs are left."""
-        return bool(self._planned)
+    def closed(self) -> bool:
+        """Whether it takes no more jobs."""
+        return self._closed
 
     def plan(self, key: int, job: Job) -> None:
         """Have a job done ahead of its being asked for under ``key``, once the lane is started."""

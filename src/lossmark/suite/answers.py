@@ -19,8 +19,8 @@ from .patience import Patience
 
 TURNS = Turns((os.cpu_count() or 2) + 2)
 """Lanes that may compute at the same time."""
-LANES_AHEAD = 8
-"""Lanes that may work ahead of the judge: a file may hold a hundred implementations."""
+LANES_AHEAD = 16
+"""Lanes that may have begun to work ahead and not been judged: a file may hold a hundred implementations."""
 
 
 class NoAnswer(Exception):  # noqa: N818 (an outcome, not an error)
@@ -98,8 +98,8 @@ class Answers:
                 lane.close()
 
     def _begin(self) -> None:
-        """Let the next lanes work ahead, in the order of the plan, in the places of those that have done so."""
-        self._ahead = [lane for lane in self._ahead if lane.ahead]
+        """Let the next lanes work ahead, in the order of the plan, in the places of those that are closed."""
+        self._ahead = [lane for lane in self._ahead if not lane.closed]
         while self._later and len(self._ahead) < LANES_AHEAD:
             lane = self._later.popleft()
             lane.start()
