@@ -24,7 +24,9 @@ def entry(tmp_path, **keys):
 
 def complaints(entries, *cells):
     applied = [expectations.apply(cell, entries).record() for cell in cells]
-    return " ".join(expectations.stale(entries, applied, ALL))
+    explained = expectations.Explained(entries)
+    explained.see(applied)
+    return " ".join(explained.stale(ALL))
 
 
 def test_a_known_failure_deviates_and_keeps_its_detail(tmp_path):

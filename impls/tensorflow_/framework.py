@@ -36,6 +36,7 @@ class TensorFlow(Framework):
         "tensorflow-fused": Own("fused", ("eager", "graph"), fused=True),
     }
     numerics = ("TF32 off",)
+    worker_bytes = 1 << 30
 
     def setup(self) -> Mapping[str, str]:
         """Turn TF32 off, and have GPUs take memory as it is needed; returns the setting."""

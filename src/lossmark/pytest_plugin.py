@@ -60,6 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Plan the run, if it is one of conformance; what cannot be planned ends it in one line, with exit code 3."""
     if not hasattr(config.option, "results"):
         return
+    from .suite.first_failures import FirstFailures
     from .suite.plugin import Session
 
     try:
@@ -67,3 +68,5 @@ def pytest_configure(config: pytest.Config) -> None:
     except LossmarkError as error:
         pytest.exit(f"lossmark: {error}", returncode=HARNESS_ERROR)
     config.pluginmanager.register(session, "lossmark session")
+    if not session.worker:
+        config.pluginmanager.register(FirstFailures(session.runs), "lossmark first failures")

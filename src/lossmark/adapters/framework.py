@@ -80,6 +80,8 @@ class Framework(ABC):
     """Whether it differentiates; else gradients come from ``Implementation.gradient``."""
     threads: int | None = None
     """How many threads its operations use at most; None: as many as its libraries are told to."""
+    worker_bytes = 512 << 20
+    """The resident memory that a worker process takes, about; how many may live is planned with it."""
     layouts: tuple[str, ...] = ()
     """Names of memory layouts other than the usual one; empty where tensors have no visible layout."""
     numerics: tuple[str, ...] = ()

@@ -78,6 +78,11 @@ class Reference:
         """The sources that one process may hold: lossmark's own of a framework trust each other, guests nobody."""
         return tuple(framework(self.framework).own) if self.own else (self.source,)
 
+    @property
+    def process(self) -> tuple[str, ...]:
+        """Names the worker process that it has: lossmark's own of a framework share one, a guest has its own."""
+        return self.together if self.own else (self.source, self.name)
+
 
 def _plugins() -> dict[str, metadata.EntryPoint]:
     return {point.name: point for point in metadata.entry_points(group=ENTRY_POINTS)}

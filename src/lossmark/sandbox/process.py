@@ -233,6 +233,14 @@ class Worker:
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return f": {last[:200]}" if last else ""
 
+    def memory(self) -> int:
+        """The resident memory of the process and of what it has started, in bytes; 0 if it does not run."""
+        process, processes = self._process, self._processes
+        if process is None or processes is None or process.poll() is not None:
+            return 0
+        processes.look()
+        return processes.memory()
+
     def stop(self) -> None:
         """End the process, if it runs."""
         if self._channel is not None:

@@ -1,7 +1,7 @@
 """A queue of work, with a thread, for each worker process, so that frameworks compute while others are judged.
 
-What is asked for now goes before what is planned. Planned jobs are done in order, as long as the answers that wait for
-the judge stay within a limit of memory.
+What is asked for now goes before what is planned. Planned jobs are done in order, as long as workers and the answers
+that wait for the judge stay within their limits of memory.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ import numpy as np
 from ..adapters.installed import framework
 from ..adapters.registry import Reference
 from ..cache import programs_folder
+from .living import HELD_BYTES, Living
 from .messages import Answer, Failure, Reply
 from .process import Worker
-
-HELD_BYTES = 512 << 20
-"""Answers of one lane that may wait for the judge."""
 
 
 @dataclass(frozen=True)
@@ -37,68 +35,78 @@ Job = Callable[[], Served]
 
 
 class Lane:
-    """One implementation's worker with the jobs that it has been given."""
+    """One implementation's worker with the jobs that it has been given; ``living`` bounds what all lanes take."""
 
-    def __init__(self, reference: Reference):
+    def __init__(self, reference: Reference, living: Living):
         self.worker = Worker(reference, _keeping(reference))
+        self._living, self._changed = living, living.changed
         self._urgent: deque[tuple[Job, Future[Served]]] = deque()
         self._planned: OrderedDict[int | None, Job] = OrderedDict()
         self._answers: dict[int | None, Future[Served]] = {}
-        self._held = 0
         self._closed = False
-        self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more jobs."""
+        return self._closed
+
     def plan(self, key: int, job: Job) -> None:
-        """Have a job done ahead of its being asked for under ``key``."""
-        with self._wake:
+        """Have a job done ahead of its being asked for under ``key``, once the lane is started."""
+        with self._changed:
             self._planned[key] = job
-            self._wake.notify()
 
     def ask(self, job: Job, key: int | None = None) -> Served:
         """The answer to a job: the one planned under ``key`` if there is one, else it is done next.
 
         Raises :class:`concurrent.futures.CancelledError` if the lane is closed before there is one.
         """
-        with self._wake:
+        with self._changed:
             if self._closed:
                 raise CancelledError
-            if not self._thread.is_alive():
-                self._thread.start()
+            self.start()
             future = self._answers.pop(key, None)
             if future is None:
                 future = Future()
                 self._urgent.append((self._planned.pop(key, job), future))
-                self._wake.notify()
+                self._changed.notify_all()
         answer = future.result()
-        with self._wake:
-            self._held -= _bytes(answer)
-            self._wake.notify()
+        with self._changed:
+            self._living.release(_bytes(answer))
         return answer
 
     def start(self) -> None:
-        """Begin with what is planned."""
-        self._thread.start()
+        """Begin with what is planned, if that has not begun."""
+        with self._changed:
+            if self._thread.ident is None:
+                self._thread.start()
 
     def close(self) -> None:
         """End the worker and drop what is left: an :meth:`ask` that still waits raises CancelledError."""
-        with self._wake:
+        with self._changed:
             self._closed = True
             for _, future in self._urgent:
                 future.cancel()
-            self._wake.notify()
-        self.worker.stop()
+            for future in self._answers.values():
+                if future.done() and future.exception() is None:
+                    self._living.release(_bytes(future.result()))
+            self._answers.clear()
+            self._living.end(self.worker)
+            self._changed.notify_all()
 
     def _next(self) -> tuple[Job, Future[Served]] | None:
-        with self._wake:
+        """The next job, for which its worker may be used; None when the lane is closed."""
+        with self._changed:
             while not self._closed:
                 if self._urgent:
+                    self._living.begin(self.worker)
                     return self._urgent.popleft()
-                if self._planned and self._held < HELD_BYTES:
+                if self._planned and self._living.held < HELD_BYTES and self._living.admits(self.worker):
+                    self._living.begin(self.worker)
                     key, job = self._planned.popitem(last=False)
                     self._answers[key] = Future()
                     return job, self._answers[key]
-                self._wake.wait()
+                self._changed.wait()
         return None
 
     def _serve(self) -> None:
@@ -107,11 +115,20 @@ class Lane:
             try:
                 answer = job()
             except BaseException as error:
+                self._idle(0)
                 future.set_exception(error)
                 continue
-            with self._wake:
-                self._held += _bytes(answer)
+            self._idle(_bytes(answer))
             future.set_result(answer)
+        with self._changed:
+            self._living.end(self.worker)
+
+    def _idle(self, held: int) -> None:
+        """Its worker is used no more, and has given an answer of so many bytes."""
+        size = self.worker.memory()
+        with self._changed:
+            self._living.held += held
+            self._living.finish(self.worker, size)
 
 
 def _keeping(reference: Reference) -> Mapping[str, str]:

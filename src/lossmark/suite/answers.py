@@ -5,18 +5,22 @@ from __future__ import annotations
 import functools
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from ..adapters.registry import Reference
 from ..checks.prepared import Prepared
 from ..checks.run import Run
+from ..sandbox.living import Living
 from ..sandbox.messages import Failure, Message, Reply
 from ..sandbox.turns import Turns
 from ..sandbox.work_queue import Lane, Served
 from .patience import Patience
 
 TURNS = Turns((os.cpu_count() or 2) + 2)
-"""Lanes that may compute at the same time: a file may hold dozens of implementations, and memory is limited."""
+"""Lanes that may compute at the same time."""
+LANES_AHEAD = 16
+"""Lanes that may have begun to work ahead and not been judged: a file may hold a hundred implementations."""
 
 
 class NoAnswer(Exception):  # noqa: N818 (an outcome, not an error)
@@ -37,10 +41,31 @@ class Answers:
 
     def __init__(self, *, shared: bool = False):
         self._shared = shared
+        self._living = Living()
         self._lanes: dict[tuple[str, ...], Lane] = {}
-        self._lock = threading.Lock()
+        self._last: deque[tuple[int, tuple[str, ...]]] = deque()
+        self._places: dict[int, int] = {}
+        self._later: deque[Lane] = deque()
+        self._ahead: list[Lane] = []
+        self._lock = threading.RLock()
         self._patience = Patience()
         self._closed = False
+
+    def expect(self, runs: Sequence[Run]) -> None:
+        """These runs will be judged in this order: a process whose last one was judged is needed no more."""
+        self._places = {id(run): place for place, run in enumerate(runs)}
+        last = {self._process(run.target.reference): place for place, run in enumerate(runs)}
+        self._last = deque(sorted((place, process) for process, place in last.items()))
+
+    def judged(self, run: Run) -> None:
+        """A run was judged: end the processes that have no further one."""
+        place = self._places.get(id(run), -1)
+        with self._lock:
+            while self._last and self._last[0][0] <= place:
+                lane = self._lanes.pop(self._last.popleft()[1], None)
+                if lane is not None:
+                    lane.close()
+            self._begin()
 
     def ahead(self, runs: Sequence[Run], prepare: Callable[[Run], Prepared]) -> None:
         """Have the ordinary messages of these runs answered in this order, before anybody asks.
@@ -50,8 +75,9 @@ class Answers:
         for run in runs:
             message = functools.partial(_task, run, prepare)
             self._lane(run.target.reference).plan(id(run), functools.partial(self._served, run, "", message))
-        for lane in self._lanes.values():
-            lane.start()
+        with self._lock:
+            self._later = deque(self._lanes.values())
+            self._begin()
 
     def ordinary(self, prepared: Prepared) -> Served:
         """The answer to a run's own message, which may have been made ahead."""
@@ -67,15 +93,27 @@ class Answers:
     def close(self) -> None:
         """End every process."""
         self._closed = True
-        for lane in self._lanes.values():
-            lane.close()
+        with self._lock:
+            for lane in self._lanes.values():
+                lane.close()
+
+    def _begin(self) -> None:
+        """Let the next lanes work ahead, in the order of the plan, in the places of those that are closed."""
+        self._ahead = [lane for lane in self._ahead if not lane.closed]
+        while self._later and len(self._ahead) < LANES_AHEAD:
+            lane = self._later.popleft()
+            lane.start()
+            self._ahead.append(lane)
+
+    def _process(self, reference: Reference) -> tuple[str, ...]:
+        return reference.together if self._shared else reference.process
 
     def _lane(self, reference: Reference) -> Lane:
-        key = reference.together if self._shared or reference.own else (reference.source, reference.name)
+        process = self._process(reference)
         with self._lock:
-            if key not in self._lanes:
-                self._lanes[key] = Lane(reference)
-            return self._lanes[key]
+            if process not in self._lanes:
+                self._lanes[process] = Lane(reference, self._living)
+            return self._lanes[process]
 
     def _served(self, run: Run, check: str, message: Callable[[], Message]) -> Served:
         """The answer to a message, which is made when its turn comes; in a second try if the first has none."""

@@ -137,17 +137,31 @@ def apply(cell: Cell, entries: Sequence[KnownFailure]) -> Cell:
     return replace(cell, detail=f"{objections[0]}: {cell.detail}"[:1000]) if objections else cell
 
 
-def stale(entries: Sequence[KnownFailure], cells: Iterable[Mapping[str, Any]], scope: Scope) -> list[str]:
-    """Complaints about entries that explain nothing, those left out by the options of the run apart."""
-    records = [Cell(**{key: value for key, value in cell.items() if key != "kind"}) for cell in cells]
-    complaints = []
-    for entry in entries:
-        covered = [cell for cell in records if entry.covers(cell)]
-        judged = [cell for cell in covered if cell.verdict != "not-run"]
-        if not covered and entry.within(scope):
-            complaints.append(f"{entry.place}: matches no cell of this run: {entry.reason}")
-        elif expired(entry.until):
-            complaints.append(f"{entry.place}: expired on {entry.until}: {entry.reason}")
-        elif judged and not any(entry.concerns(cell) for cell in judged):
-            complaints.append(f"{entry.place}: no longer needed, no cell fails so: {entry.reason}")
-    return complaints
+class Explained:
+    """What the entries have explained of a run so far."""
+
+    def __init__(self, entries: Sequence[KnownFailure]):
+        self._entries = entries
+        self._covering, self._judging, self._concerned = set[int](), set[int](), set[int]()
+
+    def see(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Take account of cells, as they are recorded."""
+        for record in records if self._entries else ():
+            cell = Cell(**{key: value for key, value in record.items() if key != "kind"})
+            covering = {number for number, entry in enumerate(self._entries) if entry.covers(cell)}
+            self._covering |= covering
+            if cell.verdict != "not-run":
+                self._judging |= covering
+                self._concerned |= {number for number in covering if self._entries[number].concerns(cell)}
+
+    def stale(self, scope: Scope) -> list[str]:
+        """Complaints about entries that explain nothing, those left out by the options of the run apart."""
+        complaints = []
+        for number, entry in enumerate(self._entries):
+            if number not in self._covering and entry.within(scope):
+                complaints.append(f"{entry.place}: matches no cell of this run: {entry.reason}")
+            elif expired(entry.until):
+                complaints.append(f"{entry.place}: expired on {entry.until}: {entry.reason}")
+            elif number in self._judging - self._concerned:
+                complaints.append(f"{entry.place}: no longer needed, no cell fails so: {entry.reason}")
+        return complaints

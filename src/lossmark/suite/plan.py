@@ -13,6 +13,7 @@ from ..checks.catalogue import asked
 from ..checks.run import Run
 from ..dtypes import DTYPES
 from ..errors import LossmarkError
+from ..sandbox.living import workers_bytes
 from ..sandbox.target import Target, targets
 from ..specification.case import Case, Family
 from ..specification.loss import Loss
@@ -34,11 +35,32 @@ class Choice:
 def plan(losses: Mapping[str, Loss], choice: Choice) -> list[Run]:
     """Every run that the choice selects; raises :class:`LossmarkError` for what it names and nobody knows."""
     check(losses, choice)
-    return plan_targets(losses, choice, targets(choice.impls))
+    blocks = _blocks(targets(choice.impls), workers_bytes())
+    return [run for block in blocks for run in plan_targets(losses, choice, block)]
+
+
+def _blocks(found: Sequence[Target], most: int) -> list[list[Target]]:
+    """The implementations in blocks whose workers fit into ``most`` bytes, each block to be finished before the next.
+
+    lossmark's own are all in the first block: they have one worker for each framework.
+    """
+    blocks: list[list[Target]] = [[]]
+    room = most
+    for target in found:
+        needed = 0 if target.reference.own else framework(target.reference.framework).worker_bytes
+        if needed > room and any(not other.reference.own for other in blocks[-1]):
+            blocks.append([])
+            room = most
+        blocks[0 if target.reference.own else -1].append(target)
+        room -= needed
+    return blocks
 
 
 def plan_targets(losses: Mapping[str, Loss], choice: Choice, found: Sequence[Target]) -> list[Run]:
-    """The runs of the given implementations, in an order that keeps equal shapes and dtypes together."""
+    """The runs of the given implementations, in an order that keeps equal shapes and dtypes together.
+
+    Equal cases follow each other, so that each is made ready and read exactly once, whoever is held to it.
+    """
     chosen = [loss for loss in losses.values() if not choice.losses or loss.id in choice.losses]
     versions = {name: framework_version(name) for name in {target.reference.framework for target in found}}
     runs: list[Run] = []

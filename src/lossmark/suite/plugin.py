@@ -7,7 +7,7 @@ Cells travel with pytest's reports, so that they reach the process that writes t
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, cast
 
 import pytest
@@ -17,6 +17,7 @@ from ..checks.run import Run, cell
 from ..errors import LossmarkError
 from ..specification.library import losses
 from . import known_failures
+from .failure_table import failure_table
 from .failure_text import failure
 from .plan import Choice, plan, required
 from .recording import Recording
@@ -24,6 +25,8 @@ from .suite import Suite
 
 CELLS = "lossmark cells"
 """The property of a pytest report under which the cells of a run travel."""
+RECORDS = pytest.StashKey[list[dict[str, Any]]]()
+"""Where an item keeps its cells until its last report."""
 
 
 class Session:
@@ -53,15 +56,27 @@ class Session:
     def conformance(self, request: pytest.FixtureRequest) -> Conformance:
         """The run of an item; the first one starts the suite, which works ahead unless it shares the plan."""
         if self.suite is None:
-            ahead = [item.callspec.params["conformance"] for item in request.session.items if hasattr(item, "callspec")]
-            self.suite = Suite([] if self.worker else ahead)
+            items = request.session.items
+            runs = [item.callspec.params["conformance"] for item in items if hasattr(item, "callspec")]
+            self.suite = Suite(runs, ahead=not self.worker)
         return Conformance(request.param, self.suite, self.recording.entries, request.node)
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Give the cells to the last report of an item."""
+        report = yield
+        if report.when == "teardown" and RECORDS in item.stash:
+            report.user_properties.append((CELLS, item.stash[RECORDS]))
+            del item.stash[RECORDS]
+        return report
+
+    @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Record the cells that a report carries, in the process that reports."""
+        """Record the cells that a report carries, in the process that reports; pytest keeps the report without them."""
         for name, cells in report.user_properties:
-            if name == CELLS and report.when == "teardown":
+            if name == CELLS:
                 self.recording.add(cast(list[dict[str, Any]], cells))
+        report.user_properties = [(name, value) for name, value in report.user_properties if name != CELLS]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -75,10 +90,12 @@ class Session:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """The counts, the reasons of what was not judged, and what is wrong with the known failures."""
+        """All failures as a table, what was not judged and why, the counts, and what is wrong with known failures."""
         if self.worker:
             return
         terminalreporter.section("lossmark")
+        for line in failure_table(self.recording.wrong):
+            terminalreporter.write_line(line)
         for complaint in self.recording.complaints:
             terminalreporter.write_line(complaint, red=True)
         for line in self.recording.summary():
@@ -104,10 +121,10 @@ class Conformance:
             found = self.suite.cells(self.run)
         except Exception:  # lossmark's own defect: its cells are errors, and the traceback is shown
             found = [cell(self.run, check, "error", "lossmark failed to judge this") for check in self.run.checks]
-            self.node.user_properties.append((CELLS, [one.record() for one in found]))
+            self.node.stash[RECORDS] = [one.record() for one in found]
             raise
         cells = [known_failures.apply(one, self.entries) for one in found]
-        self.node.user_properties.append((CELLS, [one.record() for one in cells]))
+        self.node.stash[RECORDS] = [one.record() for one in cells]
         wrong = [one for one in cells if one.verdict in ("fail", "error")]
         if wrong:
             pytest.fail(failure(self.run, self.suite, wrong), pytrace=False)

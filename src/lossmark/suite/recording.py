@@ -19,6 +19,7 @@ from ..results.record import Recorder
 from ..rooms import room
 from ..specification.library import losses
 from . import known_failures
+from .failure_table import TableKey
 from .plan import Choice
 
 NEVER_JUDGED = "deselected, or the session ended before it"
@@ -40,8 +41,11 @@ class Recording:
         path = Path(expected) if expected else room("conformance") / "expected.yaml"
         self.entries = [*known_failures.read(path), *known_failures.declared(runs)]
         self._scope = _scope(runs, choice, named=bool(expected))
-        self._seen: set[str] = set()
-        self._records: list[Mapping[str, Any]] = []
+        self._explained = known_failures.Explained(self.entries)
+        self._arrived: set[str] = set()
+        self._unjudged: Counter[tuple[str, str]] = Counter()
+        self._retried: Counter[tuple[str, str]] = Counter()
+        self.wrong: Counter[TableKey] = Counter()
         self._stream = open(results or os.devnull, "w", encoding="utf-8", buffering=1)  # noqa: SIM115 (see finish)
         self._recorder = Recorder(self._stream)
         self._started = time.perf_counter()
@@ -56,17 +60,25 @@ class Recording:
         return sum(len(run.checks) for run in self.runs)
 
     def add(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Write cells down as they arrive."""
-        self._records += records
+        """Write cells down as they arrive, all those of a run at a time; only counts of them are kept."""
         self._recorder.cells(records)
-        self._seen.update(map(_key, records))
+        self._explained.see(records)
+        for record in records:
+            self._arrived.add(_run(record))
+            if record["verdict"] in ("not-run", "unsupported"):
+                self._unjudged[record["impl"], record["detail"]] += 1
+            if record["verdict"] in ("fail", "error"):
+                self.wrong[TableKey(**{name: record[name] for name in TableKey._fields})] += 1
+            if record.get("retried"):
+                self._retried[record["impl"], record["retried"]] += 1
 
     def finish(self) -> None:
         """Write down what never arrived, and the footer; :attr:`complaints` are then known."""
         for run in self.runs:
             cells = [cell(run, check, "not-run", NEVER_JUDGED).record() for check in run.checks]
-            self.add([record for record in cells if _key(record) not in self._seen])
-        self.complaints = known_failures.stale(self.entries, self._records, self._scope)
+            if _run(cells[0]) not in self._arrived:
+                self.add(cells)
+        self.complaints = self._explained.stale(self._scope)
         self._recorder.footer()
         self._stream.close()
 
@@ -75,15 +87,9 @@ class Recording:
         seconds = time.perf_counter() - self._started
         counts = self._recorder.counts
         total = sum(counts.values())
-        reasons = Counter(
-            (record["impl"], record["detail"])
-            for record in self._records
-            if record["verdict"] in ("not-run", "unsupported")
-        )
-        for (impl, reason), count in reasons.most_common(REASONS):
+        for (impl, reason), count in self._unjudged.most_common(REASONS):
             yield f"{count:6} cells of {impl} not judged: {reason}"
-        retried = Counter((record["impl"], record["retried"]) for record in self._records if record.get("retried"))
-        for (impl, reason), count in retried.most_common(REASONS):
+        for (impl, reason), count in self._retried.most_common(REASONS):
             yield f"{count:6} cells of {impl} tried twice, the second time alone, after: {reason}"
         yield ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
         rate = total / max(seconds, 1e-9)
@@ -106,5 +112,6 @@ def _scope(runs: Sequence[Run], choice: Choice, *, named: bool) -> known_failure
     return scope
 
 
-def _key(record: Mapping[str, Any]) -> str:
-    return "\0".join(str(record[name]) for name in ("impl", "device", "dtype", "mode", "case", "check"))
+def _run(record: Mapping[str, Any]) -> str:
+    """Names the run that a cell is of."""
+    return "\0".join(str(record[name]) for name in ("impl", "device", "dtype", "mode", "case"))

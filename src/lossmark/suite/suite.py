@@ -32,17 +32,21 @@ crashes in must not depend on the order."""
 
 
 class Suite:
-    """Judges runs. ``ahead`` lists the runs that will be asked for, in order, so that workers can start on them.
+    """Judges runs. ``plan`` lists the runs that will be judged, in order; workers start on them, if ``ahead``.
 
-    ``shared`` gives one process to all implementations of a file.
+    Not ahead are suites that share a plan, each of which judges some of its runs. ``shared`` gives one process to all
+    implementations of a file.
     """
 
-    def __init__(self, ahead: Iterable[Run] = (), *, shared: bool = False):
+    def __init__(self, plan: Iterable[Run] = (), *, shared: bool = False, ahead: bool = True):
         self._prepare, self._truths = Preparation(), Truths()
         self._answers = Answers(shared=shared)
         self._dialogues = ThreadPoolExecutor(DIALOGUES, "dialogue")
         self._extras: dict[int, Future[list[Cell]]] = {}
-        runs = [run for run in ahead if not run.reason]
+        runs = [run for run in plan if not run.reason]
+        self._answers.expect(runs)
+        if not ahead:
+            return
         self._answers.ahead([run for run in runs if REFUSAL.name not in run.checks], self._prepare)
         for run in runs:
             if run.target.reference.own and set(run.checks) - set(ORDINARY):
@@ -62,6 +66,11 @@ class Suite:
         """The verdict of every check of a run."""
         if run.reason:
             return [cell(run, check, "not-run", run.reason) for check in run.checks]
+        found = self._cells(run)
+        self._answers.judged(run)
+        return found
+
+    def _cells(self, run: Run) -> list[Cell]:
         try:
             self._prepare(run).params  # noqa: B018 (raises where the case cannot be asked for)
         except Unsupported as error:
