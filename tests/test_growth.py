@@ -36,7 +36,8 @@ class Pretended:
 
 @pytest.fixture
 def room(monkeypatch):
-    """Sets the memory that workers may have."""
+    """Sets the memory that workers may have, of which processes of pytest-xdist, as this may be one, take a share."""
+    monkeypatch.delenv("PYTEST_XDIST_WORKER_COUNT", raising=False)
     return lambda size: monkeypatch.setattr(living, "WORKERS_BYTES", size)
 
 
