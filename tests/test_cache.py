@@ -21,7 +21,7 @@ from tests.processes import lossmark
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("LOSSMARK_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+    return tmp_path / "cache" / "lossmark"
 
 
 def entries(folder, kind=kept.KIND):
@@ -50,7 +50,7 @@ def test_what_is_kept_is_what_is_computed(loss, dtype, folder, monkeypatch):
     monkeypatch.setenv("LOSSMARK_CACHE", "off")
     computed = expected_of_many(spec, cases, dtype, weights)
     assert not folder.exists()
-    monkeypatch.setenv("LOSSMARK_CACHE", str(folder))
+    monkeypatch.setenv("LOSSMARK_CACHE", str(folder.parent))
     first = expected_of_many(spec, cases, dtype, weights)
     monkeypatch.setattr("lossmark.tolerance.expected.read_block", None)
     again = expected_of_many(spec, cases, dtype, weights)
@@ -155,6 +155,18 @@ def test_what_nobody_asks_for_is_trimmed_first(folder):
     assert store.get("0") is not None
     cache.trim(2500)
     assert [path.name for path in entries(folder)] == ["0", "3"]
+
+
+def test_nothing_else_in_a_named_folder_is_touched(folder):
+    """Whoever names a folder that holds other things loses none of them."""
+    Store("exact").put("one", bytes(1000))
+    other = folder.parent / "exact" / "other"
+    other.parent.mkdir()
+    other.write_bytes(bytes(1000))
+    cache.trim(0)
+    cache.clear()
+    assert other.exists()
+    assert cache.inventory() == []
 
 
 def test_the_command_shows_and_clears(folder):

@@ -4,7 +4,8 @@ An entry is named by the digest of everything that it was made from, so that not
 formula, case, dtype, revision of the readings or machine has another name. A damaged entry is taken for none. Writers
 never see each other's halves: an entry is written beside its place and then moved there.
 
-The environment variable LOSSMARK_CACHE names the folder; ``off`` keeps nothing.
+The environment variable LOSSMARK_CACHE names the folder in which the folder ``lossmark`` is made, to which nothing but
+entries belongs; ``off`` keeps nothing.
 """
 
 from __future__ import annotations
@@ -35,16 +36,24 @@ def cache_folder() -> Path | None:
     named = os.environ.get("LOSSMARK_CACHE", "")
     if named == OFF:
         return None
-    return Path(named) if named else platformdirs.user_cache_path("lossmark", appauthor=False)
+    return Path(named) / "lossmark" if named else platformdirs.user_cache_path("lossmark", appauthor=False)
 
 
 @functools.cache
 def machine_digest() -> str:
     """Names the processor's features and the interpreter: numbers and programs of another machine may differ."""
-    features = getattr(np, "_core", None) and np._core._multiarray_umath.__cpu_features__  # type: ignore[attr-defined]
-    enabled = sorted(name for name, has in (features or {}).items() if has)
-    text = repr((platform.machine(), platform.system(), sys.version, enabled, np.finfo(np.longdouble).nmant))
+    text = repr((platform.machine(), platform.system(), sys.version, _processor(), np.finfo(np.longdouble).nmant))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _processor() -> tuple[str, ...]:
+    """What the processor is and has, as Linux tells it; elsewhere only its name."""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return tuple(
+            sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))})
+        )
+    return (platform.processor(),)
 
 
 def programs_folder(distributions: Iterable[str]) -> Path | None:

@@ -105,19 +105,20 @@ class Processes:
 
         New ones are looked for every :data:`SCAN_SECONDS`.
         """
-        found = {process for process in self._members if process.is_running()}
-        if time.monotonic() < self._scanned + SCAN_SECONDS:
-            self._members = found
-            return
-        self._scanned = time.monotonic()
+        self._members = {process for process in self._members if process.is_running()}
+        if time.monotonic() >= self._scanned + SCAN_SECONDS:
+            self._scanned = time.monotonic()
+            self._scan()
+
+    def _scan(self) -> None:
+        """Add the processes that are new."""
         with contextlib.suppress(psutil.Error):
             leader = psutil.Process(self._leader)
-            found |= {leader, *leader.children(recursive=True)}
-        for pid in set(psutil.pids()) - {process.pid for process in found}:
+            self._members |= {leader, *leader.children(recursive=True)}
+        for pid in set(psutil.pids()) - {process.pid for process in self._members}:
             with contextlib.suppress(OSError, psutil.Error):
                 if os.getsid(pid) == self._leader:
-                    found.add(psutil.Process(pid))
-        self._members = found
+                    self._members.add(psutil.Process(pid))
 
     def seconds(self) -> float:
         """The processor time that they and their children that have ended used, user and system."""

@@ -20,7 +20,7 @@ from ..specification.loss import Loss
 from .acceptance import REDUCTIONS, Acceptance, Expected
 from .block import Block, joined, read_block, take
 from .evaluate import Reading, plan_of
-from .kept import LARGEST_INPUTS, block_digest, keep_block, kept_block
+from .kept import LARGEST_INPUTS, block_digest, kept
 from .reduced import reduce, seed
 from .transformed import scaled
 
@@ -75,15 +75,30 @@ def derived(loss: Loss, case: Case, dtype: DType) -> Acceptance:
 def _read(
     loss: Loss, cases: Sequence[Case], dtype: DType, cotangents: Sequence[F64], wanted: Sequence[str], scale: float
 ) -> Block:
-    """All examples of cases with the same parameters and the same D, as one batch, read in blocks of rows."""
-    gradients, params = loss.gradients(cases[0].params), loss.params(cases[0].params)
+    """All examples of cases with the same parameters and the same D, as one batch; kept between runs if it is small."""
     inputs = {name: np.concatenate([case.inputs[name] for case in cases]) for name in cases[0].inputs}
-    small = sum(array.nbytes for array in inputs.values()) <= LARGEST_INPUTS
-    digest = block_digest(gradients, params, dtype, inputs, cotangents, wanted, scale) if small else ""
-    kept = kept_block(digest) if small else None
-    if kept is not None:
-        return kept
-    reading = Reading(plan_of(gradients), params, dtype)
+    gradients, params = loss.gradients(cases[0].params), loss.params(cases[0].params)
+
+    def compute() -> Block:
+        return _computed(
+            Reading(plan_of(gradients), params, dtype), loss.gradient_of, inputs, cotangents, wanted, scale
+        )
+
+    if sum(array.nbytes for array in inputs.values()) > LARGEST_INPUTS:
+        return compute()
+    return kept(block_digest(gradients, params, dtype, inputs, cotangents, wanted, scale), compute)
+
+
+def _computed(
+    reading: Reading,
+    gradient_of: Sequence[str],
+    inputs: Mapping[str, F64],
+    cotangents: Sequence[F64],
+    wanted: Sequence[str],
+    scale: float,
+) -> Block:
+    """A batch, read in blocks of rows."""
+    dtype = reading.dtype
     seeds = {
         reduction: _stack([seed(reduction, weights, dtype, scale) for weights in cotangents]) for reduction in wanted
     }
@@ -93,11 +108,8 @@ def _read(
         here = {reduction: take(cotangent, rows) for reduction, cotangent in seeds.items()}
         with np.errstate(all="ignore"):
             blocks.append(read_block(reading, leaves, here, rows.start))
-    batch = joined(blocks, {name: inputs[name].shape for name in loss.gradient_of})
-    batch = replace(batch, value=scaled(batch.value, scale, dtype))
-    if small:
-        keep_block(digest, batch)
-    return batch
+    batch = joined(blocks, {name: inputs[name].shape for name in gradient_of})
+    return replace(batch, value=scaled(batch.value, scale, dtype))
 
 
 def _cut(batch: Block, cases: Sequence[Case], dtype: DType) -> list[Expected]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,17 +73,16 @@ def block_digest(
     return found.hexdigest()
 
 
-def kept_block(digest: str) -> Block | None:
-    """The block of this digest, if it is kept."""
+def kept(digest: str, compute: Callable[[], Block]) -> Block:
+    """The block of this digest; where it is not kept it is computed, and kept."""
     content = Store(KIND).get(digest)
-    return None if content is None else _block(_arrays(content))
-
-
-def keep_block(digest: str, block: Block) -> None:
-    """Keep a block."""
+    if content is not None:
+        return _block(_arrays(content))
+    block = compute()
     flat = dict(_flat(block))
     head = json.dumps([(name, array.dtype.str, array.shape) for name, array in flat.items()]).encode()
     Store(KIND).put(digest, len(head).to_bytes(4), head, *(array.tobytes() for array in flat.values()))
+    return block
 
 
 def _arrays(content: bytes) -> Flat:
