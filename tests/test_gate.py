@@ -175,13 +175,22 @@ def test_cells_are_compared_one_by_one():
         (results(a_cell()), "case is gone"),
         (results(a_cell(), a_cell("bpr/renamed")), "case is gone"),
         (results(a_cell(), a_cell("bpr/other", verdict="not-run")), "was pass, is not-run"),
-        (results(a_cell(), a_cell("bpr/other", used=0.46)), "uses 0.46 of its bound"),
+        (results(a_cell(), a_cell("bpr/other", used=0.61)), "uses 0.61 of its bound"),
         (results(a_cell(), a_cell("bpr/other"), a_cell("bpr/new", verdict="fail")), "is new, and fail"),
         (results(a_cell(impl="x"), a_cell("bpr/other", impl="x")), "implementation is gone"),
     ):
         assert any(severity == "regression" and words in text for severity, text in severities(base, head)), words
     assert severities(base, results(a_cell(), complete=False))[0][0] == "harness error"
     assert severities(results(), results())[0][0] == "harness error"
+
+
+def test_what_another_order_of_summation_may_do_is_no_regression():
+    for before, after, severity in (
+        (0.15, 0.2, None), (0.15, 0.28, "note"), (0.1, 0.5, "note"), (0.3, 0.55, "note"), (0.2, 0.52, "regression"),
+        (None, 0.4, "note"), (None, 0.6, "regression"), (0.6, 1.0, "note"),
+    ):  # fmt: skip
+        found = severities(results(a_cell(used=before)), results(a_cell(used=after)))
+        assert [kind for kind, _ in found] == ([severity] if severity else []), (before, after)
 
 
 # -- formats ---------------------------------------------------------------------------------------------------------
