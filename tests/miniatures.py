@@ -33,6 +33,16 @@ def contrastive(d, y, *, margin=1.0, reduction="mean"):
     y, x = y.to(w), d.to(w)
     return reduced(y * x.square() + (1 - y) * torch.relu(margin - x).square(), reduction).to(d.dtype)
 """,
+    "numpy, a NaN label is refused": HEAD.format(framework="numpy") + """
+@impl.loss
+def contrastive(d, y, *, margin=1.0, reduction="mean"):
+    if np.isnan(y.astype(float)).any(): raise ValueError("y holds NaN")
+    if y.shape != d.shape: raise ValueError("shapes")
+    w = np.float64 if d.dtype == np.float64 else np.float32
+    y, x = y.astype(w), d.astype(w)
+    l = y * x**2 + (1 - y) * np.maximum(w(margin) - x, 0) ** 2
+    return np.asarray(reduced(l, reduction)).astype(d.dtype)
+""",
     "numpy, values only": HEAD.format(framework="numpy") + """
 @impl.loss
 def bpr(u, d_pos, d_neg, *, reduction="mean"):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import CancelledError
+from pathlib import Path
 
 import psutil
 import pytest
@@ -75,6 +76,25 @@ def test_faulty_implementations_cost_their_own_cells_only(name, tmp_path):
     returned = "unmodified" if name == "returns text" else ""  # what never returned passes nothing
     assert {cell.check for cell in results.cells if cell.verdict == "pass"} <= {returned}
     assert any("mini" in cell.detail for cell in results.cells if cell.verdict == "error") or results.counts["fail"]
+
+
+def test_temporary_files_of_a_guest_end_with_its_process(tmp_path):
+    """It is killed, so that it cannot remove them itself: TensorFlow's AutoGraph writes one for each function."""
+    told = tmp_path / "told"
+    source = (
+        HEAD.format(framework="numpy")
+        + f"""
+import tempfile
+@impl.loss
+def contrastive(d, y):
+    open({str(told)!r}, "a").write(tempfile.mkdtemp() + chr(10))
+    return d.sum()
+"""
+    )
+    held(source, tmp_path, "--dtype", "float32", "--case", "contrastive/worked")
+    folders = told.read_text().split()
+    assert folders
+    assert not any(Path(folder).exists() for folder in folders)
 
 
 def test_a_failure_says_how_to_repeat_it(tmp_path):

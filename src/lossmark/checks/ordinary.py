@@ -55,7 +55,19 @@ class Judged:
 
     def cells(self) -> list[Cell]:
         """The verdicts of the ordinary checks that the run asks for."""
-        return [getattr(self, check)() for check in self.run.checks if check in ORDINARY]
+        checks = [check for check in self.run.checks if check in ORDINARY]
+        refused = self._refused()
+        return [
+            cell(self.run, check, "unsupported", refused) if refused else getattr(self, check)() for check in checks
+        ]
+
+    def _refused(self) -> str:
+        """What a guest says that refuses a NaN label, which conforms; else empty."""
+        failure = self.answer.failure
+        if self.prepared.own or failure is None or failure.kind != "raised":
+            return ""
+        labels = [self.case.inputs[item.name] for item in self.run.loss.inputs if item.label]
+        return f"a NaN label is refused: {failure}" if any(np.isnan(label).any() for label in labels) else ""
 
     def value(self) -> Cell:
         """The value under each reduction."""

@@ -6,6 +6,7 @@ that wait for the judge stay within their limits of memory.
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
@@ -38,7 +39,8 @@ class Lane:
     """One implementation's worker with the jobs that it has been given; ``living`` bounds what all lanes take."""
 
     def __init__(self, reference: Reference, living: Living):
-        self.worker = Worker(reference, _keeping(reference))
+        self._temporary = tempfile.TemporaryDirectory(prefix="lossmark-", ignore_cleanup_errors=True)
+        self.worker = Worker(reference, {"TMPDIR": self._temporary.name, **_keeping(reference)})
         self._living, self._changed = living, living.changed
         self._urgent: deque[tuple[Job, Future[Served]]] = deque()
         self._planned: OrderedDict[int | None, Job] = OrderedDict()
@@ -92,6 +94,7 @@ class Lane:
                     self._living.release(_bytes(future.result()))
             self._answers.clear()
             self._living.end(self.worker)
+            self._temporary.cleanup()  # what a killed process cannot remove itself, such as AutoGraph's sources
             self._changed.notify_all()
 
     def _next(self) -> tuple[Job, Future[Served]] | None:
