@@ -19,6 +19,7 @@ from lossmark.adapters.framework import (
     Keywords,
     Own,
     Program,
+    Pullback,
     Tensor,
 )
 from lossmark.adapters.mode import Compiling, Mode
@@ -127,6 +128,28 @@ class PyTorch(Framework):
         parts = [(slope * directions[n]).sum() for n, slope in zip(leaves, slopes, strict=True) if slope is not None]
         sum(parts).backward()  # autograd.grad would not reach the error of a function that is once differentiable
         return {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
+
+    def pullback(
+        self,
+        call: Call,
+        reduction: str | None,
+        inputs: Mapping[str, Tensor],
+        wrt: Sequence[str],
+        params: Keywords,
+    ) -> Pullback:
+        """``backward`` into the leaves, whose ``grad`` is what gradients are added to; the graph is retained."""
+        import torch
+
+        leaves = {name: inputs[name].detach().requires_grad_() for name in wrt}
+        value = call({**inputs, **leaves}, params, reduction)
+
+        def pull(cotangent: Tensor | None, onto: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+            for name, leaf in leaves.items():
+                leaf.grad = onto.get(name)
+            value.backward(torch.ones_like(value) if cotangent is None else cotangent, retain_graph=True)
+            return {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
+
+        return pull
 
     def keeping(self, folder: Path) -> Mapping[str, str]:
         """The folder of Inductor's caches, which are on as it comes."""

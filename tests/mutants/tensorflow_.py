@@ -43,3 +43,14 @@ make.triplet("triplet-missing-term", lambda xp, near, far, between, m: 2 * near 
 make.triplet("triplet-factor-one", lambda xp, near, far, between, m: near - between - far + m)
 make.triplet("triplet-label-flipped", triplet, label=lambda xp, y: y != 1)
 make.triplet("triplet-unsquared", triplet, square=euclidean)
+
+# -- one graph used more than once -----------------------------------------------------------------------------------
+
+
+@tf.custom_gradient
+def _scaled_in_place(x):
+    slope = tf.Variable(tf.sigmoid(x))
+    return softplus(xp, x), lambda g: tf.identity(slope.assign(slope * g))
+
+
+make.bpr("bpr-scaled-in-place", lambda xp, x: _scaled_in_place(x))

@@ -62,6 +62,7 @@ CHECKS = (
     Check("state", "consistency", "Are settings, random numbers, warnings and functions as they were after a call?"),
     Check("properties", "consistency", "Do random batches, and what the spec's laws make of them, conform?"),
     Check("cotangent", "consistency", "Is the gradient of a multiple of the loss that multiple?", _autodiff),
+    Check("reused", "consistency", "Does one graph differentiated again, or beside another, give the same?", _autodiff),
     Check("curvature", "consistency", "Do second derivatives conform off the kinks, or are they refused?", _autodiff),
 )  # fmt: skip
 REFUSAL = Check("refusal", "usage", "Is an input that must be refused refused, or taken for what it can only mean?")

@@ -46,6 +46,7 @@ from .messages import (
     Weighing,
 )
 from .readout import Readout, failure
+from .reuse import reused
 from .schema import Unfit
 from .stopwatch import Stopwatch
 from .wire import OtherMessages
@@ -96,6 +97,8 @@ class Runner:
         attempt = Attempt(self.framework, self._readout, task)
         if task.directions:
             return Answer({}, {task.reductions[0]: self._curvature(task, call, attempt)})
+        if task.others:
+            return Answer({}, reused(self.framework, call, attempt, task), {}, tuple(sorted(attempt.modified)))
         traced = self.framework.mode(task.mode).traced
         values = {} if traced else {reduction: attempt.value(call, reduction) for reduction in task.reductions}
         beside: dict[str | None, Outcome] = {}
