@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from ..adapters.framework import Call, Framework, Pullback
-from .attempt import Attempt, Inputs
-from .messages import USES, Array, Failure, Task
-
-Slopes = Mapping[str | None, Mapping[str, Array] | Failure]
-"""By what is asked for, a reduction or a use: the gradients by name of input, or why there are none."""
+from .attempt import Attempt, Inputs, Slopes
+from .messages import USES, Task
 
 
 def reused(adapter: Framework, call: Call, attempt: Attempt, task: Task) -> Slopes:

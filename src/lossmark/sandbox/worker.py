@@ -23,7 +23,7 @@ from ..adapters.framework import Call, Derivative, Framework
 from ..adapters.implementation import Implementation
 from ..adapters.installed import framework
 from ..adapters.registry import load_all
-from .attempt import Attempt, Inputs, call_of
+from .attempt import Attempt, Inputs, Slopes, call_of
 from .channel import Line
 from .global_state import GlobalState
 from .messages import (
@@ -51,8 +51,6 @@ from .schema import Unfit
 from .stopwatch import Stopwatch
 from .wire import OtherMessages
 
-Slopes = dict[str | None, Mapping[str, Array] | Failure]
-"""By reduction: the gradients by name of input, or why there are none."""
 MOST_LINES = 1000
 """Lines of what a guest has changed: there may be one for every function of a framework."""
 
