@@ -18,6 +18,9 @@ KINDS = {
         "tensorflow/bpr-scaled-in-place",
         "jax/bpr-last-call-kept",
     ),
+    "labels": ("torch/contrastive-not-of-integers", "jax/triplet-sign-of-unsigned"),
+    "defaults": ("tensorflow/bpr-default-not-averaged",),
+    "state": ("torch/bpr-seeds-at-first", "tensorflow/bpr-environment-at-first", "jax/bpr-warnings-silenced"),
 }
 """By check: mutants that only this check sees."""
 EACH = [(check, name) for check, names in KINDS.items() for name in names]

@@ -36,6 +36,7 @@ class PyTorch(Framework):
     modes = (Mode("eager"), Mode("compile", traced=True, compiling=Compiling.LONGEST, ones_apart=True))
     own: ClassVar = {"torch": Own("losses", ("eager", "compile")), "torch-fused": Own("fused", fused=True)}
     numerics = ("TF32 off", "float32_matmul_precision highest")
+    variables = ("TORCHINDUCTOR_", "_TORCHINDUCTOR_", "TRITON_")
     layouts = ("every second row", "columns of a wider tensor", "transposed", "unaligned", "zero stride")
 
     def setup(self) -> Mapping[str, str]:
@@ -197,7 +198,7 @@ class PyTorch(Framework):
             "deterministic algorithms": str(torch.are_deterministic_algorithms_enabled()),
             "float32_matmul_precision": torch.get_float32_matmul_precision(),
             "allow_tf32": str((torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)),
-            "threads": str(torch.get_num_threads()),
+            "threads": str((torch.get_num_threads(), torch.get_num_interop_threads())),
             "seed": str(torch.initial_seed()),
         }
 

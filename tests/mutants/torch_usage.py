@@ -1,8 +1,12 @@
 """Mutants in PyTorch that are wrong in how they are used, not in their numbers."""
 
+import functools
+import random
+
+import numpy as np
 import torch
 
-from .common import Maker, reduced, softplus
+from .common import Maker, both, check_label, reduced, softplus
 from .torch_ import xp
 
 make = Maker(xp, "torch", globals())
@@ -44,3 +48,41 @@ def _fused_sum(xp, x, reduction):
 
 make.bpr("bpr-scaled-in-place", reduce=_fused_sum)
 make.bpr("bpr-last-call-kept", lambda xp, x: _KeptOutside.apply(x))
+
+# -- what a first call leaves ----------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _seeded():
+    random.seed(0)
+    np.random.seed(0)
+
+
+make.bpr("bpr-seeds-at-first", lambda xp, x: _seeded() or softplus(xp, x))
+
+# -- gradients beside values that are right --------------------------------------------------------------------------
+
+
+class _NotOfIntegers(torch.autograd.Function):
+    """The contrastive loss, whose backward takes ``~y`` for the weight of dissimilar pairs."""
+
+    @staticmethod
+    def forward(ctx, d, y, margin):
+        ctx.save_for_backward(d, y)
+        ctx.margin = margin
+        return both(xp, d, y.to(d.dtype), margin)
+
+    @staticmethod
+    def backward(ctx, g):
+        d, y = ctx.saved_tensors
+        other = 1 - y if y.is_floating_point() else ~y
+        return g * (2 * y * d - 2 * other * torch.relu(ctx.margin - d)), None, None
+
+
+def _contrastive(d, y, *, margin=1.0, reduction="mean"):
+    check_label(y, d)
+    loss = _NotOfIntegers.apply(xp.wide(d), xp.wide(y) if y.is_floating_point() else y, margin)
+    return reduced(xp, loss, reduction).to(d.dtype)
+
+
+make.bind("contrastive-not-of-integers", "contrastive", _contrastive)

@@ -86,6 +86,8 @@ class Framework(ABC):
     """The resident memory that a worker process takes, about; how many may live is planned with it."""
     layouts: tuple[str, ...] = ()
     """Names of memory layouts other than the usual one; empty where tensors have no visible layout."""
+    variables: tuple[str, ...] = ()
+    """How the names of environment variables begin that it sets itself, at the first use of some part of it."""
     numerics: tuple[str, ...] = ()
     """What :meth:`setup` makes strict, in words for results files; the first is for the header of a run, too."""
 

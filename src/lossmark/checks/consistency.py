@@ -17,7 +17,7 @@ from ..tolerance.acceptance import Expected
 from ..tolerance.expected import expected
 from ..tolerance.transformed import aliased
 from .curvature import ALONG, curved, directed, without
-from .dialogue import Conclusion, Dialogue, Unjudged
+from .dialogue import Conclusion, Dialogue, Unjudged, reduced
 from .judgement import loose, slopes
 from .ordinary import TOO_LOOSE, explained, nothing_ran
 from .prepared import Prepared
@@ -206,17 +206,15 @@ class Consistency(Dialogue):
         return Conclusion(False, f"{found.detail} | lossmark promote {found.write()} makes it a case of the spec")
 
     def state(self) -> Conclusion:
-        """Calls leave settings, random numbers, warnings and functions as they were; loading should."""
+        """Loading and calls, the first among them, leave settings, random numbers, warnings and functions alone."""
         task = self.prepared.task
-        reduction = {} if task.reductions[0] is None else {"reduction": task.reductions[0]}
-        keywords = {**task.inputs, **task.params, **reduction}
+        keywords = reduced({**task.inputs, **task.params}, task.reductions[0])
         watched = self.ask(Watch(task.impl, task.loss, keywords, task.device))
         assert isinstance(watched, Watched)
-        if watched.by_calling:
-            return Conclusion(False, f"a call leaves changed: {'; '.join(watched.by_calling)}")
+        if watched.wrong:
+            return Conclusion(False, f"left changed: {'; '.join(watched.wrong)}")
         self.succeeded(*self.call(keywords))
-        loading = watched.by_loading
-        return Conclusion(True, grades=(f"loading it changes {'; '.join(loading)}",) if loading else ())
+        return Conclusion(True, grades=(f"left changed: {'; '.join(watched.additions)}",) if watched.additions else ())
 
 
 def _arrays(answer: Answer) -> Iterator[tuple[str, Array]]:

@@ -153,10 +153,10 @@ class Probed:
 
 @dataclass(frozen=True)
 class Watched:
-    """What calls of the function have changed, and what loading the implementation has, a line each."""
+    """What loading the implementation, and calls of the function, have changed, a line each."""
 
-    by_calling: Sequence[str]
-    by_loading: Sequence[str]
+    wrong: Sequence[str]
+    additions: Sequence[str]
 
 
 @dataclass(frozen=True)
