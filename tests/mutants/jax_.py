@@ -99,3 +99,7 @@ def _triplet(anc, pos, neg, label, *, margin=1.0, reduction="mean"):
 
 
 make.bind("triplet-sign-of-unsigned", "labeled_triplet", _triplet)
+
+# -- input that should be refused ------------------------------------------------------------------------------------
+
+make.hinge("hinge-margin-magnitude", lambda xp, pos, neg, m: jax.nn.relu(abs(m) - pos + neg))

@@ -6,7 +6,7 @@ import random
 import numpy as np
 import torch
 
-from .common import Maker, both, check_label, reduced, softplus
+from .common import Maker, both, check, check_label, dots, reduced, softplus
 from .torch_ import xp
 
 make = Maker(xp, "torch", globals())
@@ -80,9 +80,38 @@ class _NotOfIntegers(torch.autograd.Function):
 
 
 def _contrastive(d, y, *, margin=1.0, reduction="mean"):
+    check(d)
     check_label(y, d)
     loss = _NotOfIntegers.apply(xp.wide(d), xp.wide(y) if y.is_floating_point() else y, margin)
     return reduced(xp, loss, reduction).to(d.dtype)
 
 
 make.bind("contrastive-not-of-integers", "contrastive", _contrastive)
+
+# -- input that should be refused ------------------------------------------------------------------------------------
+
+
+def _shapes(*tensors):
+    if len({x.shape for x in tensors}) > 1:
+        raise ValueError("shapes differ")
+
+
+def _cast_back(u, d_pos, d_neg, *, reduction="mean"):
+    _shapes(u, d_pos, d_neg)
+    pos, neg = dots(xp, *map(xp.wide, (u, d_pos, d_neg)))
+    return reduced(xp, softplus(xp, neg - pos), reduction).to(u.dtype)
+
+
+def _mixed(u, d_pos, d_neg, *, reduction="mean"):
+    if len({u.dtype, d_pos.dtype, d_neg.dtype}) == 1:
+        return _refusing(u, d_pos, d_neg, reduction)
+    return _cast_back(u.bfloat16(), d_pos.bfloat16(), d_neg.bfloat16(), reduction=reduction).to(u.dtype)
+
+
+def _refusing(u, d_pos, d_neg, reduction):
+    check(u, d_pos, d_neg)
+    return _cast_back(u, d_pos, d_neg, reduction=reduction)
+
+
+make.bind("bpr-integers-cast-back", "bpr", _cast_back)
+make.bind("bpr-mixed-in-half", "bpr", _mixed)

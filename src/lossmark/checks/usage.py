@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import DTYPES
 from ..sandbox.messages import Answer, Failure, Outcome, Returned
 from ..specification.case import Case
 from .dialogue import Conclusion, Dialogue, reduced
 from .judgement import combine
+from .misuse import silently_wrong, whole_numbers
 
 LABEL_DTYPES = ("bool", "uint8", "int8", "int32", "int64", "float16", "float32", "float64")
 
@@ -38,6 +40,9 @@ class Usage(Dialogue):
             self.succeeded(ordinary)
             return Conclusion(True, f"refused: {outcomes[0]}")
         if {"LabelValue", "BadParameter"} & set(self.case.flags):
+            wrong = next(filter(None, (self._misjudged(reduction, outcome) for reduction, outcome in accepted)), "")
+            if wrong:
+                return Conclusion(False, f"accepted {dict(self.case.params)} and gave another loss: {wrong}")
             return Conclusion(True, grades=("bad values are accepted without a word",))
         return self._repaired(accepted)
 
@@ -77,6 +82,13 @@ class Usage(Dialogue):
                 return Conclusion(False, f"accepted {_shapes(self.case)} and gave another gradient: {wrong}")
         return Conclusion(True, grades=("other shapes are accepted, with the right result",))
 
+    def _misjudged(self, reduction: str | None, outcome: Returned) -> str:
+        """What is wrong with a loss for a bad number as a parameter; other bad values have no right one."""
+        numbers = [value for value in self.case.params.values() if not isinstance(value, str)]
+        if not numbers or "BadParameter" not in self.case.flags:
+            return ""
+        return silently_wrong(self.prepared, outcome, reduction, (self.dtype,))
+
     def _meant(self) -> Case | None:
         """The case with labels flattened and sizes of 1 repeated; None where shapes do not fit at all."""
         inputs = self.run.loss.inputs
@@ -101,23 +113,34 @@ class Usage(Dialogue):
         return reduced(keywords, self.prepared.reductions[0])
 
     def arguments(self) -> Conclusion:
-        """An unknown reduction, mixed and integer dtypes are refused."""
-        keywords = self.prepared.arrays
+        """An unknown reduction, mixed and integer dtypes are refused; where a guest computes, the number is right."""
+        keywords, reductions = self.prepared.arrays, self.prepared.reductions
         first = self.run.loss.gradient_of[0]
-        other = "float32" if self.dtype.name == "float64" else "float64"
-        calls = {"unknown reduction": {**keywords, "reduction": "median"}} if self.prepared.reductions[0] else {}
+        other = DTYPES["float32" if self.dtype.name == "float64" else "float64"]
+        calls = {"unknown reduction": {**keywords, "reduction": "median"}} if reductions[0] else {}
         if len(self.run.loss.gradient_of) > 1:
-            calls["mixed dtypes"] = keywords | {first: keywords[first].astype(other)}
-        calls["integers"] = keywords | {
-            name: np.ones(keywords[name].shape, np.int32) for name in self.run.loss.gradient_of
-        }
-        accepted = []
+            calls["mixed dtypes"] = keywords | {first: keywords[first].astype(other.numpy)}
+        whole = self.prepared.on(whole_numbers(self.case, self.run.loss))
+        taken = {name: value for name, value in whole.case.params.items() if self.run.target.takes(self.run.loss, name)}
+        whole = whole.on(replace(whole.case, params=taken))
+        integers = {name: whole.arrays[name].astype(np.int32) for name in self.run.loss.gradient_of}
+        labels = {f"integers under {reduction or 'mean'}": reduction for reduction in (reductions[0], reductions[-1])}
+        calls |= {label: reduced({**whole.arrays, **integers, **taken}, labels[label]) for label in labels}
         *outcomes, ordinary = self.call(*calls.values(), self._ordinary())
+        accepted = []
         for what, outcome in zip(calls, outcomes, strict=True):
-            if isinstance(outcome, Returned):
-                accepted.append(what)
-            elif self.own and (outcome.type not in ("TypeError", "ValueError") or not outcome.message):
-                return Conclusion(False, f"{what}: raised {outcome}, expected TypeError or ValueError")
+            if isinstance(outcome, Failure):
+                if self.own and (outcome.type not in ("TypeError", "ValueError") or not outcome.message):
+                    return Conclusion(False, f"{what}: raised {outcome}, expected TypeError or ValueError")
+                continue
+            accepted.append(what)
+            wrong = ""
+            if what in labels:
+                wrong = silently_wrong(whole, outcome, labels[what])
+            elif what == "mixed dtypes":
+                wrong = silently_wrong(self.prepared, outcome, None, (self.dtype, other))
+            if wrong:
+                return Conclusion(False, f"{what} are accepted and give another loss: {wrong}")
         if accepted and self.own:
             return Conclusion(False, f"accepted without a word: {', '.join(accepted)}")
         if accepted:
