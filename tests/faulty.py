@@ -29,6 +29,7 @@ def reduced(l, reduction):
 NUMPY = """
 def right(u, d_pos, d_neg, reduction):
     if not u.shape == d_pos.shape == d_neg.shape: raise ValueError("shapes")
+    if "float" not in str(u.dtype): raise TypeError("dtypes")
     w = np.float64 if u.dtype == np.float64 else np.float32
     u, p, n = u.astype(w), d_pos.astype(w), d_neg.astype(w)
     return np.asarray(reduced(np.logaddexp((u * n).sum(-1) - (u * p).sum(-1), 0), reduction)).astype(d_pos.dtype)
@@ -44,6 +45,7 @@ import torch
 @impl.loss
 def bpr(u, d_pos, d_neg, *, reduction="mean"):
     if not u.shape == d_pos.shape == d_neg.shape: raise ValueError("shapes")
+    if "float" not in str(u.dtype): raise TypeError("dtypes")
     w = torch.float64 if u.dtype == torch.float64 else torch.float32
     u, p, n = u.to(w), d_pos.to(w), d_neg.to(w)
     x = (u * n).sum(-1) - (u * p).sum(-1)

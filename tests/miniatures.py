@@ -6,6 +6,8 @@ from lossmark import Deviation, Implementation
 impl = Implementation("mini", framework="{framework}")
 def reduced(l, reduction):
     return l if reduction == "none" else l.sum() if reduction == "sum" else l.mean()
+def floating(x):
+    if "float" not in str(x.dtype): raise TypeError("expected floating numbers")
 """
 
 TORCH = HEAD.format(framework="torch") + "import torch\n"
@@ -14,6 +16,7 @@ RIGHT = {
     "torch, u·(n-p) and logaddexp": TORCH + """
 @impl.loss
 def bpr(u, d_pos, d_neg, *, reduction="mean"):
+    floating(u)
     w = torch.float64 if u.dtype == torch.float64 else torch.float32
     x = (u.to(w) * (d_neg.to(w) - d_pos.to(w))).sum(-1)
     return reduced(torch.logaddexp(x, torch.zeros_like(x)), reduction).to(u.dtype)
@@ -21,6 +24,7 @@ def bpr(u, d_pos, d_neg, *, reduction="mean"):
     "torch, einsum, float64 inside": TORCH + """
 @impl.loss
 def pairwise_hinge(u, d_pos, d_neg, *, margin=1.0, reduction="mean"):
+    floating(u)
     if not (u.shape == d_pos.shape == d_neg.shape): raise ValueError("shapes")
     s = [torch.einsum("bd,bd->b", u.double(), d.double()) for d in (d_pos, d_neg)]
     return reduced(torch.clamp(margin - s[0] + s[1], min=0), reduction).to(u.dtype)
@@ -28,6 +32,7 @@ def pairwise_hinge(u, d_pos, d_neg, *, margin=1.0, reduction="mean"):
     "torch, where instead of weights": TORCH + """
 @impl.loss
 def contrastive(d, y, *, margin=1.0, reduction="mean"):
+    floating(d)
     if y.shape != d.shape: raise ValueError("shapes")
     w = torch.float64 if d.dtype == torch.float64 else torch.float32
     y, x = y.to(w), d.to(w)
@@ -46,6 +51,7 @@ def contrastive(d, y, *, margin=1.0, reduction="mean"):
     "numpy, values only": HEAD.format(framework="numpy") + """
 @impl.loss
 def bpr(u, d_pos, d_neg, *, reduction="mean"):
+    floating(u)
     w = np.float64 if u.dtype == np.float64 else np.float32
     x = np.einsum("bd,bd->b", u.astype(w), d_neg.astype(w)) - np.einsum("bd,bd->b", u.astype(w), d_pos.astype(w))
     return np.asarray(reduced(np.logaddexp(x, 0), reduction)).astype(u.dtype)
@@ -53,6 +59,7 @@ def bpr(u, d_pos, d_neg, *, reduction="mean"):
     "numpy, a declared factor": HEAD.format(framework="numpy") + """
 @impl.loss("contrastive", deviates=Deviation(why="half of the spec's", scale=0.5))
 def half(d, y, *, margin=1.0, reduction="mean"):
+    floating(d)
     if y.shape != d.shape: raise ValueError("shapes")
     w = np.float64 if d.dtype == np.float64 else np.float32
     y, x = y.astype(w), d.astype(w)

@@ -36,6 +36,7 @@ class Softplus(torch.autograd.Function):
         return g * ctx.saved_tensors[0]
 @impl.loss
 def bpr(u, d_pos, d_neg, *, reduction="mean"):
+    floating(u)
     if not (u.shape == d_pos.shape == d_neg.shape): raise ValueError("shapes")
     w = torch.float64 if u.dtype == torch.float64 else torch.float32
     u_, p, n = u.to(w), d_pos.to(w), d_neg.to(w)

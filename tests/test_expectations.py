@@ -104,7 +104,7 @@ from lossmark import Deviation, Implementation
 impl = Implementation("mini", framework="numpy")
 @impl.loss("contrastive", deviates=Deviation({declared}))
 def contrastive(d, y, *, {margin}reduction="mean"):
-    if y.shape != d.shape: raise ValueError("shapes")
+    if y.shape != d.shape or "float" not in str(d.dtype): raise ValueError("shapes, or dtypes")
     w = np.float64 if d.dtype == np.float64 else np.float32
     y, x = y.astype(w), d.astype(w)
     l = {loss}

@@ -26,6 +26,7 @@ SOURCE = (
     + """
 @impl.loss
 def bpr(u, d_pos, d_neg, *, reduction="mean"):
+    floating(u)
     w = np.float64 if u.dtype == np.float64 else np.float32
     x = np.einsum("bd,bd->b", u.astype(w), d_neg.astype(w)) - np.einsum("bd,bd->b", u.astype(w), d_pos.astype(w))
     return np.asarray(reduced(np.logaddexp(x, w(0)), reduction)).astype(u.dtype)
@@ -34,6 +35,7 @@ def bpr(u, d_pos, d_neg, *, reduction="mean"):
 CONTRASTIVE = """
 @impl.loss
 def contrastive(d, y, *, margin=1.0, reduction="mean"):
+    floating(d)
     w = np.float64 if d.dtype == np.float64 else np.float32
     y, x = y.astype(w), d.astype(w)
     return np.asarray(reduced(y * x**2 + (1 - y) * np.maximum(w(margin) - x, 0) ** 2, reduction)).astype(d.dtype)

@@ -19,6 +19,7 @@ GUEST = (
     + """
 @impl.loss
 def contrastive(d, y, *, margin=1.0, reduction="mean"):
+    floating(d)
     if y.shape != d.shape: raise ValueError("shapes")
     w = np.float64 if d.dtype == np.float64 else np.float32
     y, x = y.astype(w), d.astype(w)

@@ -32,6 +32,7 @@ BPR = """
 @{name}.loss("bpr")
 def {name}_bpr(u, d_pos, d_neg, *, reduction="mean"):
     if not u.shape == d_pos.shape == d_neg.shape: raise ValueError("shapes")
+    if "float" not in str(u.dtype): raise TypeError("dtypes")
     {does}
     w = np.float64 if u.dtype == np.float64 else np.float32
     u, p, n = u.astype(w), d_pos.astype(w), d_neg.astype(w)

@@ -99,6 +99,7 @@ def test_pytest_refuses_it(tmp_path):
 RENAMED = """
 MAP = {"d": "distance", "y": "same", "margin": "width", "reduction": "how"}
 def prepared(distance, same):
+    floating(distance)
     if distance.shape != same.shape: raise ValueError("shapes")
     w = np.float64 if distance.dtype == np.float64 else np.float32
     return distance.astype(w), same.astype(w)
@@ -133,7 +134,7 @@ class Contrastive(torch.nn.Module):
         super().__init__()
         self.register_buffer("one", torch.ones(()))
     def forward(self, {d}, {y}):
-        if {d}.shape != {y}.shape: raise ValueError("shapes")
+        if {d}.shape != {y}.shape or not {d}.is_floating_point(): raise ValueError("shapes, or dtypes")
         w = torch.float64 if {d}.dtype == torch.float64 else torch.float32
         d, y = {d}.to(w), {y}.to(w)
         return (y * d**2 + (1 - y) * torch.relu(self.one.to(w) - d) ** 2).mean().to({d}.dtype)

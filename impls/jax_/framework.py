@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmark.adapters.framework import Call, Derivative, Described, Framework, Keywords, Own, Program, Tensor
+from lossmark.adapters.framework import Call, Derivative, Described, Framework, Keywords, Own, Program, Pullback, Tensor
 from lossmark.adapters.mode import Compiling, Mode
 
 COMPILED = "/jax/core/compile/backend_compile_duration"
@@ -118,6 +118,29 @@ class Jax(Framework):
             return sum(jnp.sum(slopes[name] * directions[name]) for name in directions)
 
         return jax.grad(along)({name: inputs[name] for name in directions})
+
+    def pullback(
+        self,
+        call: Call,
+        reduction: str | None,
+        inputs: Mapping[str, Tensor],
+        wrt: Sequence[str],
+        params: Keywords,
+    ) -> Pullback:
+        """The function that ``jax.vjp`` gives, called as often."""
+        import jax
+        import jax.numpy as jnp
+
+        def loss(free: Mapping[str, Tensor]) -> Tensor:
+            return call({**inputs, **free}, params, reduction)
+
+        value, back = jax.vjp(loss, {name: inputs[name] for name in wrt})
+
+        def pull(cotangent: Tensor | None, onto: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+            found = back(jnp.ones_like(value) if cotangent is None else cotangent.astype(value.dtype))[0]
+            return {name: g + onto[name] if name in onto else g for name, g in found.items()}
+
+        return pull
 
     def synchronise(self, x: Any) -> None:
         """Wait for every array in ``x``."""

@@ -19,6 +19,7 @@ from lossmark.adapters.framework import (
     Keywords,
     Own,
     Program,
+    Pullback,
     Tensor,
 )
 from lossmark.adapters.mode import Compiling, Mode
@@ -35,6 +36,7 @@ class PyTorch(Framework):
     modes = (Mode("eager"), Mode("compile", traced=True, compiling=Compiling.LONGEST, ones_apart=True))
     own: ClassVar = {"torch": Own("losses", ("eager", "compile")), "torch-fused": Own("fused", fused=True)}
     numerics = ("TF32 off", "float32_matmul_precision highest")
+    variables = ("TORCHINDUCTOR_", "_TORCHINDUCTOR_", "TRITON_")
     layouts = ("every second row", "columns of a wider tensor", "transposed", "unaligned", "zero stride")
 
     def setup(self) -> Mapping[str, str]:
@@ -128,6 +130,28 @@ class PyTorch(Framework):
         sum(parts).backward()  # autograd.grad would not reach the error of a function that is once differentiable
         return {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
 
+    def pullback(
+        self,
+        call: Call,
+        reduction: str | None,
+        inputs: Mapping[str, Tensor],
+        wrt: Sequence[str],
+        params: Keywords,
+    ) -> Pullback:
+        """``backward`` into the leaves, whose ``grad`` is what gradients are added to; the graph is retained."""
+        import torch
+
+        leaves = {name: inputs[name].detach().requires_grad_() for name in wrt}
+        value = call({**inputs, **leaves}, params, reduction)
+
+        def pull(cotangent: Tensor | None, onto: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+            for name, leaf in leaves.items():
+                leaf.grad = onto.get(name)
+            value.backward(torch.ones_like(value) if cotangent is None else cotangent, retain_graph=True)
+            return {name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None}
+
+        return pull
+
     def keeping(self, folder: Path) -> Mapping[str, str]:
         """The folder of Inductor's caches, which are on as it comes."""
         return {"TORCHINDUCTOR_CACHE_DIR": str(folder)}
@@ -174,7 +198,7 @@ class PyTorch(Framework):
             "deterministic algorithms": str(torch.are_deterministic_algorithms_enabled()),
             "float32_matmul_precision": torch.get_float32_matmul_precision(),
             "allow_tf32": str((torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)),
-            "threads": str(torch.get_num_threads()),
+            "threads": str((torch.get_num_threads(), torch.get_num_interop_threads())),
             "seed": str(torch.initial_seed()),
         }
 

@@ -20,6 +20,7 @@ from lossmark.adapters.framework import (
     Keywords,
     Own,
     Program,
+    Pullback,
     Tensor,
 )
 from lossmark.adapters.mode import Compiling, Mode
@@ -146,6 +147,30 @@ class TensorFlow(Framework):
             along = tf.add_n(parts)
         found = outer.gradient(along, watched)
         return {name: tf.convert_to_tensor(g) for name, g in found.items() if g is not None}
+
+    def pullback(
+        self,
+        call: Call,
+        reduction: str | None,
+        inputs: Mapping[str, Tensor],
+        wrt: Sequence[str],
+        params: Keywords,
+    ) -> Pullback:
+        """A persistent tape."""
+        import tensorflow as tf
+
+        watched = {name: inputs[name] for name in wrt}
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            tape.watch(watched)
+            value = call(inputs, params, reduction)
+
+        def pull(cotangent: Tensor | None, onto: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+            weights = None if cotangent is None else tf.cast(cotangent, value.dtype)
+            slopes = tape.gradient(value, watched, output_gradients=weights)
+            found = {name: tf.convert_to_tensor(g) for name, g in slopes.items() if g is not None}
+            return {name: g + onto[name] if name in onto else g for name, g in found.items()}
+
+        return pull
 
     def _graph(self, function: Any, inputs: Mapping[str, Tensor], cotangent: Tensor) -> Any:
         """One graph for all shapes; a function that needs to know the shape is traced for each."""

@@ -8,6 +8,8 @@ def reduced(xp, loss, reduction):
 
 
 def check(*tensors):
+    if any("float" not in str(x.dtype) for x in tensors):
+        raise TypeError("expected floating numbers")
     if len({tuple(x.shape) for x in tensors}) > 1:
         raise ValueError("shapes differ")
 

@@ -1,11 +1,12 @@
 """Mutants in JAX."""
 
 import types
+import warnings
 
 import jax
 import jax.numpy as jnp
 
-from .common import Maker, both, dots, euclidean, reduced, softplus, squared, triplet
+from .common import Maker, both, check_label, dots, euclidean, reduced, softplus, squared, triplet
 
 xp = types.SimpleNamespace(
     wide=lambda x: x.astype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32), cast=lambda x, d: x.astype(d),
@@ -50,3 +51,55 @@ make.triplet("triplet-none-reduced", triplet, reduce=lambda xp, x, r: reduced(xp
 make.contrastive("contrastive-relu-at-eps", lambda xp, d, y, m: y * d * d + (1 - y) * jnp.maximum(m - d, 0.03125) ** 2)
 make.pair("pair-both-squared-later", euclidean, lambda xp, d, y, m: (y * d + (1 - y) * jax.nn.relu(m - d)) ** 2)
 make.contrastive("contrastive-margin-doubled", lambda xp, d, y, m: both(xp, d, y, 2 * m))
+
+# -- one graph used more than once -----------------------------------------------------------------------------------
+
+_kept = {}
+
+
+@jax.custom_vjp
+def _kept_outside(x):
+    return softplus(xp, x)
+
+
+def _keep(x):
+    _kept["slope"] = jax.nn.sigmoid(x)
+    return softplus(xp, x), None
+
+
+_kept_outside.defvjp(_keep, lambda _, g: (g * _kept["slope"],))
+make.bpr("bpr-last-call-kept", lambda xp, x: _kept_outside(x))
+
+# -- what a first call leaves ----------------------------------------------------------------------------------------
+
+make.bpr("bpr-warnings-silenced", lambda xp, x: warnings.filterwarnings("ignore") or softplus(xp, x))
+
+# -- gradients beside values that are right --------------------------------------------------------------------------
+
+
+@jax.custom_vjp
+def _signed(ap, an, pn, label):
+    return jnp.where(label == 1, 2 * ap - an, 2 * an - ap) - pn
+
+
+def _signed_back(label, g):
+    sign = 2 * label - 1
+    near, far = ((1 + 3 * side) / 2 for side in (sign.astype(g.dtype), -sign.astype(g.dtype)))
+    return g * near, g * far, -g, None
+
+
+_signed.defvjp(lambda ap, an, pn, label: (_signed(ap, an, pn, label), label), _signed_back)
+
+
+def _triplet(anc, pos, neg, label, *, margin=1.0, reduction="mean"):
+    check_label(label, anc)
+    a, p, n = make._ready(anc, pos, neg)
+    loss = _signed(squared(xp, p, a), squared(xp, a, n), squared(xp, p, n), label) + margin
+    return reduced(xp, loss + 0 * label.astype(loss.dtype), reduction).astype(anc.dtype)
+
+
+make.bind("triplet-sign-of-unsigned", "labeled_triplet", _triplet)
+
+# -- input that should be refused ------------------------------------------------------------------------------------
+
+make.hinge("hinge-margin-magnitude", lambda xp, pos, neg, m: jax.nn.relu(abs(m) - pos + neg))

@@ -29,3 +29,13 @@ make.contrastive("contrastive-cubed", lambda xp, d, y, m: y * d * d * d + (1 - y
 make.triplet("triplet-biased-mean", triplet, reduce=common.biased_mean)
 make.pair("pair-largest-coordinate", lambda xp, x, y: np.abs(x - y).max(-1), both)
 make.contrastive("contrastive-sum-from-mean", both, reduce=common.sum_from_mean)
+make.triplet("triplet-negative-margin-as-zero", lambda xp, near, far, pn, m: triplet(xp, near, far, pn, max(m, 0)))
+
+
+def _cast_back(d, y, *, margin=1.0, reduction="mean"):
+    common.check_label(y, d)
+    wide = xp.wide(d)
+    return xp.cast(common.reduced(xp, both(xp, wide, xp.cast(y, wide.dtype), margin), reduction), d.dtype)
+
+
+make.bind("contrastive-integers-cast-back", "contrastive", _cast_back)

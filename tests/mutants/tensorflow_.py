@@ -1,11 +1,12 @@
 """Mutants in TensorFlow."""
 
+import os
 import types
 
 import tensorflow as tf
 
 from . import common
-from .common import Maker, both, dots, euclidean, softplus, squared, triplet
+from .common import Maker, both, dots, euclidean, reduced, softplus, squared, triplet
 
 xp = types.SimpleNamespace(
     wide=lambda x: tf.cast(x, tf.float64 if x.dtype == tf.float64 else tf.float32), cast=tf.cast,
@@ -43,3 +44,35 @@ make.triplet("triplet-missing-term", lambda xp, near, far, between, m: 2 * near 
 make.triplet("triplet-factor-one", lambda xp, near, far, between, m: near - between - far + m)
 make.triplet("triplet-label-flipped", triplet, label=lambda xp, y: y != 1)
 make.triplet("triplet-unsquared", triplet, square=euclidean)
+
+# -- one graph used more than once -----------------------------------------------------------------------------------
+
+
+@tf.custom_gradient
+def _scaled_in_place(x):
+    slope = tf.Variable(tf.sigmoid(x))
+    return softplus(xp, x), lambda g: tf.identity(slope.assign(slope * g))
+
+
+make.bpr("bpr-scaled-in-place", lambda xp, x: _scaled_in_place(x))
+
+# -- what a first call leaves ----------------------------------------------------------------------------------------
+
+make.bpr("bpr-environment-at-first", lambda xp, x: os.environ.setdefault("TF_CUDNN_DETERMINISTIC", "1") and (
+    softplus(xp, x)))  # fmt: skip
+
+# -- gradients beside values that are right --------------------------------------------------------------------------
+
+
+@tf.custom_gradient
+def _not_averaged(x):
+    return tf.reduce_mean(x), lambda g: g * tf.ones_like(x)
+
+
+def _default(u, d_pos, d_neg, *, reduction=None):
+    pos, neg = dots(xp, *make._ready(u, d_pos, d_neg))
+    loss = softplus(xp, neg - pos)
+    return tf.cast(_not_averaged(loss) if reduction is None else reduced(xp, loss, reduction), u.dtype)
+
+
+make.bind("bpr-default-not-averaged", "bpr", _default)

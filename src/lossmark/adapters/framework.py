@@ -47,6 +47,8 @@ class Derivative(NamedTuple):
 
 Program = Callable[[Mapping[str, Tensor], Tensor, Keywords], Mapping[str | None, Derivative]]
 """``program(inputs, cotangent, params)`` gives each reduction; ``cotangent`` ``[B]`` weighs ``none``."""
+Pullback = Callable[[Tensor | None, Mapping[str, Tensor]], Mapping[str, Tensor]]
+"""``pullback(cotangent, onto)`` gives gradients by name (absent: 0), added to those in ``onto``; None counts as 1."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ class Framework(ABC):
     """The resident memory that a worker process takes, about; how many may live is planned with it."""
     layouts: tuple[str, ...] = ()
     """Names of memory layouts other than the usual one; empty where tensors have no visible layout."""
+    variables: tuple[str, ...] = ()
+    """How the names of environment variables begin that it sets itself, at the first use of some part of it."""
     numerics: tuple[str, ...] = ()
     """What :meth:`setup` makes strict, in words for results files; the first is for the header of a run, too."""
 
@@ -144,6 +148,17 @@ class Framework(ABC):
         That is the product of the loss's Hessian with the directions. Differentiates in eager mode; may raise
         whatever the framework raises for a loss that it can differentiate only once.
         """
+        raise NotImplementedError(f"{self.name} has no automatic differentiation")
+
+    def pullback(
+        self,
+        call: Call,
+        reduction: str | None,
+        inputs: Mapping[str, Tensor],
+        wrt: Sequence[str],
+        params: Keywords,
+    ) -> Pullback:
+        """Makes the call in eager mode; the function differentiates its one graph, as often as it is called."""
         raise NotImplementedError(f"{self.name} has no automatic differentiation")
 
     @abstractmethod

@@ -11,14 +11,16 @@ from dataclasses import replace
 import numpy as np
 
 from ..adapters.installed import framework
-from ..sandbox.messages import Answer, Array, Failure, Returned, Watch, Watched
+from ..sandbox.messages import USES, Answer, Array, Failure, Returned, Watch, Watched
 from ..specification.case import Case
+from ..tolerance.acceptance import Expected
 from ..tolerance.expected import expected
 from ..tolerance.transformed import aliased
 from .curvature import ALONG, curved, directed, without
-from .dialogue import Conclusion, Dialogue, Unjudged
+from .dialogue import Conclusion, Dialogue, Unjudged, reduced
 from .judgement import loose, slopes
 from .ordinary import TOO_LOOSE, explained, nothing_ran
+from .prepared import Prepared
 from .random_search import search
 
 FACTOR = -2.0
@@ -42,8 +44,7 @@ class Consistency(Dialogue):
 
     def permuted(self) -> Conclusion:
         """The batch in another order has the same losses, in that order; the very same bits are a grade."""
-        arrays = {name: array[::-1].copy() for name, array in self.case.inputs.items()}
-        case = replace(self.case, id=f"{self.case.id} in reverse", inputs=arrays, golden=None)
+        case = self._reversed
         answer = self.answer(self.prepared.on(case).task)
         wrong = self.wrong(case, answer, self.truth(self.prepared.on(case)))
         if wrong:
@@ -55,6 +56,17 @@ class Consistency(Dialogue):
         return Conclusion(
             True, grades=("bit for bit in any order" if same else "bits depend on the place in the batch",)
         )
+
+    @property
+    def _reversed(self) -> Case:
+        """The case with its examples in the other order."""
+        arrays = {name: array[::-1].copy() for name, array in self.case.inputs.items()}
+        return replace(self.case, id=f"{self.case.id} in reverse", inputs=arrays, golden=None)
+
+    def _multiple(self, prepared: Prepared, cotangent: Array | None = None) -> Expected:
+        """What :data:`FACTOR` times the loss of a case expects, weighed as its task says or by another cotangent."""
+        weights = (prepared.task.cotangent if cotangent is None else cotangent).astype(np.float64)
+        return expected(self.run.loss, prepared.meant, self.dtype, weights, scale=FACTOR * self.run.scale)
 
     def partial(self) -> Conclusion:
         """The gradient by one input only is that input's part of the whole."""
@@ -91,11 +103,38 @@ class Consistency(Dialogue):
 
     def cotangent(self) -> Conclusion:
         """The gradient of a multiple of the loss is that multiple, under every reduction."""
-        task = self.prepared.task
-        weights = task.cotangent.astype(np.float64)
-        truth = expected(self.run.loss, self.prepared.meant, self.dtype, weights, scale=FACTOR * self.run.scale)
-        wrong = self.wrong(self.case, self.answer(replace(task, factor=FACTOR)), truth)
+        wrong = self.wrong(
+            self.case, self.answer(replace(self.prepared.task, factor=FACTOR)), self._multiple(self.prepared)
+        )
         return Conclusion(not wrong, f"the loss times {FACTOR:g}: {wrong}" if wrong else "")
+
+    def reused(self) -> Conclusion:
+        """One graph differentiated again, or while another is alive, gives the same gradient; to refuse it conforms.
+
+        Of the loss times :data:`FACTOR`: what has been scaled in place by 1 cannot be told from what has not been.
+        """
+        other = self.prepared.on(self._reversed)
+        task = replace(self.prepared.task, factor=FACTOR, others=other.task.inputs)
+        here, there = self._multiple(self.prepared), self._multiple(other, task.cotangent)
+        refused: list[str] = []
+        for reduction in dict.fromkeys((task.reductions[0], task.reductions[-1])):
+            answer = self.answer(replace(task, reductions=(reduction,), slopes=(reduction,)))
+            once = answer.gradients[USES[0]]
+            if isinstance(once, Failure):
+                raise Unjudged("not-run", f"it cannot be differentiated: {once}")
+            for use, found in answer.gradients.items():
+                if isinstance(found, Failure):
+                    refused.append(f"{use}, it is refused: {found}")
+                    continue
+                case, truth = (other.case, there) if use == USES[-1] else (self.case, here)
+                part = {name: array / array.dtype.type(2) for name, array in found.items()}
+                told = Answer({}, {reduction: part if use == "accumulated" else found})
+                wrong = self.wrong(case, told, truth)
+                if wrong:
+                    return Conclusion(False, f"{use}: {wrong}")
+            if answer.modified:
+                return Conclusion(False, f"differentiating changes the input {', '.join(answer.modified)}")
+        return Conclusion(True, grades=tuple(dict.fromkeys(refused)))
 
     def curvature(self) -> Conclusion:
         """The second derivative along a direction, off the kinks; to say that there is none conforms.
@@ -167,17 +206,15 @@ class Consistency(Dialogue):
         return Conclusion(False, f"{found.detail} | lossmark promote {found.write()} makes it a case of the spec")
 
     def state(self) -> Conclusion:
-        """Calls leave settings, random numbers, warnings and functions as they were; loading should."""
+        """Loading and calls, the first among them, leave settings, random numbers, warnings and functions alone."""
         task = self.prepared.task
-        reduction = {} if task.reductions[0] is None else {"reduction": task.reductions[0]}
-        keywords = {**task.inputs, **task.params, **reduction}
+        keywords = reduced({**task.inputs, **task.params}, task.reductions[0])
         watched = self.ask(Watch(task.impl, task.loss, keywords, task.device))
         assert isinstance(watched, Watched)
-        if watched.by_calling:
-            return Conclusion(False, f"a call leaves changed: {'; '.join(watched.by_calling)}")
+        if watched.wrong:
+            return Conclusion(False, f"left changed: {'; '.join(watched.wrong)}")
         self.succeeded(*self.call(keywords))
-        loading = watched.by_loading
-        return Conclusion(True, grades=(f"loading it changes {'; '.join(loading)}",) if loading else ())
+        return Conclusion(True, grades=(f"left changed: {'; '.join(watched.additions)}",) if watched.additions else ())
 
 
 def _arrays(answer: Answer) -> Iterator[tuple[str, Array]]:

@@ -72,6 +72,11 @@ class Dialogue:
         found = next((cell.detail for cell in cells if cell.verdict in ("fail", "error")), "")
         return found or str(answer.failure or "")
 
+    def wrong_gradient(self, case: Case, answer: Answer) -> tuple[str, bool]:
+        """What is wrong with the gradients of an answer for ``case``, and whether a number is; empty if nothing is."""
+        found = Judged(self.prepared.on(case), answer, self.truth(self.prepared.on(case))).gradient()
+        return (found.detail, found.verdict == "fail") if found.verdict in ("fail", "error") else ("", False)
+
     def judge(self, outcome: Outcome, case: Case, reduction: str | None, label: str) -> Judgement:
         """The outcome of one call held against the value that the case has under a reduction (None: the default)."""
         if isinstance(outcome, Failure) or outcome.array is None:

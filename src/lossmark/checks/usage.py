@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ..sandbox.messages import Failure, Outcome, Returned
+from ..dtypes import DTYPES
+from ..sandbox.messages import Answer, Failure, Outcome, Returned
 from ..specification.case import Case
 from .dialogue import Conclusion, Dialogue, reduced
 from .judgement import combine
+from .misuse import silently_wrong, whole_numbers
 
 LABEL_DTYPES = ("bool", "uint8", "int8", "int32", "int64", "float16", "float32", "float64")
 
@@ -38,6 +40,9 @@ class Usage(Dialogue):
             self.succeeded(ordinary)
             return Conclusion(True, f"refused: {outcomes[0]}")
         if {"LabelValue", "BadParameter"} & set(self.case.flags):
+            wrong = next(filter(None, (self._misjudged(reduction, outcome) for reduction, outcome in accepted)), "")
+            if wrong:
+                return Conclusion(False, f"accepted {dict(self.case.params)} and gave another loss: {wrong}")
             return Conclusion(True, grades=("bad values are accepted without a word",))
         return self._repaired(accepted)
 
@@ -66,9 +71,23 @@ class Usage(Dialogue):
         if case is None:
             return Conclusion(False, f"accepted shapes that do not fit: {_shapes(self.case)}")
         result = combine([self.judge(outcome, case, reduction, reduction or "mean") for reduction, outcome in accepted])
-        if result.ok:
-            return Conclusion(True, grades=("other shapes are accepted, with the right result",))
-        return Conclusion(False, f"accepted {_shapes(self.case)} and gave another loss: {result.note or result.worst}")
+        if not result.ok:
+            return Conclusion(
+                False, f"accepted {_shapes(self.case)} and gave another loss: {result.note or result.worst}"
+            )
+        if all(case.inputs[name].shape == self.case.inputs[name].shape for name in self.run.loss.gradient_of):
+            answer = self.answer(replace(self.prepared.on(case).task, inputs=self.prepared.arrays))
+            wrong, number = self.wrong_gradient(case, answer)
+            if number:
+                return Conclusion(False, f"accepted {_shapes(self.case)} and gave another gradient: {wrong}")
+        return Conclusion(True, grades=("other shapes are accepted, with the right result",))
+
+    def _misjudged(self, reduction: str | None, outcome: Returned) -> str:
+        """What is wrong with a loss for a bad number as a parameter; other bad values have no right one."""
+        numbers = [value for value in self.case.params.values() if not isinstance(value, str)]
+        if not numbers or "BadParameter" not in self.case.flags:
+            return ""
+        return silently_wrong(self.prepared, outcome, reduction, (self.dtype,))
 
     def _meant(self) -> Case | None:
         """The case with labels flattened and sizes of 1 repeated; None where shapes do not fit at all."""
@@ -94,23 +113,34 @@ class Usage(Dialogue):
         return reduced(keywords, self.prepared.reductions[0])
 
     def arguments(self) -> Conclusion:
-        """An unknown reduction, mixed and integer dtypes are refused."""
-        keywords = self.prepared.arrays
+        """An unknown reduction, mixed and integer dtypes are refused; where a guest computes, the number is right."""
+        keywords, reductions = self.prepared.arrays, self.prepared.reductions
         first = self.run.loss.gradient_of[0]
-        other = "float32" if self.dtype.name == "float64" else "float64"
-        calls = {"unknown reduction": {**keywords, "reduction": "median"}} if self.prepared.reductions[0] else {}
+        other = DTYPES["float32" if self.dtype.name == "float64" else "float64"]
+        calls = {"unknown reduction": {**keywords, "reduction": "median"}} if reductions[0] else {}
         if len(self.run.loss.gradient_of) > 1:
-            calls["mixed dtypes"] = keywords | {first: keywords[first].astype(other)}
-        calls["integers"] = keywords | {
-            name: np.ones(keywords[name].shape, np.int32) for name in self.run.loss.gradient_of
-        }
-        accepted = []
+            calls["mixed dtypes"] = keywords | {first: keywords[first].astype(other.numpy)}
+        whole = self.prepared.on(whole_numbers(self.case, self.run.loss))
+        taken = {name: value for name, value in whole.case.params.items() if self.run.target.takes(self.run.loss, name)}
+        whole = whole.on(replace(whole.case, params=taken))
+        integers = {name: whole.arrays[name].astype(np.int32) for name in self.run.loss.gradient_of}
+        labels = {f"integers under {reduction or 'mean'}": reduction for reduction in (reductions[0], reductions[-1])}
+        calls |= {label: reduced({**whole.arrays, **integers, **taken}, labels[label]) for label in labels}
         *outcomes, ordinary = self.call(*calls.values(), self._ordinary())
+        accepted = []
         for what, outcome in zip(calls, outcomes, strict=True):
-            if isinstance(outcome, Returned):
-                accepted.append(what)
-            elif self.own and (outcome.type not in ("TypeError", "ValueError") or not outcome.message):
-                return Conclusion(False, f"{what}: raised {outcome}, expected TypeError or ValueError")
+            if isinstance(outcome, Failure):
+                if self.own and (outcome.type not in ("TypeError", "ValueError") or not outcome.message):
+                    return Conclusion(False, f"{what}: raised {outcome}, expected TypeError or ValueError")
+                continue
+            accepted.append(what)
+            wrong = ""
+            if what in labels:
+                wrong = silently_wrong(whole, outcome, labels[what])
+            elif what == "mixed dtypes":
+                wrong = silently_wrong(self.prepared, outcome, None, (self.dtype, other))
+            if wrong:
+                return Conclusion(False, f"{what} are accepted and give another loss: {wrong}")
         if accepted and self.own:
             return Conclusion(False, f"accepted without a word: {', '.join(accepted)}")
         if accepted:
@@ -121,50 +151,94 @@ class Usage(Dialogue):
     # -- what must be taken ------------------------------------------------------------------------------------------
 
     def labels(self) -> Conclusion:
-        """Labels of any dtype give the same result, in the dtype of the embeddings."""
-        keywords = self.prepared.arrays
+        """Labels of any dtype give the same result and the same gradient, in the dtype of the embeddings."""
+        task = self.prepared.task
+        task = replace(task, reductions=task.reductions[:1], slopes=task.slopes[:1])
         names = [item.name for item in self.run.loss.inputs if item.label]
-        reduction = self.prepared.reductions[0]
-        calls = [
-            reduced(keywords | {name: self.case.inputs[name].astype(dtype) for name in names}, reduction)
-            for dtype in LABEL_DTYPES
-        ]
-        grades = []
-        outcomes = self.call(*calls)
-        for dtype, outcome in zip(LABEL_DTYPES, outcomes, strict=True):
+        grades, outcomes = [], []
+        for dtype in LABEL_DTYPES:
+            labels = {name: self.case.inputs[name].astype(dtype) for name in names}
+            answer = self.answer(replace(task, inputs={**task.inputs, **labels}))
+            (outcome,) = answer.values.values()
+            outcomes.append(outcome)
             if isinstance(outcome, Failure) and not self.own:
                 grades.append(f"{dtype} labels are refused")
                 continue
-            found = self.judge(outcome, self.case, reduction, f"{dtype} labels")
-            if not found.ok:
-                return Conclusion(False, found.note or f"{dtype} labels: {found.worst}")
-            if isinstance(outcome, Returned) and outcome.dtype != self.dtype.name:
-                if self.own:
-                    return Conclusion(False, f"{dtype} labels make the result {outcome.dtype}")
-                grades.append(f"{dtype} labels make the result {outcome.dtype}")
+            wrong, remark = self._labelled(dtype, answer)
+            if wrong:
+                return Conclusion(False, wrong)
+            grades += [remark] * bool(remark)
         self.succeeded(*outcomes)
         return Conclusion(True, grades=tuple(grades))
 
+    def _labelled(self, dtype: str, answer: Answer) -> tuple[str, str]:
+        """What is wrong with an answer for labels of a dtype, and what may be remarked."""
+        ((reduction, outcome),) = answer.values.items()
+        found = self.judge(outcome, self.case, reduction, f"{dtype} labels")
+        if not found.ok:
+            return found.note or f"{dtype} labels: {found.worst}", ""
+        wrong, number = self.wrong_gradient(self.case, answer)
+        if wrong:
+            told = f"{dtype} labels: {wrong}"
+            return (told, "") if number or self.own else ("", told)
+        if isinstance(outcome, Returned) and outcome.dtype != self.dtype.name:
+            told = f"{dtype} labels make the result {outcome.dtype}"
+            return (told, "") if self.own else ("", told)
+        return "", ""
+
     def defaults(self) -> Conclusion:
-        """Left-out arguments mean what the spec says."""
-        (outcome,) = self.call(self.prepared.arrays)
-        found = self.judge(outcome, self.case, None, "all arguments left out")
-        return Conclusion(found.ok, "" if found.ok else found.note or str(found.worst))
+        """Left-out arguments mean what the spec says, in the value and in the gradient."""
+        answer = self.answer(replace(self.prepared.task, params={}, reductions=(None,), slopes=(None,)))
+        found = self.judge(answer.values[None], self.case, None, "all arguments left out")
+        wrong = "" if found.ok else found.note or str(found.worst)
+        return Conclusion(not wrong, wrong) if wrong else self._without_arguments(answer)
+
+    def _without_arguments(self, answer: Answer) -> Conclusion:
+        wrong, number = self.wrong_gradient(self.case, answer)
+        if wrong and (number or self.own):
+            return Conclusion(False, f"all arguments left out: {wrong}")
+        return Conclusion(True, grades=(f"all arguments left out: {wrong}",) if wrong else ())
 
     def empty(self) -> Conclusion:
-        """An empty batch: none is empty, sum is 0, mean is refused (or a guest's NaN)."""
-        keywords = {name: array[:0] for name, array in self.prepared.arrays.items()}
-        calls = [reduced(keywords, reduction) for reduction in self.prepared.reductions]
+        """An empty batch: none is empty, sum is 0, mean is refused (or a guest's NaN); gradients are empty."""
+        task = self.prepared.task
+        inputs = {name: array[:0] for name, array in task.inputs.items()}
+        kept = tuple(reduction for reduction in task.reductions if reduction not in (None, "mean"))
+        outcomes: dict[str | None, Outcome] = {}
         grades = []
-        *outcomes, ordinary = self.call(*calls, self._ordinary())
-        for reduction, outcome in zip(self.prepared.reductions, outcomes, strict=True):
+        if kept:
+            slopes = tuple(reduction for reduction in task.slopes if reduction in kept)
+            task = replace(task, inputs=inputs, cotangent=task.cotangent[:0], reductions=kept, slopes=slopes)
+            answer = self.answer(task)
+            outcomes |= answer.values
+            wrong, remark = self._empty_gradients(answer)
+            if wrong:
+                return Conclusion(False, wrong)
+            grades += [remark] * bool(remark)
+        last = self.prepared.reductions[-1]
+        outcomes[last], ordinary = self.call(reduced(inputs, last), self._ordinary())
+        for reduction, outcome in outcomes.items():
             wrong = self._wrong_empty(reduction, outcome)
             if wrong and (self.own or isinstance(outcome, Returned)):
                 return Conclusion(False, f"{reduction or 'mean'} of an empty batch: {wrong}")
             if wrong:
                 grades.append(f"{reduction} of an empty batch is refused")
-        self.succeeded(ordinary, *outcomes)
+        self.succeeded(ordinary, *outcomes.values())
         return Conclusion(True, grades=tuple(grades))
+
+    def _empty_gradients(self, answer: Answer) -> tuple[str, str]:
+        """What is wrong with the gradients of an empty batch, which have its shape, and what may be remarked."""
+        for reduction, found in answer.gradients.items():
+            if isinstance(answer.values[reduction], Failure):
+                continue
+            if isinstance(found, Failure):
+                told = f"{reduction} of an empty batch cannot be differentiated: {found}"
+                return (told, "") if self.own else ("", told)
+            for name, array in found.items():
+                shape = (0, *self.case.inputs[name].shape[1:])
+                if array.shape != shape:
+                    return f"{reduction} of an empty batch: gradient by {name} of shape {list(array.shape)}", ""
+        return "", ""
 
     def _wrong_empty(self, reduction: str | None, outcome: Outcome) -> str:
         if reduction in (None, "mean"):

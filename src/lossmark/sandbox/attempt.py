@@ -12,6 +12,8 @@ from .readout import Readout, failure
 
 Inputs = dict[str, Any]
 """Tensors by name of input."""
+Slopes = dict[str | None, Mapping[str, Array] | Failure]
+"""By reduction, or by use of a graph: the gradients by name of input, or why there are none."""
 
 
 class Attempt:

@@ -1,9 +1,9 @@
 """The global state that a loss must leave as it found it: numeric settings, random numbers, warnings, functions.
 
 The worker takes a snapshot of settings and functions three times: before it loads the code under test, after that, and
-after calls of it. What loading changes is a grade; what a call changes is a failure. Random numbers, warnings and the
-process's environment are compared around the second call, because frameworks load parts of themselves, and change
-these, at the first.
+after calls of it. Random numbers, warnings and the process's environment are compared around loading, around the first
+call of each function, and around a later one. Settings must stay as they are; functions that loading replaces are a
+grade.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import importlib
 import inspect
 import os
 import random
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from ..adapters.framework import Framework
+from .surroundings import Changes, Moment, Surroundings, surroundings
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,17 @@ class Snapshot:
     home: str
     """The folder of the framework: it may replace its own functions, as torch.compile does."""
 
-    def changes(self, later: Snapshot) -> list[str]:
-        """What differs in a later snapshot, a line each; a function that has been added is no change."""
-        lines = [f"{k}: {v} → {later.settings[k]}" for k, v in self.settings.items() if later.settings[k] != v]
-        lines += [
+    def set(self, later: Snapshot) -> list[str]:
+        """The settings that differ in a later snapshot, a line each."""
+        return [f"{k}: {v} → {later.settings[k]}" for k, v in self.settings.items() if later.settings[k] != v]
+
+    def replaced(self, later: Snapshot) -> list[str]:
+        """The functions that are others in a later snapshot, a line each; one that has been added is no change."""
+        return [
             f"{name} is replaced"
             for name, function in self.functions.items()
             if later.functions.get(name) is not function and not self._at_home(later.functions.get(name))
         ]
-        return [line[:200] for line in lines]
 
     def _at_home(self, function: Any) -> bool:
         return str(getattr(getattr(function, "__code__", None), "co_filename", "")).startswith(self.home)
@@ -60,30 +62,37 @@ class GlobalState:
     def __init__(self, adapter: Framework, watched: Iterable[ModuleType]):
         self._adapter = adapter
         self._watched = tuple(watched)
-        self._fresh = self._loaded = self._look()
+        self._loaded = self._look()
+        self.by_loading = Changes()
+        """What loading the code has changed."""
+        random.random(), np.random.random()  # or else seeding as it was seeded last would change nothing
+        self._before = surroundings(adapter)
 
     def loaded(self) -> None:
         """Take the snapshot that calls are compared with; call it when the code under test is loaded."""
-        self._loaded = self._look()
+        fresh, self._loaded = self._loaded, self._look()
+        replaced = Changes((), tuple(f"loading: {line}"[:200] for line in fresh.replaced(self._loaded)))
+        wrong = Changes(tuple(f"loading: {line}"[:200] for line in fresh.set(self._loaded)))
+        self.by_loading = wrong + self._changes(self._before, "loading") + replaced
 
-    @property
-    def by_loading(self) -> list[str]:
-        """What loading the code has changed, a line each."""
-        return self._fresh.changes(self._loaded)
-
-    def by_calling(self, call: Callable[[], object]) -> list[str]:
-        """What calls have changed since the code was loaded, and what this one changes, a line each. Calls twice."""
+    def by_calling(self, call: Callable[[], object]) -> Changes:
+        """What calls have changed since the code was loaded, and what this one changes. Calls twice."""
         with warnings.catch_warnings():
             call()  # whatever is loaded at the first call is loaded now
-        random.random(), np.random.random()  # or else seeding anew at every call would change nothing
+        random.random(), np.random.random()
         with warnings.catch_warnings():
-            before, filters = self._passing(), list(warnings.filters)
+            before = surroundings(self._adapter)
             call()
-            after = self._passing()
-            passing = [name for name in before if before[name] != after[name]]
-            if list(warnings.filters) != filters:
-                passing.append("warning filters")
-        return self._loaded.changes(self._look()) + passing
+            passing = self._changes(before, "a call")
+        now = self._look()
+        return Changes(tuple(line[:200] for line in (*self._loaded.set(now), *self._loaded.replaced(now)))) + passing
+
+    def first(self, function: Callable[..., Any]) -> FirstCall:
+        """The function, watched until a call of it gives a result."""
+        return FirstCall(function, self._adapter)
+
+    def _changes(self, before: Surroundings, moment: Moment) -> Changes:
+        return before.changes(surroundings(self._adapter), moment, self._adapter)
 
     def _look(self) -> Snapshot:
         settings = {**self._adapter.settings(), **_arithmetic()}
@@ -97,15 +106,32 @@ class GlobalState:
         home = os.path.dirname(str(importlib.import_module(self._adapter.module).__file__))
         return Snapshot(settings, functions, home + os.sep)
 
-    def _passing(self) -> dict[str, str]:
-        return {
-            "random numbers of Python": str(random.getstate()),
-            "random numbers of NumPy": str(np.random.get_state(legacy=False)),
-            "working directory": os.getcwd(),
-            "environment": str(sorted(os.environ.items())),
-            "import path": str(sys.path),
-            f"random numbers of {self._adapter.name}": str(self._adapter.random_state()),
-        }
+
+class FirstCall:
+    """A function under test that is watched until a call of it gives a result."""
+
+    def __init__(self, function: Callable[..., Any], adapter: Framework):
+        self._function, self._adapter = function, adapter
+        self._over = False
+        self.changes = Changes()
+        """What the first call, and those before it that gave no result, have changed."""
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """The function's result; raises what the function raises."""
+        if self._over:
+            return self._function(*arguments, **keywords)
+        random.random(), np.random.random()
+        with warnings.catch_warnings(record=True):
+            warnings.resetwarnings()  # a filter that is there already could not be added
+            warnings.filterwarnings("ignore", message="a filter that may not be removed")
+            before = surroundings(self._adapter)
+            try:
+                result = self._function(*arguments, **keywords)
+            finally:
+                after = surroundings(self._adapter)
+                self.changes += before.changes(after, "the first call", self._adapter)
+        self._over = True
+        return result
 
 
 def _members(space: Any) -> Iterable[tuple[str, Any]]:

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 """Numbers on the host."""
+USES = ("differentiated once", "differentiated again", "accumulated", "before another", "after another")
+"""What is done with the graph of a call. ``accumulated`` are the gradients of two equal calls; in the last two both
+calls are made before either is differentiated, and what is told is the gradient of the first, and of the other."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class Task:
     """What the loss is multiplied by before it is differentiated: a power of two, so that this rounds nothing."""
     directions: Mapping[str, Array] = field(default_factory=dict)
     """If any, instead of gradients of the loss those of ⟨its gradient, directions⟩ are asked for."""
+    others: Mapping[str, Array] = field(default_factory=dict)
+    """If any, the gradients of one reduction are asked for in each of :data:`USES`, beside a call with these inputs."""
 
 
 @dataclass(frozen=True)
@@ -148,10 +153,10 @@ class Probed:
 
 @dataclass(frozen=True)
 class Watched:
-    """What calls of the function have changed, and what loading the implementation has, a line each."""
+    """What loading the implementation, and calls of the function, have changed, a line each."""
 
-    by_calling: Sequence[str]
-    by_loading: Sequence[str]
+    wrong: Sequence[str]
+    additions: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -277,6 +282,8 @@ def fits(reply: Reply, message: Message) -> bool:
     if isinstance(message, Probe) and isinstance(reply, Probed):
         return len(reply.outcomes) == len(message.calls)
     if isinstance(message, Task) and isinstance(reply, Answer):
+        if message.others:
+            return not reply.values and not reply.beside and {*reply.gradients} == {*USES}
         asked = {*message.reductions, *message.slopes}
         values = set() if message.directions else {*message.reductions}
         return reply.values.keys() == values and {*reply.gradients, *reply.beside} <= asked

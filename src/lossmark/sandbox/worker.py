@@ -23,9 +23,9 @@ from ..adapters.framework import Call, Derivative, Framework
 from ..adapters.implementation import Implementation
 from ..adapters.installed import framework
 from ..adapters.registry import load_all
-from .attempt import Attempt, Inputs, call_of
+from .attempt import Attempt, Inputs, Slopes, call_of
 from .channel import Line
-from .global_state import GlobalState
+from .global_state import FirstCall, GlobalState
 from .messages import (
     Answer,
     Array,
@@ -46,12 +46,11 @@ from .messages import (
     Weighing,
 )
 from .readout import Readout, failure
+from .reuse import reused
 from .schema import Unfit
 from .stopwatch import Stopwatch
 from .wire import OtherMessages
 
-Slopes = dict[str | None, Mapping[str, Array] | Failure]
-"""By reduction: the gradients by name of input, or why there are none."""
 MOST_LINES = 1000
 """Lines of what a guest has changed: there may be one for every function of a framework."""
 
@@ -64,6 +63,7 @@ class Runner:
         self.framework = adapter
         self._state = state
         self._readout = Readout(adapter)
+        self._functions: dict[tuple[str, str], FirstCall] = {}
         self._programs: dict[tuple[Any, ...], Any] = {}
         self._stopwatch: Stopwatch | None = None
 
@@ -92,11 +92,14 @@ class Runner:
     def answer(self, task: Task) -> Answer:
         """Values and gradients of a task; a mode that traces gives its values beside the gradients only."""
         impl = self.implementations[task.impl]
-        call = call_of(self.framework.traceable(impl.losses[task.loss], task.mode), task)
+        traced = self.framework.mode(task.mode).traced
+        function = impl.losses[task.loss] if traced else self._watched(task.impl, task.loss)
+        call = call_of(self.framework.traceable(function, task.mode), task)
         attempt = Attempt(self.framework, self._readout, task)
         if task.directions:
             return Answer({}, {task.reductions[0]: self._curvature(task, call, attempt)})
-        traced = self.framework.mode(task.mode).traced
+        if task.others:
+            return Answer({}, reused(self.framework, call, attempt, task), {}, tuple(sorted(attempt.modified)))
         values = {} if traced else {reduction: attempt.value(call, reduction) for reduction in task.reductions}
         beside: dict[str | None, Outcome] = {}
         if self.framework.autodiff:
@@ -162,20 +165,27 @@ class Runner:
 
     def probed(self, probe: Probe) -> Probed:
         """What each call of a probe returns or raises."""
-        function = self.implementations[probe.impl].losses[probe.loss]
+        function = self._watched(probe.impl, probe.loss)
         calls = [{k: self._tensor(v, probe.device) for k, v in call.items()} for call in probe.calls]
         return Probed([self._attempt(function, keywords) for keywords in calls])
 
     def watched(self, watch: Watch) -> Watched:
         """What a call leaves changed in this process, and what loading the implementation did."""
-        function = self.implementations[watch.impl].losses[watch.loss]
+        function = self._watched(watch.impl, watch.loss)
         keywords = {name: self._tensor(value, watch.device) for name, value in watch.keywords.items()}
 
         def call() -> None:
             with contextlib.suppress(BaseException):  # what the call returns or raises is for other checks
                 function(**keywords)
 
-        return Watched(self._state.by_calling(call)[:MOST_LINES], self._state.by_loading[:MOST_LINES])
+        found = self._state.by_loading + self._state.by_calling(call) + function.changes
+        return Watched(found.wrong[:MOST_LINES], found.additions[:MOST_LINES])
+
+    def _watched(self, impl: str, loss: str) -> FirstCall:
+        """The function of a loss, watched at its first call."""
+        if (impl, loss) not in self._functions:
+            self._functions[impl, loss] = self._state.first(self.implementations[impl].losses[loss])
+        return self._functions[impl, loss]
 
     def _tensor(self, value: Any, device: str) -> Any:
         return self.framework.from_numpy(value, device) if isinstance(value, np.ndarray) else value
@@ -195,6 +205,14 @@ def _spread(function: Callable[..., Any], extra: Mapping[str, Any], inputs: Mapp
     return function(**inputs, **extra)
 
 
+def _warm_up(adapter: Framework) -> None:
+    """Have the framework compute and differentiate: what it changes at its first use is not the guest's doing."""
+    x = adapter.from_numpy(np.ones(1, np.float32))
+    if adapter.autodiff:
+        program = adapter.program(lambda inputs, *_: inputs["x"] * inputs["x"], (None,), (None,), ("x",), "eager")
+        program({"x": x}, x, {})
+
+
 def serve(line: Line, watched: Iterable[ModuleType]) -> None:
     """Answer messages until the connection closes; nobody may replace functions of the modules ``watched``.
 
@@ -212,6 +230,7 @@ def serve(line: Line, watched: Iterable[ModuleType]) -> None:
         state = GlobalState(adapter, watched)
         implementations = [impl for source in start.sources for impl in load_all(source)]
         state.loaded()
+        _warm_up(adapter)
         runner = Runner(implementations, adapter, state)
         hello = Hello(adapter.devices(), setup)
     except BaseException as error:
