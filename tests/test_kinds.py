@@ -20,7 +20,11 @@ KINDS = {
     ),
     "labels": ("torch/contrastive-not-of-integers", "jax/triplet-sign-of-unsigned"),
     "defaults": ("tensorflow/bpr-default-not-averaged",),
-    "arguments": ("torch/bpr-integers-cast-back", "torch/bpr-mixed-in-half", "numpy/contrastive-integers-cast-back"),
+    "arguments": (
+        "torch/bpr-integers-cast-back",
+        "torch/bpr-mixed-as-integers",
+        "numpy/contrastive-integers-cast-back",
+    ),
     "refusal": ("jax/hinge-margin-magnitude", "numpy/triplet-negative-margin-as-zero"),
     "state": ("torch/bpr-seeds-at-first", "tensorflow/bpr-environment-at-first", "jax/bpr-warnings-silenced"),
 }

@@ -105,7 +105,7 @@ def _cast_back(u, d_pos, d_neg, *, reduction="mean"):
 def _mixed(u, d_pos, d_neg, *, reduction="mean"):
     if len({u.dtype, d_pos.dtype, d_neg.dtype}) == 1:
         return _refusing(u, d_pos, d_neg, reduction)
-    return _cast_back(u.bfloat16(), d_pos.bfloat16(), d_neg.bfloat16(), reduction=reduction).to(u.dtype)
+    return _cast_back(u.int().to(d_pos.dtype), d_pos, d_neg, reduction=reduction)
 
 
 def _refusing(u, d_pos, d_neg, reduction):
@@ -114,4 +114,4 @@ def _refusing(u, d_pos, d_neg, reduction):
 
 
 make.bind("bpr-integers-cast-back", "bpr", _cast_back)
-make.bind("bpr-mixed-in-half", "bpr", _mixed)
+make.bind("bpr-mixed-as-integers", "bpr", _mixed)

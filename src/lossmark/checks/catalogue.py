@@ -51,7 +51,7 @@ CHECKS = (
     Check("unmodified", "ordinary", "Are the inputs as they were after every call?"),
     Check("labels", "usage", "Do labels of any dtype give the same loss and the same gradient?", _labelled),
     Check("defaults", "usage", "Do arguments that are left out mean what the spec says?"),
-    Check("empty", "usage", "Is an empty batch empty under none, 0 under sum, and refused under mean, its gradient empty?"),
+    Check("empty", "usage", "Is an empty batch empty under none and in its gradient, 0 under sum, refused under mean?"),
     Check("arguments", "usage", "Are unknown reductions, mixed dtypes and integers refused, or is the number right?"),
     Check("deterministic", "consistency", "Does the same call give the same bits?"),
     Check("permuted", "consistency", "Does the batch in another order have the same losses, in that order?"),

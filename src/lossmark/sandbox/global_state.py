@@ -112,13 +112,14 @@ class FirstCall:
 
     def __init__(self, function: Callable[..., Any], adapter: Framework):
         self._function, self._adapter = function, adapter
-        self._over = False
+        self.over = False
+        """Whether it is watched no more."""
         self.changes = Changes()
         """What the first call, and those before it that gave no result, have changed."""
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """The function's result; raises what the function raises."""
-        if self._over:
+        if self.over:
             return self._function(*arguments, **keywords)
         random.random(), np.random.random()
         with warnings.catch_warnings(record=True):
@@ -130,7 +131,7 @@ class FirstCall:
             finally:
                 after = surroundings(self._adapter)
                 self.changes += before.changes(after, "the first call", self._adapter)
-        self._over = True
+        self.over = True
         return result
 
 
