@@ -120,6 +120,12 @@ def dots(xp, u, p, n):
     return dot(xp, u, p), dot(xp, u, n)
 
 
+def whole_blocks(*tensors):
+    """Embeddings without their last columns, where there are more than 1000 and they fill no block of 128."""
+    columns = tensors[0].shape[1]
+    return [x[:, : columns // 128 * 128] if columns > 1000 else x for x in tensors]
+
+
 def narrow(xp, u, p, n):
     """The scores summed in float32 at least, each rounded to the dtype of the inputs."""
     return tuple(xp.cast(score, u.dtype) for score in dots(xp, *map(xp.wide, (u, p, n))))

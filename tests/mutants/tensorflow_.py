@@ -37,9 +37,12 @@ make.contrastive("contrastive-sum-for-mean", both, reduce=common.total_for_mean)
 make.contrastive("contrastive-signed-label", lambda xp, d, y, m: both(xp, d, (1 + y) / 2, m))
 make.pair("pair-eps-in-root", lambda xp, x, y: tf.sqrt(squared(xp, x, y) + 1e-6))
 make.pair("pair-nan-gradient", lambda xp, x, y: tf.norm(x - y, axis=-1))
+make.pair("pair-nan-beyond-25-rows", lambda xp, x, y: (
+    euclidean(xp, x, y) if x.shape[0] <= 25 else tf.norm(x - y, axis=-1)))  # fmt: skip
 make.pair("pair-squared-distance", squared)
 make.pair("pair-city-block", lambda xp, x, y: tf.reduce_sum(tf.abs(x - y), -1))
 make.triplet("triplet-missing-term", lambda xp, near, far, between, m: 2 * near - far + m + 0 * between)
 make.triplet("triplet-factor-one", lambda xp, near, far, between, m: near - between - far + m)
+make.triplet("triplet-last-columns-lost", triplet, square=lambda xp, x, y: squared(xp, *common.whole_blocks(x, y)))
 make.triplet("triplet-label-flipped", triplet, label=lambda xp, y: y != 1)
 make.triplet("triplet-unsquared", triplet, square=euclidean)

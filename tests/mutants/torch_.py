@@ -62,6 +62,7 @@ make.bpr("bpr-in-batch", scores=lambda xp, u, p, n: ((u * p).sum(-1), (u @ n.T).
 make.bpr("bpr-single-inside", scores=lambda xp, u, p, n: dots(xp, u.float(), p.float(), n.float()))
 make.bpr("bpr-tf32", scores=lambda xp, u, p, n: dots(xp, *map(_tf32, (u, p, n))))
 make.bpr("bpr-low-precision-sum", scores=lambda xp, u, p, n: (_serial(u * p), _serial(u * n)), wide=False)
+make.bpr("bpr-last-columns-lost", scores=lambda xp, u, p, n: dots(xp, *common.whole_blocks(u, p, n)))
 make.bpr("bpr-sum-for-mean", reduce=common.total_for_mean)
 make.bpr("bpr-none-reduced", reduce=common.reduced_always)
 
@@ -225,6 +226,7 @@ make.pair("pair-nan-gradient", lambda xp, x, y: torch.sqrt(((x - y) ** 2).sum(-1
 make.pair("pair-gram", lambda xp, x, y: torch.sqrt(torch.relu(
     (x * x).sum(-1) + (y * y).sum(-1) - 2 * (x * y).sum(-1)) + 0))  # fmt: skip
 make.pair("pair-eps-added", lambda xp, x, y: torch.nn.functional.pairwise_distance(x, y))
+make.pair("pair-nan-beyond-25-rows", lambda xp, x, y: euclidean(xp, x, y) if len(x) <= 25 else squared(xp, x, y).sqrt())
 make.pair("pair-second-detached", lambda xp, x, y: euclidean(xp, x, y.detach()))
 make.pair("pair-mean-over-d", lambda xp, x, y: euclidean(xp, x, y) / x.shape[1] ** 0.5)
 
