@@ -57,13 +57,13 @@ class Maker:
 
         self.bind(name, "pairwise_hinge", pairwise_hinge, modes)
 
-    def cosine(self, name, similarity):
+    def cosine(self, name, similarity, wide=True):
         """The hinge loss with ``similarity(xp, x, y)`` for its cosine."""
 
         def pairwise_hinge(u, d_pos, d_neg, *, margin=1.0, similarity="dot", reduction="mean"):
-            u_, p, n = self._ready(u, d_pos, d_neg)
             chosen = cosine if similarity == "cosine" else dot
-            pos, neg = chosen(self.xp, u_, p), chosen(self.xp, u_, n)
+            u_, p, n = self._ready(u, d_pos, d_neg, wide=wide or chosen is dot)
+            pos, neg = (self.xp.wide(chosen(self.xp, u_, x)) for x in (p, n))
             return self._result(self.xp.relu(margin - pos + neg), reduction, u, None)
 
         cosine = similarity
@@ -133,6 +133,14 @@ def narrow(xp, u, p, n):
 
 def softplus(xp, x):
     return xp.softplus(x)
+
+
+def cosine_of_squares(xp, x, y):
+    """x·y / √(‖x‖²‖y‖²), whose product of squares is rounded to the dtype of the inputs."""
+    a, b = xp.wide(x), xp.wide(y)
+    product = xp.cast(dot(xp, a, a) * dot(xp, b, b), x.dtype)
+    length = xp.sqrt(xp.relu(xp.wide(product) - 1e-16) + 1e-16)
+    return dot(xp, a, b) / length
 
 
 def squared(xp, x, y):

@@ -28,6 +28,35 @@ def _fused(x):
 
 _fused.defvjp(lambda x: (softplus(xp, x), x), lambda x, g: (jax.nn.sigmoid(x),))
 
+
+@jax.custom_vjp
+def _cosine(x, y):
+    return _cosine_forward(x, y)[0]
+
+
+def _cosine_forward(x, y):
+    a, b = xp.wide(x), xp.wide(y)
+    lengths = [jnp.sqrt(jnp.sum(v * v, -1, keepdims=True)) for v in (a, b)]
+    both = jnp.maximum(lengths[0] * lengths[1], 1e-8)
+    return (jnp.sum(a * b, -1, keepdims=True) / both)[:, 0], (x, y, lengths, both)
+
+
+def _cosine_backward(kept, g):
+    """The slope of 1 / (|x||y|) is -x / (|x|³|y|), whose factor of x is rounded to the dtype of the inputs."""
+    x, y, lengths, both = kept
+    a, b = xp.wide(x), xp.wide(y)
+    g = xp.wide(g)[:, None]
+    dot, found = jnp.sum(a * b, -1, keepdims=True), []
+    for mine, other, length in ((a, b, lengths[0]), (b, a, lengths[1])):
+        free = (length > 0) & (both > 1e-8)
+        slope = xp.wide(xp.cast(1 / (jnp.where(free, length, 1) ** 2 * both), x.dtype))
+        found.append(xp.cast(g * (other / both - jnp.where(free, dot * slope * mine, 0)), x.dtype))
+    return tuple(found)
+
+
+_cosine.defvjp(_cosine_forward, _cosine_backward)
+
+make.cosine("cosine-cubed-norms", lambda xp, x, y: _cosine(x, y), wide=False)
 make.bpr("bpr-wrong-under-jit", lambda xp, x: softplus(xp, x) * (1.0625 if _traced(x) else 1), modes=("jit",))
 make.bpr("bpr-cotangent-ignored", lambda xp, x: _fused(x))
 make.bpr("bpr-squared-sigmoid", lambda xp, x: jax.nn.sigmoid(x))

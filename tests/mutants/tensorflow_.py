@@ -29,6 +29,7 @@ make.bpr("bpr-one-side-stopped", scores=lambda xp, u, p, n: dots(xp, u, tf.stop_
 make.hinge("hinge-margin-twice", lambda xp, pos, neg, m: tf.nn.relu(2 * m - pos + neg))
 make.hinge("hinge-missing-positive", lambda xp, pos, neg, m: tf.nn.relu(m + neg + 0 * pos))
 make.hinge("hinge-log-cosh", lambda xp, pos, neg, m: tf.math.softplus(m - pos + neg))
+make.cosine("cosine-product-of-squares", common.cosine_of_squares, wide=False)
 make.contrastive("contrastive-flipped-label", lambda xp, d, y, m: both(xp, d, 1 - y, m))
 make.contrastive("contrastive-half", lambda xp, d, y, m: both(xp, d, y, m) / 2)
 make.contrastive("contrastive-margin-on-square", lambda xp, d, y, m: y * d**2 + (1 - y) * tf.nn.relu(m - d**2))

@@ -210,6 +210,7 @@ make.cosine("cosine-no-guard", lambda xp, x, y: (x * y).sum(-1) / (x.norm(dim=1)
 make.cosine("cosine-eps-added", lambda xp, x, y: (x * y).sum(-1) / (x.norm(dim=1) * y.norm(dim=1) + 1e-8))
 make.cosine("cosine-guard-per-norm", lambda xp, x, y: (x * y).sum(-1) / (
     x.norm(dim=1).clamp_min(1e-4) * y.norm(dim=1).clamp_min(1e-4)))  # fmt: skip
+make.cosine("cosine-product-of-squares", common.cosine_of_squares, wide=False)
 make.cosine("cosine-unnormalised-query", lambda xp, x, y: (x * y).sum(-1) / y.norm(dim=1).clamp_min(1e-8))
 
 # -- contrastive -----------------------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def _chosen(
     oddity = np.max(np.abs(np.log2(np.where(shown > 0, shown, 1.0))), axis=0)
     chosen: dict[int, None] = {}
     for top, bottom in found.values():
-        for border in (top * INSIDE > dtype.largest, bottom < 2 * INSIDE * dtype.smallest_normal):
+        for border in (top > dtype.largest / INSIDE, bottom < 2 * INSIDE * dtype.smallest_normal):
             there = ordinary[border[ordinary]]
             for base in np.unique(there // each):
                 rows = there[there // each == base]

@@ -130,6 +130,11 @@ class Embedded:
     full: bool = False
 
     @property
+    def many(self) -> bool:
+        """Whether it has so many rows that a right loop over them may take longer than a cell has."""
+        return self.shape[0] > 1 << 13
+
+    @property
     def params(self) -> Parameters:
         """The parameters of all its parts."""
         return self.parts[0].params

@@ -22,11 +22,11 @@ BORDERS = (25, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 """Numbers of rows or columns up to which code often takes one path, and beyond them another."""
 MANY = (46_341, 65_536)
 """Numbers of rows alone: there are 2³¹ pairs of the first, and 2¹⁶ is one of the second."""
-TALL, TALLEST, WIDE = (4097, 9), (65_537, 3), (150, 2049)
+TALL, WIDE = (4097, 9), (150, 2049)
 """The sizes without ``--full``. The last block of 128 rows of the widest holds 22."""
 SIZES = (
-    *(TALL, TALLEST, WIDE),
-    *((rows, 3) for border in (*BORDERS, *MANY) for rows in (border, border + 1) if rows != TALLEST[0]),
+    *(TALL, WIDE),
+    *((rows, 3) for border in (*BORDERS, *MANY) for rows in (border, border + 1)),
     *((65, columns) for border in BORDERS for columns in (border, border + 1)),
 )
 """Every (B, D)."""
@@ -56,12 +56,12 @@ def in_the_large(cases: Sequence[Case]) -> Iterator[Embedded]:
 
 
 def _usual(parts: Sequence[Case], beyond: bool) -> tuple[tuple[int, int], ...]:
-    """The sizes without ``--full``: all of them with the default parameters, one for edges of other parameters."""
+    """The sizes without ``--full``: both with the default parameters, one for edges of other parameters."""
     if parts[0].params and all(part.case_class != "adversarial" for part in parts):
         return ()
     if beyond:
         return (TALL,)
-    return (WIDE,) if parts[0].params else (TALL, TALLEST, WIDE)
+    return (WIDE,) if parts[0].params else (TALL, WIDE)
 
 
 def embed(large: Embedded, dtype: DType) -> Case:

@@ -111,7 +111,7 @@ def _settings(target: Target, loss: Loss, case: Planned, dtype: str, choice: Cho
     wanted = choice.modes or target.modes
     for device in ("cpu", "gpu") if choice.device == "all" else (choice.device,):
         for mode in adapter.modes:
-            if mode.name not in wanted or (mode.compiles and isinstance(case, Embedded) and case.full):
+            if mode.name not in wanted or (isinstance(case, Embedded) and _is_too_much(case, target, mode, choice)):
                 continue
             if target.reference.own and not (choice.full or choice.modes or choice.case):
                 setting = Setting(mode, dtype, case, adapter.own[target.name].fused, dtype in choice.dtypes)
@@ -120,6 +120,11 @@ def _settings(target: Target, loss: Loss, case: Planned, dtype: str, choice: Cho
             checks = asked(target, loss, case, mode)
             if checks:
                 yield Run(target, loss, case, device, dtype, mode.name, checks, reason, choice.full)
+
+
+def _is_too_much(large: Embedded, target: Target, mode: Mode, choice: Choice) -> bool:
+    """Whether every size would have to be compiled, or somebody else's loop over the rows might not come to an end."""
+    return (mode.compiles and large.full) or (large.many and not (target.reference.own or choice.case))
 
 
 class Setting(NamedTuple):
