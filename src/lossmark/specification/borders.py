@@ -24,7 +24,7 @@ from .case import Param
 
 BASES = 4
 """Rows that are scaled, each in every way."""
-INSIDE = 16.0
+INSIDE = 8.0
 """How far a number at a border may be from the end of the range, as a factor; nothing comes nearer than a factor 2."""
 DEGREES = (1, 2, 3, 4, 6, 8)
 """With which powers of their inputs operations grow."""
@@ -81,7 +81,7 @@ def _chosen(
     oddity = np.max(np.abs(np.log2(np.where(shown > 0, shown, 1.0))), axis=0)
     chosen: dict[int, None] = {}
     for top, bottom in found.values():
-        for border in (top > dtype.largest / INSIDE, bottom < 2 * INSIDE * dtype.smallest_normal):
+        for border in (top > dtype.largest / INSIDE, bottom < INSIDE * dtype.smallest_normal):
             there = ordinary[border[ordinary]]
             for base in np.unique(there // each):
                 rows = there[there // each == base]
