@@ -22,14 +22,12 @@ from ..readings.double_double import Wide
 from ..readings.wide import RULES
 from .case import Param
 
-BASES = 4
+SCALED_ROWS = 4
 """Rows that are scaled, each in every way."""
 INSIDE = 8.0
 """How far a number at a border may be from the end of the range, as a factor; nothing comes nearer than a factor 2."""
 DEGREES = (1, 2, 3, 4, 6, 8)
 """With which powers of their inputs operations grow."""
-
-Rows = NDArray[np.intp]
 
 
 def exponents(dtype: DType) -> list[int]:
@@ -68,7 +66,7 @@ def _chosen(
     scaled: Sequence[str],
     dtype: DType,
     each: int,
-) -> Rows:
+) -> NDArray[np.intp]:
     """The rows at some border, of those in which nothing leaves the range; ``each`` rows in turn are of one base."""
     found = dict(_extents(gradients, params, inputs))
     ends = [_ends(inputs[name]) for name in scaled]

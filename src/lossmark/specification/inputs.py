@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..dtypes import F64, DType
 from ..formula.tree import Input
 from . import hexfloat as numbers
-from .borders import BASES, at_borders
+from .borders import SCALED_ROWS, at_borders
 from .case import Case, Family
 from .loss import Loss
 
@@ -60,7 +60,7 @@ def _bordering(loss: Loss, family: Family, dtype: DType, generator: np.random.Ge
         return np.resize([0.0, 1.0], shape)
 
     draws = {"hard": label, "soft": label, "embedding": embedding, "number": number}
-    bases = {name: array.reshape(BASES, -1) for name, array in _each(loss, (BASES, width), draws).items()}
+    bases = {name: array.reshape(SCALED_ROWS, -1) for name, array in _each(loss, (SCALED_ROWS, width), draws).items()}
     found = at_borders(loss.gradients(family.params), loss.params(family.params), bases, dtype, batch)
     return {item.name: found[item.name] if item.vector else found[item.name][:, 0] for item in loss.inputs}
 
