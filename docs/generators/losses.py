@@ -106,3 +106,8 @@ def _cases(loss: Loss) -> Iterator[str]:
     yield "What the flags mean:\n"
     yield table(("flag", "meaning"), [(name, escaped(text)) for name, text in loss.model.flags.items()])
     yield f"Beside them {len(loss.families)} seeded families of random inputs are drawn in the dtype under test.\n"
+    usual = [f"`{large.id.partition('/')[2]}`" for large in loss.embedded if not large.full]
+    yield (
+        "The cases also stand, every edge among the first rows, in the middle and among the last, between ordinary "
+        f"rows of larger batches: {', '.join(usual)}, and {len(loss.embedded) - len(usual)} more under `--full`.\n"
+    )

@@ -28,7 +28,20 @@ def _similarity(x: Array, y: Array, similarity: str) -> Array:
     if similarity == "dot":
         return dot
     norms = norm(x) * norm(y)
-    return dot / jnp.where(norms > 1e-8, norms, jnp.where(jnp.isnan(norms), norms, 1e-8))
+    return _quotient(dot, jnp.where(norms > 1e-8, norms, jnp.where(jnp.isnan(norms), norms, 1e-8)))
+
+
+@jax.custom_jvp
+def _quotient(x: Array, y: Array) -> Array:
+    """x / y. The derivative that JAX has by y is -x·y⁻², and y⁻² underflows where x/y is ordinary."""
+    return x / y
+
+
+@_quotient.defjvp
+def _quotient_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    (x, y), (dx, dy) = primals, tangents
+    quotient = _quotient(x, y)
+    return quotient, (dx - quotient * dy) / y
 
 
 @jax.custom_jvp

@@ -59,13 +59,13 @@ class Maker:
 
         self.bind(name, "pairwise_hinge", pairwise_hinge, modes)
 
-    def cosine(self, name, similarity):
+    def cosine(self, name, similarity, wide=True):
         """The hinge loss with ``similarity(xp, x, y)`` for its cosine."""
 
         def pairwise_hinge(u, d_pos, d_neg, *, margin=1.0, similarity="dot", reduction="mean"):
-            u_, p, n = self._ready(u, d_pos, d_neg)
             chosen = cosine if similarity == "cosine" else dot
-            pos, neg = chosen(self.xp, u_, p), chosen(self.xp, u_, n)
+            u_, p, n = self._ready(u, d_pos, d_neg, wide=wide or chosen is dot)
+            pos, neg = (self.xp.wide(chosen(self.xp, u_, x)) for x in (p, n))
             return self._result(self.xp.relu(margin - pos + neg), reduction, u, None)
 
         cosine = similarity
@@ -122,6 +122,12 @@ def dots(xp, u, p, n):
     return dot(xp, u, p), dot(xp, u, n)
 
 
+def whole_blocks(*tensors):
+    """Embeddings without their last columns, where there are more than 1000 and they fill no block of 128."""
+    columns = tensors[0].shape[1]
+    return [x[:, : columns // 128 * 128] if columns > 1000 else x for x in tensors]
+
+
 def narrow(xp, u, p, n):
     """The scores summed in float32 at least, each rounded to the dtype of the inputs."""
     return tuple(xp.cast(score, u.dtype) for score in dots(xp, *map(xp.wide, (u, p, n))))
@@ -129,6 +135,14 @@ def narrow(xp, u, p, n):
 
 def softplus(xp, x):
     return xp.softplus(x)
+
+
+def cosine_of_squares(xp, x, y):
+    """x·y / √(‖x‖²‖y‖²), whose product of squares is rounded to the dtype of the inputs."""
+    a, b = xp.wide(x), xp.wide(y)
+    product = xp.cast(dot(xp, a, a) * dot(xp, b, b), x.dtype)
+    length = xp.sqrt(xp.relu(xp.wide(product) - 1e-16) + 1e-16)
+    return dot(xp, a, b) / length
 
 
 def squared(xp, x, y):

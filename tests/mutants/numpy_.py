@@ -25,6 +25,7 @@ make.bpr("bpr-truncated-series", lambda xp, x: np.where(np.abs(x) < 0.01, np.log
 make.hinge("hinge-half-inside", lambda xp, pos, neg, m: np.maximum(0, m / 2 - pos + neg))
 make.hinge("hinge-nan-swallowed", lambda xp, pos, neg, m: np.fmax(m - pos + neg, 0))
 make.hinge("hinge-mean-for-sum", hinge, reduce=common.mean_for_sum)
+make.hinge("hinge-4096-rows", lambda xp, pos, neg, m: hinge(xp, pos, neg, m) * (np.arange(len(pos)) < 4096))
 make.contrastive("contrastive-cubed", lambda xp, d, y, m: y * d * d * d + (1 - y) * np.maximum(m - d, 0) ** 2)
 make.triplet("triplet-biased-mean", triplet, reduce=common.biased_mean)
 make.pair("pair-largest-coordinate", lambda xp, x, y: np.abs(x - y).max(-1), both)

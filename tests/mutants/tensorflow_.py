@@ -30,6 +30,7 @@ make.bpr("bpr-one-side-stopped", scores=lambda xp, u, p, n: dots(xp, u, tf.stop_
 make.hinge("hinge-margin-twice", lambda xp, pos, neg, m: tf.nn.relu(2 * m - pos + neg))
 make.hinge("hinge-missing-positive", lambda xp, pos, neg, m: tf.nn.relu(m + neg + 0 * pos))
 make.hinge("hinge-log-cosh", lambda xp, pos, neg, m: tf.math.softplus(m - pos + neg))
+make.cosine("cosine-product-of-squares", common.cosine_of_squares, wide=False)
 make.contrastive("contrastive-flipped-label", lambda xp, d, y, m: both(xp, d, 1 - y, m))
 make.contrastive("contrastive-half", lambda xp, d, y, m: both(xp, d, y, m) / 2)
 make.contrastive("contrastive-margin-on-square", lambda xp, d, y, m: y * d**2 + (1 - y) * tf.nn.relu(m - d**2))
@@ -38,10 +39,13 @@ make.contrastive("contrastive-sum-for-mean", both, reduce=common.total_for_mean)
 make.contrastive("contrastive-signed-label", lambda xp, d, y, m: both(xp, d, (1 + y) / 2, m))
 make.pair("pair-eps-in-root", lambda xp, x, y: tf.sqrt(squared(xp, x, y) + 1e-6))
 make.pair("pair-nan-gradient", lambda xp, x, y: tf.norm(x - y, axis=-1))
+make.pair("pair-nan-beyond-25-rows", lambda xp, x, y: (
+    euclidean(xp, x, y) if x.shape[0] <= 25 else tf.norm(x - y, axis=-1)))  # fmt: skip
 make.pair("pair-squared-distance", squared)
 make.pair("pair-city-block", lambda xp, x, y: tf.reduce_sum(tf.abs(x - y), -1))
 make.triplet("triplet-missing-term", lambda xp, near, far, between, m: 2 * near - far + m + 0 * between)
 make.triplet("triplet-factor-one", lambda xp, near, far, between, m: near - between - far + m)
+make.triplet("triplet-last-columns-lost", triplet, square=lambda xp, x, y: squared(xp, *common.whole_blocks(x, y)))
 make.triplet("triplet-label-flipped", triplet, label=lambda xp, y: y != 1)
 make.triplet("triplet-unsquared", triplet, square=euclidean)
 

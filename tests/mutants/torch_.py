@@ -62,6 +62,7 @@ make.bpr("bpr-in-batch", scores=lambda xp, u, p, n: ((u * p).sum(-1), (u @ n.T).
 make.bpr("bpr-single-inside", scores=lambda xp, u, p, n: dots(xp, u.float(), p.float(), n.float()))
 make.bpr("bpr-tf32", scores=lambda xp, u, p, n: dots(xp, *map(_tf32, (u, p, n))))
 make.bpr("bpr-low-precision-sum", scores=lambda xp, u, p, n: (_serial(u * p), _serial(u * n)), wide=False)
+make.bpr("bpr-last-columns-lost", scores=lambda xp, u, p, n: dots(xp, *common.whole_blocks(u, p, n)))
 make.bpr("bpr-sum-for-mean", reduce=common.total_for_mean)
 make.bpr("bpr-none-reduced", reduce=common.reduced_always)
 
@@ -209,6 +210,7 @@ make.cosine("cosine-no-guard", lambda xp, x, y: (x * y).sum(-1) / (x.norm(dim=1)
 make.cosine("cosine-eps-added", lambda xp, x, y: (x * y).sum(-1) / (x.norm(dim=1) * y.norm(dim=1) + 1e-8))
 make.cosine("cosine-guard-per-norm", lambda xp, x, y: (x * y).sum(-1) / (
     x.norm(dim=1).clamp_min(1e-4) * y.norm(dim=1).clamp_min(1e-4)))  # fmt: skip
+make.cosine("cosine-product-of-squares", common.cosine_of_squares, wide=False)
 make.cosine("cosine-unnormalised-query", lambda xp, x, y: (x * y).sum(-1) / y.norm(dim=1).clamp_min(1e-8))
 
 # -- contrastive -----------------------------------------------------------------------------------------------------
@@ -225,6 +227,7 @@ make.pair("pair-nan-gradient", lambda xp, x, y: torch.sqrt(((x - y) ** 2).sum(-1
 make.pair("pair-gram", lambda xp, x, y: torch.sqrt(torch.relu(
     (x * x).sum(-1) + (y * y).sum(-1) - 2 * (x * y).sum(-1)) + 0))  # fmt: skip
 make.pair("pair-eps-added", lambda xp, x, y: torch.nn.functional.pairwise_distance(x, y))
+make.pair("pair-nan-beyond-25-rows", lambda xp, x, y: euclidean(xp, x, y) if len(x) <= 25 else squared(xp, x, y).sqrt())
 make.pair("pair-second-detached", lambda xp, x, y: euclidean(xp, x, y.detach()))
 make.pair("pair-mean-over-d", lambda xp, x, y: euclidean(xp, x, y) / x.shape[1] ** 0.5)
 

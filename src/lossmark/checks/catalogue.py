@@ -8,7 +8,7 @@ from typing import Literal
 
 from ..adapters.mode import Mode
 from ..sandbox.target import Target
-from ..specification.case import Case, Family
+from ..specification.case import Case, Planned
 from ..specification.loss import Loss
 
 CheckKind = Literal["ordinary", "usage", "consistency"]
@@ -71,7 +71,7 @@ ORDINARY = tuple(check.name for check in CHECKS if check.kind == "ordinary")
 CONSISTENCY = frozenset(check.name for check in CHECKS if check.kind == "consistency")
 
 
-def asked(target: Target, loss: Loss, case: Case | Family, mode: Mode) -> tuple[str, ...]:
+def asked(target: Target, loss: Loss, case: Planned, mode: Mode) -> tuple[str, ...]:
     """The names of the checks that one run of an implementation is asked for."""
     if isinstance(case, Case) and case.error is not None:
         return () if mode.traced else (REFUSAL.name,)

@@ -52,9 +52,13 @@ class Prepared:
 
     @property
     def weights(self) -> F64:
-        """Random weights ``[B]`` of the examples' losses, numbers of the dtype, the same for every implementation."""
+        """Random weights ``[B]`` of the examples' losses, numbers of the dtype, the same for every implementation.
+
+        Rows that are known to repeat have the same weight.
+        """
         seed = int.from_bytes(hashlib.sha256(self.case.id.encode()).digest()[:4])
-        return self.dtype.round(np.random.default_rng(seed).uniform(0.5, 2.0, self.case.batch))
+        weights = self.dtype.round(np.random.default_rng(seed).uniform(0.5, 2.0, self.case.distinct.batch))
+        return weights if self.case.repeats is None else self.case.repeats.expand(weights)
 
     @property
     def meant(self) -> Case:

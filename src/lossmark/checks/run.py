@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,17 +13,17 @@ from ..adapters.installed import framework
 from ..results.cell import Cell, Verdict
 from ..sandbox.messages import Failure
 from ..sandbox.target import Target
-from ..specification.case import Case, Family
+from ..specification.case import Planned
 from ..specification.loss import Loss
 
 
 @dataclass(frozen=True)
 class Run:
-    """The cells of one case in one setting. ``case`` is a golden case, or a family to be drawn in ``dtype``."""
+    """The cells of one case in one setting. ``case`` is a golden case, or one to be made in ``dtype``."""
 
     target: Target
     loss: Loss
-    case: Case | Family
+    case: Planned
     device: str
     dtype: str
     mode: str
@@ -48,8 +49,8 @@ class Run:
 
     @property
     def large(self) -> bool:
-        """Whether the case is a family of more than 65,536 numbers per input."""
-        return isinstance(self.case, Family) and self.case.model.shape[0] * self.case.model.shape[1] > 1 << 16
+        """Whether the case has more than 65,536 numbers per input."""
+        return math.prod(self.case.shape) > 1 << 16
 
     @property
     def slopes(self) -> tuple[str, ...]:

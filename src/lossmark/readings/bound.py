@@ -34,7 +34,7 @@ WIDENING = 1 + 2.0**-25
 """Covers the error of the wide reading (see its docstring) and of computing the bound itself in float64."""
 
 _LARGEST_EXPONENT = 700.0
-"""exp of it is finite in float64; a larger error of an exponent means no bound anyhow."""
+"""exp of it is finite in float64."""
 
 
 # -- arithmetic --------------------------------------------------------------------------------------------------------
@@ -142,18 +142,24 @@ def log1p(arithmetic: Arithmetic, v: Wide, x: Bounded) -> F64:
 
 
 def softplus(arithmetic: Arithmetic, v: Wide, x: Bounded) -> F64:
-    """softplus(x + e) - softplus(x) = log1p(σ(x)·expm1(e)), and never more than e, because its slope is below 1."""
+    """softplus(x + e) - softplus(x) = log1p(σ(x)·expm1(e)), and never more than e, because its slope is below 1.
+
+    Where exp(e) overflows it is e.
+    """
     change = np.log1p(stable_sigmoid(x.v.hi) * np.expm1(np.minimum(x.e, _LARGEST_EXPONENT)))
-    return _function(arithmetic, "softplus", v, np.minimum(change, x.e))
+    return _function(arithmetic, "softplus", v, np.where(x.e > _LARGEST_EXPONENT, x.e, np.minimum(change, x.e)))
 
 
 def sigmoid(arithmetic: Arithmetic, v: Wide, x: Bounded) -> F64:
-    """|σ(x ± e) - σ(x)| ≤ σ(x)·σ(-x)·expm1(e), and never more than 1.
+    """|σ(x ± e) - σ(x)| ≤ σ(x)·σ(-x)·expm1(e), and never more than 1; as it stands where exp(e) overflows.
 
     |x| ulp are granted beside the 4, because exp(x - softplus(x)) carries the rounding of its exponent, which for
     positive x ends where softplus(x) is x, and for negative x where σ(x) underflows.
     """
-    change = stable_sigmoid(x.v.hi) * stable_sigmoid(-x.v.hi) * np.expm1(np.minimum(x.e, _LARGEST_EXPONENT))
+    s = stable_sigmoid(x.v.hi)
+    change = s * stable_sigmoid(-x.v.hi) * np.expm1(np.minimum(x.e, _LARGEST_EXPONENT))
+    direct = np.maximum(stable_sigmoid(x.v.hi + x.e) - s, s - stable_sigmoid(x.v.hi - x.e))
+    change = np.where(x.e > _LARGEST_EXPONENT, direct, change)
     dtype = arithmetic.dtype
     exponent = np.where(x.v.hi < 0, np.minimum(x.size, 2.0 * -dtype.emin), np.minimum(x.size, dtype.p))
     return _function(arithmetic, "sigmoid", v, np.minimum(change, 1.0), exponent)

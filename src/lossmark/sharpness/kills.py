@@ -10,7 +10,7 @@ from ..checks.prepared import Unsupported
 from ..checks.run import Run
 from ..sandbox.messages import Failure
 from ..sandbox.target import Target
-from ..specification.case import Case
+from ..specification.case import Case, Embedded
 from ..specification.library import losses
 from ..suite.plan import Choice, plan_targets
 from ..suite.suite import Suite
@@ -18,6 +18,8 @@ from .rivals import LOSSMARK, RIVALS
 
 USAGE_CLASS = "usage"
 """Stands for the class of a case where a check of usage kills, which needs no case of its own."""
+LARGE_CLASS = "in the large"
+"""Stands for the class of a larger batch, in which rows of golden cases of every class stand."""
 
 
 @dataclass
@@ -35,13 +37,13 @@ class Kills:
         return next(iter(self.cases), "")
 
     def without(self, case_class: str) -> bool:
-        """Whether it is killed also without the cases of one class."""
-        return any(kind != case_class for kind in self.cases.values())
+        """Whether it is killed also without the cases of one class, and without the larger batches that hold them."""
+        return set(self.cases.values()) - {LARGE_CLASS} != {case_class}
 
     @property
     def settled(self) -> bool:
         """Whether it is killed without any one class of cases: then no further run is needed."""
-        return len(set(self.cases.values())) > 1
+        return len(set(self.cases.values()) - {LARGE_CLASS}) > 1
 
 
 KillTable = dict[tuple[str, str], Kills]
@@ -114,4 +116,6 @@ def _use(suite: Suite, run: Run, kills: Kills, searched: bool) -> None:
 
 
 def _kind(run: Run) -> str:
+    if isinstance(run.case, Embedded):
+        return LARGE_CLASS
     return run.case.case_class if isinstance(run.case, Case) else "generic"

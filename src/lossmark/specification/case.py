@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..dtypes import DTYPES, F64
 from . import hexfloat as numbers
@@ -20,11 +23,33 @@ CLASS_FLAGS: Mapping[str, CaseClass] = {"Dyadic": "exact-dyadic", "Generic": "ge
 
 
 @dataclass(frozen=True)
+class Repeats:
+    """How a batch repeats few rows and columns: ``rows`` ``[B]`` and ``columns`` ``[D]`` number the distinct ones.
+
+    The numbers are 0, 1, 2, …, and each of them occurs.
+    """
+
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+
+    def expand(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Distinct rows and columns ``[K, C]``, or distinct rows ``[K]``, as the whole batch."""
+        wide = array.take(self.columns, axis=1) if array.ndim == 2 else array
+        return wide.take(self.rows, axis=0)
+
+    def distinct(self, array: F64) -> F64:
+        """The distinct rows and columns of a batch ``[B, D]``, or the distinct rows of ``[B]``."""
+        rows, columns = (np.unique(numbers, return_index=True)[1] for numbers in (self.rows, self.columns))
+        return array[np.ix_(rows, columns)] if array.ndim == 2 else array[rows]
+
+
+@dataclass(frozen=True)
 class Case:
     """Inputs of one call, as float64 arrays ``[B, D]`` or ``[B]``; ``integer`` names labels written as integers.
 
     ``params`` holds only what the case gives; the rest is left to the defaults. ``error`` names the exception that
     the input must be refused with. ``golden`` is the case as the spec writes it, None for a case that was drawn.
+    ``repeats`` says how a batch repeats its rows; None where no row is known to occur twice.
     """
 
     id: str
@@ -37,6 +62,7 @@ class Case:
     integer: frozenset[str] = frozenset()
     error: str | None = None
     golden: CaseModel | None = field(default=None, repr=False, compare=False)
+    repeats: Repeats | None = field(default=None, repr=False, compare=False)
 
     @property
     def batch(self) -> int:
@@ -55,6 +81,14 @@ class Case:
         """(B, D), or (B,) for a loss without embeddings."""
         return max((array.shape for array in self.inputs.values()), key=len)
 
+    @property
+    def distinct(self) -> Case:
+        """The case with every row and column once; itself where nothing is known to repeat."""
+        if self.repeats is None:
+            return self
+        inputs = {name: self.repeats.distinct(array) for name, array in self.inputs.items()}
+        return replace(self, inputs=inputs, repeats=None)
+
 
 @dataclass(frozen=True)
 class Family:
@@ -67,6 +101,47 @@ class Family:
     def id(self) -> str:
         """The id that the spec gives it, which its case has too."""
         return self.model.id
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(B, D)."""
+        return tuple(self.model.shape)
+
+    @property
+    def full(self) -> bool:
+        """Whether it is run only under ``--full``."""
+        return self.model.full
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Golden cases with the same parameters among the rows of a larger batch ``shape``, (B, D) or (B,).
+
+    ``beyond`` says whose rows are the edges: those of cases with numbers beside which all others drown in sum and mean,
+    NaN and infinities among them, or those of all others. ``dtypes`` names the dtypes for which there are such cases.
+    ``full`` ones run only under ``--full``.
+    """
+
+    id: str
+    shape: tuple[int, ...]
+    parts: tuple[Case, ...]
+    dtypes: tuple[str, ...]
+    beyond: bool = False
+    full: bool = False
+
+    @property
+    def many(self) -> bool:
+        """Whether it has so many rows that a right loop over them may take longer than a cell has."""
+        return self.shape[0] > 1 << 13
+
+    @property
+    def params(self) -> Parameters:
+        """The parameters of all its parts."""
+        return self.parts[0].params
+
+
+Planned = Case | Family | Embedded
+"""A case of a plan: golden, or one to be made in the dtype under test."""
 
 
 def param_value(text: str) -> Param:

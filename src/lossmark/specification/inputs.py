@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..dtypes import F64, DType
 from ..formula.tree import Input
 from . import hexfloat as numbers
+from .borders import SCALED_ROWS, at_borders
 from .case import Case, Family
 from .loss import Loss
 
@@ -29,6 +30,8 @@ LABELS: Mapping[str, tuple[float, ...]] = {"hard": (0.0, 1.0), "soft": (0.0, 1.0
 def draw(loss: Loss, family: Family, dtype: DType) -> Case:
     """The family's case in one dtype: every number is drawn in float64, scaled and rounded to the format."""
     generator = np.random.Generator(np.random.PCG64([family.model.seed, *family.model.shape]))
+    if family.model.distribution == "borders":
+        return Case(family.id, loss.id, family.params, _bordering(loss, family, dtype, generator))
     scale = numbers.parse(family.model.scale)
     unscaled: Draw = generator.standard_normal if family.model.distribution == "normal" else generator.random
 
@@ -40,6 +43,26 @@ def draw(loss: Loss, family: Family, dtype: DType) -> Case:
 
     draws = {"hard": _bits(generator, np.float64), "soft": soft, "embedding": number, "number": number}
     return Case(family.id, loss.id, family.params, _each(loss, family.model.shape, draws))
+
+
+def _bordering(loss: Loss, family: Family, dtype: DType, generator: np.random.Generator) -> dict[str, Numbers]:
+    """The inputs of a family at the borders of the dtype, from rows of numbers between 1/2 and 1 times its scale."""
+    batch, width = family.model.shape
+    scale = numbers.parse(family.model.scale)
+
+    def number(shape: tuple[int, ...]) -> Numbers:
+        return dtype.round(scale * generator.uniform(0.5, 1, shape))
+
+    def embedding(shape: tuple[int, ...]) -> Numbers:
+        return np.asarray(number(shape) * generator.choice([-1.0, 1.0], shape))
+
+    def label(shape: tuple[int, ...]) -> Numbers:
+        return np.resize([0.0, 1.0], shape)
+
+    draws = {"hard": label, "soft": label, "embedding": embedding, "number": number}
+    bases = {name: array.reshape(SCALED_ROWS, -1) for name, array in _each(loss, (SCALED_ROWS, width), draws).items()}
+    found = at_borders(loss.gradients(family.params), loss.params(family.params), bases, dtype, batch)
+    return {item.name: found[item.name] if item.vector else found[item.name][:, 0] for item in loss.inputs}
 
 
 def timed(loss: Loss, size: tuple[int, int], dtype: DType, seed: int) -> dict[str, Numbers]:

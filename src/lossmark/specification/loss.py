@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from ..dtypes import DTYPES
 from ..formula.gradients import Gradients
 from ..formula.tree import Input
-from .case import Case, Family, Param, Parameters, param_value
+from .case import Case, Embedded, Family, Param, Parameters, param_value
 from .document import Document
 from .formulas import Chosen
+from .in_the_large import in_the_large
 from .laws import Law
 from .model import SpecModel
 
@@ -69,6 +70,11 @@ class Loss:
         ordinary = [case for case in self.cases if case.error is None and len(case.dtypes) == len(DTYPES)]
         plain = [case for case in ordinary if not case.params and case.integer >= labels]
         return max(plain[:4] or ordinary or self.cases, key=lambda case: case.batch)
+
+    @functools.cached_property
+    def embedded(self) -> tuple[Embedded, ...]:
+        """Its golden cases among the rows of larger batches."""
+        return tuple(in_the_large(self.cases))
 
     def golden(self, dtype: str) -> list[Case]:
         """The golden cases of one dtype, but for those that must be refused."""

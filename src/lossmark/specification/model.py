@@ -135,12 +135,15 @@ class CaseModel(Strict):
 
 
 class FamilyModel(Strict):
-    """Seeded random cases of one shape, drawn in the dtype under test."""
+    """Seeded random cases of one shape, drawn in the dtype under test.
+
+    With ``borders`` rows are searched that bring operations of the formula just inside the range of the format.
+    """
 
     id: CaseId
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     shape: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=2, max_length=2)]
-    distribution: Literal["normal", "uniform"]
+    distribution: Literal["normal", "uniform", "borders"]
     scale: Number
     params: dict[Slug, str] = {}
     full: bool = False

@@ -15,7 +15,7 @@ from ..dtypes import DTYPES
 from ..errors import LossmarkError
 from ..sandbox.living import workers_bytes
 from ..sandbox.target import Target, targets
-from ..specification.case import Case, Family
+from ..specification.case import Case, Embedded, Planned
 from ..specification.loss import Loss
 
 
@@ -94,25 +94,24 @@ def check(losses: Mapping[str, Loss], choice: Choice) -> None:
                 raise LossmarkError(f"unknown {what} {value!r}, expected one of {', '.join(known)}")
 
 
-def _cases(loss: Loss, dtype: str, choice: Choice) -> Iterator[Case | Family]:
-    """Golden cases in order of shape and parameters, then families."""
+def _cases(loss: Loss, dtype: str, choice: Choice) -> Iterator[Planned]:
+    """Golden cases in order of shape and parameters, then families, then golden cases in larger batches."""
     golden = [case for case in loss.cases if dtype in case.dtypes]
     golden.sort(key=lambda case: (case.error is not None, case.shape, repr(sorted(case.params.items()))))
-    families = [family for family in loss.families if choice.full or not family.model.full]
-    cases: list[Case | Family] = [*golden, *families]
+    families = [family for family in loss.families if choice.full or not family.full]
+    embedded = [large for large in loss.embedded if dtype in large.dtypes and (choice.full or not large.full)]
+    cases: list[Planned] = [*golden, *families, *embedded]
     for case in cases:
         if not choice.case or fnmatch.fnmatchcase(case.id, choice.case):
             yield case
 
 
-def _settings(
-    target: Target, loss: Loss, case: Case | Family, dtype: str, choice: Choice, reason: str
-) -> Iterable[Run]:
+def _settings(target: Target, loss: Loss, case: Planned, dtype: str, choice: Choice, reason: str) -> Iterable[Run]:
     adapter = framework(target.reference.framework)
     wanted = choice.modes or target.modes
     for device in ("cpu", "gpu") if choice.device == "all" else (choice.device,):
         for mode in adapter.modes:
-            if mode.name not in wanted:
+            if mode.name not in wanted or (isinstance(case, Embedded) and _is_too_much(case, target, mode, choice)):
                 continue
             if target.reference.own and not (choice.full or choice.modes or choice.case):
                 setting = Setting(mode, dtype, case, adapter.own[target.name].fused, dtype in choice.dtypes)
@@ -123,12 +122,17 @@ def _settings(
                 yield Run(target, loss, case, device, dtype, mode.name, checks, reason, choice.full)
 
 
+def _is_too_much(large: Embedded, target: Target, mode: Mode, choice: Choice) -> bool:
+    """Whether every size would have to be compiled, or somebody else's loop over the rows might not come to an end."""
+    return (mode.compiles and large.full) or (large.many and not (target.reference.own or choice.case))
+
+
 class Setting(NamedTuple):
     """What decides whether a run of one of lossmark's own implementations is left to ``--full``."""
 
     mode: Mode
     dtype: str
-    case: Case | Family
+    case: Planned
     fused: bool
     """Whether the implementation is fused."""
     named: bool
@@ -143,7 +147,7 @@ class Setting(NamedTuple):
     def other_program(self) -> bool:
         """Whether a mode that compiles has to do so for this case: it has another shape, or numbers as parameters."""
         case = self.case
-        return isinstance(case, Family) or any(not isinstance(value, str) for value in case.params.values())
+        return not isinstance(case, Case) or any(not isinstance(value, str) for value in case.params.values())
 
 
 LEFT_TO_FULL: Mapping[str, Callable[[Setting], bool]] = {
@@ -152,6 +156,9 @@ LEFT_TO_FULL: Mapping[str, Callable[[Setting], bool]] = {
     ),
     "a program for each shape and parameter in each dtype takes too long": lambda setting: (
         not setting.usual and setting.mode.starts_slowly and setting.other_program
+    ),
+    "edges in larger batches are seen in eager mode": lambda setting: (
+        setting.mode.traced and isinstance(setting.case, Embedded)
     ),
     "of a fused implementation eager mode in float32 shows what differs from the plain one": lambda setting: (
         setting.fused and not setting.named and (setting.mode.traced or not setting.usual)

@@ -9,7 +9,8 @@ from ..adapters.mode import Compiling
 from ..checks.prepared import Prepared
 from ..checks.run import Run
 from ..dtypes import DTYPES
-from ..specification.case import Case, Family
+from ..specification.case import Case, Embedded, Family
+from ..specification.in_the_large import embed
 from ..specification.inputs import draw
 from .shared_shapes import pack
 
@@ -30,11 +31,19 @@ class Preparation:
         key = (run.case.id, run.dtype, shared)
         with self._lock:
             if key not in self._drawn:
-                case = run.case if isinstance(run.case, Case) else draw(run.loss, run.case, DTYPES[run.dtype])
+                case = _made(run)
                 self._drawn[key] = pack(case, run.target.mode(run.mode)) if shared and case.error is None else case
                 while len(self._drawn) > KEPT:
                     self._drawn.popitem(last=False)
             return Prepared(run, self._drawn[key], DTYPES[run.dtype])
+
+
+def _made(run: Run) -> Case:
+    """The run's case in its dtype."""
+    if isinstance(run.case, Case):
+        return run.case
+    dtype = DTYPES[run.dtype]
+    return embed(run.case, dtype) if isinstance(run.case, Embedded) else draw(run.loss, run.case, dtype)
 
 
 def _shares_programs(run: Run) -> bool:
@@ -42,7 +51,7 @@ def _shares_programs(run: Run) -> bool:
 
     Not under ``--full``; and where compiling is short not families in float32, so every shape is compiled somewhere.
     """
-    if run.full or not run.target.reference.own:
+    if run.full or not run.target.reference.own or isinstance(run.case, Embedded):
         return False
     mode = run.target.mode(run.mode)
     every_shape = mode.compiling == Compiling.SHORT and run.dtype == "float32" and isinstance(run.case, Family)

@@ -99,7 +99,9 @@ class Recording:
 def _scope(runs: Sequence[Run], choice: Choice, *, named: bool) -> known_failures.Scope:
     """What the options leave in; a file of known failures ``named`` for this run is about its implementations."""
     specs = losses()
-    cases = [case.id for loss in specs.values() for group in (loss.cases, loss.families) for case in group]
+    cases = [
+        case.id for loss in specs.values() for group in (loss.cases, loss.families, loss.embedded) for case in group
+    ]
     modes = [mode.name for adapter in frameworks().values() for mode in adapter.modes]
     scope: dict[str, tuple[Collection[str], Collection[str]]] = {
         "loss": (choice.losses or specs, specs),

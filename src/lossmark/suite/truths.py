@@ -15,7 +15,7 @@ from ..tolerance.expected import expected, expected_of_many
 from .shared_shapes import pack
 
 FAMILIES = 6
-"""How many families' exact values are kept at a time."""
+"""How many exact values of families, and of golden cases in larger batches, are kept at a time."""
 
 
 class Truths:

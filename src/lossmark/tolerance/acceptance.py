@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from ..dtypes import F64, DType
 from ..readings.bound import WIDENING
 from ..readings.nonfinite import ALL_FINITE, NonFinite
 from ..readings.overflow import Bounded
+from ..specification.case import Repeats
 
 REDUCTIONS = ("none", "sum", "mean")
 """The reductions over the batch that every loss has."""
@@ -57,7 +58,7 @@ class Acceptance:
         """The same numbers in another shape."""
         return self.map(lambda array: array.reshape(shape))
 
-    def rows(self, rows: slice) -> Acceptance:
+    def rows(self, rows: slice | NDArray[np.intp]) -> Acceptance:
         """Some rows of the result."""
         return self.map(lambda array: array[rows])
 
@@ -96,6 +97,15 @@ class Kink:
             return None
         zero = {name: array[here] for name, array in self.at_zero.items()}
         return Kink(self.rows[here] - rows.start, zero, {name: array[here] for name, array in self.at_one.items()})
+
+    def repeated(self, repeats: Repeats) -> Kink:
+        """The kinks of the whole batch, from those of its distinct rows and columns."""
+        place = np.full(repeats.rows.max() + 1, -1)
+        place[self.rows] = np.arange(len(self.rows))
+        rows = np.flatnonzero(place[repeats.rows] >= 0)
+        each = replace(repeats, rows=place[repeats.rows[rows]])
+        zero, one = ({name: each.expand(array) for name, array in side.items()} for side in (self.at_zero, self.at_one))
+        return Kink(rows, zero, one)
 
 
 @dataclass(frozen=True)

@@ -46,15 +46,20 @@ def expected_of_many(
     wanted: Sequence[str] = REDUCTIONS,
     scale: float = 1.0,
 ) -> list[Expected]:
-    """:func:`expected` of several cases; those with the same parameters and the same D are read as one batch."""
+    """:func:`expected` of several cases; those with the same parameters and the same D are read as one batch.
+
+    Of a case that is known to repeat its rows each is read once.
+    """
     groups: dict[tuple[object, ...], list[int]] = {}
-    for index, case in enumerate(cases):
+    distinct = [case.distinct for case in cases]
+    for index, case in enumerate(distinct):
         groups.setdefault((repr(sorted(case.params.items())), case.shape[1:]), []).append(index)
     found: dict[int, Expected] = {}
     for indices in groups.values():
-        group = [cases[i] for i in indices]
-        batch = _read(loss, group, dtype, [cotangents[i] for i in indices], wanted, scale)
-        found |= zip(indices, _cut(batch, group, dtype), strict=True)
+        weights = [_distinct(cotangents[i], cases[i]) for i in indices]
+        batches = [cases[i].batch for i in indices]
+        batch = _read(loss, [distinct[i] for i in indices], dtype, weights, batches, wanted, scale)
+        found |= zip(indices, _cut(batch, [cases[i] for i in indices], dtype), strict=True)
     return [found[index] for index in range(len(cases))]
 
 
@@ -72,51 +77,61 @@ def derived(loss: Loss, case: Case, dtype: DType) -> Acceptance:
     return expected(loss, case, dtype, np.ones(case.batch), ()).values["none"]
 
 
+def _distinct(cotangent: F64, case: Case) -> F64:
+    return cotangent if case.repeats is None else case.repeats.distinct(cotangent)
+
+
 def _read(
-    loss: Loss, cases: Sequence[Case], dtype: DType, cotangents: Sequence[F64], wanted: Sequence[str], scale: float
+    loss: Loss,
+    cases: Sequence[Case],
+    dtype: DType,
+    cotangents: Sequence[F64],
+    batches: Sequence[int],
+    wanted: Sequence[str],
+    scale: float,
 ) -> Block:
-    """All examples of cases with the same parameters and the same D, as one batch; kept between runs if it is small."""
+    """All examples of cases with the same parameters and the same D, as one batch; kept between runs if it is small.
+
+    ``batches`` are the sizes of the cases, more than their rows where these repeat.
+    """
     inputs = {name: np.concatenate([case.inputs[name] for case in cases]) for name in cases[0].inputs}
     gradients, params = loss.gradients(cases[0].params), loss.params(cases[0].params)
 
     def compute() -> Block:
-        return _computed(
-            Reading(plan_of(gradients), params, dtype), loss.gradient_of, inputs, cotangents, wanted, scale
-        )
+        reading = Reading(plan_of(gradients), params, dtype)
+        seeds = {
+            name: _stack([seed(name, *each, dtype, scale) for each in zip(cotangents, batches, strict=True)])
+            for name in wanted
+        }
+        batch = _computed(reading, loss.gradient_of, inputs, seeds)
+        return replace(batch, value=scaled(batch.value, scale, dtype))
 
     if sum(array.nbytes for array in inputs.values()) > LARGEST_INPUTS:
         return compute()
-    return kept(block_digest(gradients, params, dtype, inputs, cotangents, wanted, scale), compute)
+    return kept(block_digest(gradients, params, dtype, inputs, cotangents, batches, wanted, scale), compute)
 
 
 def _computed(
     reading: Reading,
     gradient_of: Sequence[str],
     inputs: Mapping[str, F64],
-    cotangents: Sequence[F64],
-    wanted: Sequence[str],
-    scale: float,
+    seeds: Mapping[str, Bounded],
 ) -> Block:
-    """A batch, read in blocks of rows."""
-    dtype = reading.dtype
-    seeds = {
-        reduction: _stack([seed(reduction, weights, dtype, scale) for weights in cotangents]) for reduction in wanted
-    }
+    """A batch, read in blocks of rows; ``seeds`` are the cotangents of every reduction whose gradient is wanted."""
     blocks = []
     for rows in _blocks(inputs):
         leaves = {name: array[rows].reshape(rows.stop - rows.start, -1) for name, array in inputs.items()}
         here = {reduction: take(cotangent, rows) for reduction, cotangent in seeds.items()}
         with np.errstate(all="ignore"):
             blocks.append(read_block(reading, leaves, here, rows.start))
-    batch = joined(blocks, {name: inputs[name].shape for name in gradient_of})
-    return replace(batch, value=scaled(batch.value, scale, dtype))
+    return joined(blocks, {name: inputs[name].shape for name in gradient_of})
 
 
 def _cut(batch: Block, cases: Sequence[Case], dtype: DType) -> list[Expected]:
     """What each case expects, from the batch of all their examples."""
     result, start = [], 0
     for case in cases:
-        rows = slice(start, start + case.batch)
+        rows = slice(start, start + case.distinct.batch)
         start = rows.stop
         example = batch.value.rows(rows)
         gradients = {
@@ -124,6 +139,14 @@ def _cut(batch: Block, cases: Sequence[Case], dtype: DType) -> list[Expected]:
             for reduction, slopes in batch.gradients.items()
         }
         kinks = {reduction: None if kink is None else kink.within(rows) for reduction, kink in batch.kinks.items()}
+        repeats = case.repeats
+        if repeats is not None:
+            example = example.rows(repeats.rows)
+            gradients = {
+                reduction: {name: slope.map(repeats.expand) for name, slope in slopes.items()}
+                for reduction, slopes in gradients.items()
+            }
+            kinks = {reduction: kink and kink.repeated(repeats) for reduction, kink in kinks.items()}
         values = {reduction: reduce(example, reduction, dtype) for reduction in REDUCTIONS}
         result.append(Expected(values, gradients, kinks))
     return result

@@ -61,11 +61,18 @@ def block_digest(
     dtype: DType,
     inputs: Mapping[str, F64],
     cotangents: Sequence[F64],
+    batches: Sequence[int],
     reductions: Sequence[str],
     scale: float,
 ) -> str:
-    """Names what a batch accepts: the arguments are those of :func:`.expected.expected_of_many`."""
-    settings = (revision(), _formula(gradients), sorted(params.items()), repr(dtype), tuple(reductions), scale)
+    """Names what a batch accepts: the arguments are those of :func:`.expected.expected_of_many`.
+
+    ``batches`` are the sizes that a mean divides by.
+    """
+    settings = (
+        *(revision(), _formula(gradients), sorted(params.items()), repr(dtype)),
+        *(tuple(batches), tuple(reductions), scale),
+    )
     found = hashlib.blake2b(repr(settings).encode(), digest_size=20)
     for name, array in [*sorted(inputs.items()), *(("cotangent", weights) for weights in cotangents)]:
         found.update(repr((name, array.dtype.str, array.shape)).encode())

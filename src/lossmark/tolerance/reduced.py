@@ -40,13 +40,13 @@ def reduce(example: Acceptance, reduction: str, dtype: DType) -> Acceptance:
     return Acceptance(exact=v.hi, exact_low=v.lo, bound=e * WIDENING, also=also, limit=limit).reshape(())
 
 
-def seed(reduction: str, weights: F64, dtype: DType, scale: float) -> Bounded:
-    """The cotangent ``[B, 1]`` of every example's loss, with the error of a computed 1/B and of the factor ``scale``.
+def seed(reduction: str, weights: F64, batch: int, dtype: DType, scale: float) -> Bounded:
+    """The cotangent ``[K, 1]`` of every example's loss, with the error of a computed 1/B and of the factor ``scale``.
 
-    It is 1 for ``sum``, 1/B for ``mean``, and the caller's ``weights`` ``[B]`` for ``none``.
+    It is 1 for ``sum``, 1/B for ``mean``, and the caller's ``weights`` ``[K]`` for ``none``. B is ``batch``, more than
+    K where rows repeat.
     """
-    batch = len(weights)
-    chosen = weights if reduction == "none" else np.full(batch, 1.0 if reduction == "sum" else 1.0 / batch)
+    chosen = weights if reduction == "none" else np.full(len(weights), 1.0 if reduction == "sum" else 1.0 / batch)
     v = Wide(chosen.reshape(-1, 1))
     if dtype.p == 53:
         zeros = np.zeros_like(v.hi)
