@@ -140,6 +140,23 @@ def euclidean(xp, x, y):
     return xp.where(zero, 0 * square, xp.sqrt(xp.where(zero, 1 + 0 * square, square)))
 
 
+def zero_below(xp, x, limit):
+    """x, and 0 without a slope where it is small."""
+    return xp.where(x < limit, 0 * x, x)
+
+
+def root_without(xp, x, y, limit):
+    """‖x - y‖ without the components whose squares are small."""
+    difference = xp.where((x - y) * (x - y) < limit, 0 * x, x - y)
+    return euclidean(xp, difference, 0 * y)
+
+
+def root_unless_equal(xp, x, y):
+    """‖x - y‖, guarded where the vectors are equal and not where the sum of squares is 0."""
+    equal, square = xp.sum(xp.abs(x - y)) == 0, squared(xp, x, y)
+    return xp.where(equal, 0 * square, xp.sqrt(xp.where(equal, 1 + 0 * square, square)))
+
+
 def both(xp, d, y, margin):
     return y * d * d + (1 - y) * xp.relu(margin - d) * xp.relu(margin - d)
 

@@ -5,6 +5,7 @@ import types
 import jax
 import jax.numpy as jnp
 
+from . import common
 from .common import Maker, both, dots, euclidean, reduced, softplus, squared, triplet
 
 xp = types.SimpleNamespace(
@@ -40,6 +41,11 @@ make.contrastive("contrastive-negatives-unsquared", lambda xp, d, y, m: y * d * 
 make.contrastive("contrastive-negatives-doubled", lambda xp, d, y, m: y * d * d + 2 * (1 - y) * jax.nn.relu(m - d) ** 2)
 make.pair("pair-nan-gradient", lambda xp, x, y: jnp.linalg.norm(x - y, axis=-1))
 make.pair("pair-masked-nan", lambda xp, x, y: jnp.where((x == y).all(-1), 0, jnp.sqrt(squared(xp, x, y))))
+make.pair("pair-small-is-zero", lambda xp, x, y: common.zero_below(xp, euclidean(xp, x, y), 1e-10))
+make.pair(
+    "pair-small-squares-lost", lambda xp, x, y: common.root_without(xp, x, y, 64 * float(jnp.finfo(x.dtype).tiny))
+)
+make.pair("pair-nan-of-underflow", common.root_unless_equal)
 make.pair("pair-distance-as-square", euclidean, lambda xp, d, y, m: y * d + (1 - y) * jax.nn.relu(m - jnp.sqrt(d)) ** 2)
 make.triplet("triplet-clamped", lambda xp, near, far, between, m: jax.nn.relu(triplet(xp, near, far, between, m)))
 make.triplet("triplet-label-ignored", triplet, label=lambda xp, y: y == y)

@@ -226,6 +226,9 @@ make.pair("pair-gram", lambda xp, x, y: torch.sqrt(torch.relu(
     (x * x).sum(-1) + (y * y).sum(-1) - 2 * (x * y).sum(-1)) + 0))  # fmt: skip
 make.pair("pair-eps-added", lambda xp, x, y: torch.nn.functional.pairwise_distance(x, y))
 make.pair("pair-second-detached", lambda xp, x, y: euclidean(xp, x, y.detach()))
+make.pair("pair-small-is-zero", lambda xp, x, y: common.zero_below(xp, euclidean(xp, x, y), 1e-10))
+make.pair("pair-small-squares-lost", lambda xp, x, y: common.root_without(xp, x, y, 64 * torch.finfo(x.dtype).tiny))
+make.pair("pair-nan-of-underflow", common.root_unless_equal)
 make.pair("pair-mean-over-d", lambda xp, x, y: euclidean(xp, x, y) / x.shape[1] ** 0.5)
 
 # -- labeled triplet -------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from ..mutants.common import Maker, both, hinge, narrow, reduced_wide, softplus, triplet
+from ..mutants.common import Maker, both, euclidean, hinge, narrow, reduced_wide, softplus, triplet
 from ..mutants.jax_ import xp
 
 make = Maker(xp, "jax", globals())
@@ -34,6 +34,16 @@ make.contrastive(
     "contrastive-squares", lambda xp, d, y, m: y * jnp.square(d) + (1 - y) * jnp.square(jax.nn.relu(m - d))
 )
 make.triplet("triplet-vmap", triplet, square=lambda xp, x, y: jax.vmap(lambda a: jnp.dot(a, a))(x - y))
+
+# norms by the textbook, whose squares underflow
+make.pair("pair-plain-root", euclidean, modes=("eager", "jit"))
+make.pair("pair-norm", lambda xp, x, y: _norm(x - y), modes=("eager", "jit"))
+
+
+def _norm(x):
+    zero = (x * x).sum(-1, keepdims=True) == 0
+    return jnp.where(zero[:, 0], 0, jnp.linalg.norm(jnp.where(zero, 1, x), axis=-1))
+
 
 native = {"reduce": reduced_wide, "wide": False}
 make.bpr("bpr-native", lambda xp, x: jax.nn.softplus(x), scores=narrow, **native)

@@ -2,7 +2,7 @@
 
 import torch
 
-from ..mutants.common import Maker, both, dots, hinge, narrow, reduced_wide, softplus, triplet
+from ..mutants.common import Maker, both, dots, euclidean, hinge, narrow, reduced_wide, softplus, triplet
 from ..mutants.torch_ import xp
 
 make = Maker(xp, "torch", globals())
@@ -129,3 +129,10 @@ class _Length(torch.autograd.Function):
 
 make.pair("pair-double-length", lambda xp, x, y: _Length.apply(x - y))
 make.pair("pair-reversed-difference", lambda xp, x, y: _Length.apply(y - x))
+
+# -- norms by the textbook, whose squares underflow --------------------------------------------------------------------
+
+make.pair("pair-plain-root", euclidean)
+make.pair("pair-vector-norm", lambda xp, x, y: torch.linalg.vector_norm(x - y, dim=-1))
+make.pair("pair-vector-norm-native", lambda xp, x, y: torch.linalg.vector_norm(x - y, dim=-1), **native)
+make.pair("pair-cdist", lambda xp, x, y: torch.cdist(x[:, None], y[:, None])[:, 0, 0])

@@ -34,7 +34,7 @@ WIDENING = 1 + 2.0**-25
 """Covers the error of the wide reading (see its docstring) and of computing the bound itself in float64."""
 
 _LARGEST_EXPONENT = 700.0
-"""exp of it is finite in float64; a larger error of an exponent means no bound anyhow."""
+"""exp of it is finite in float64."""
 
 
 # -- arithmetic --------------------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ def log1p(arithmetic: Arithmetic, v: Wide, x: Bounded) -> F64:
 def softplus(arithmetic: Arithmetic, v: Wide, x: Bounded) -> F64:
     """softplus(x + e) - softplus(x) = log1p(σ(x)·expm1(e)), and never more than e, because its slope is below 1."""
     change = np.log1p(stable_sigmoid(x.v.hi) * np.expm1(np.minimum(x.e, _LARGEST_EXPONENT)))
-    return _function(arithmetic, "softplus", v, np.minimum(change, x.e))
+    return _function(arithmetic, "softplus", v, np.where(x.e > _LARGEST_EXPONENT, x.e, np.minimum(change, x.e)))
 
 
 def sigmoid(arithmetic: Arithmetic, v: Wide, x: Bounded) -> F64:

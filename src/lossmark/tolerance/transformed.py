@@ -32,8 +32,8 @@ def scaled(x: Acceptance, scale: float, dtype: DType) -> Acceptance:
         e = x.bound * abs(scale) + rounded_factor(scale, dtype) * np.abs(v.hi)
         e = np.where(np.isfinite(v.hi), e + Arithmetic(dtype).eta(v, e), 0.0)
         also = overflow(dtype, v, e) | (x.also if scale > 0 else x.also.negated())
-    limit = None if x.limit is None else scaled(x.limit, scale, dtype)
-    return Acceptance(exact=v.hi, exact_low=v.lo, bound=e, also=also, limit=limit, unspecified=x.unspecified)
+    limit, textbook = (None if beside is None else scaled(beside, scale, dtype) for beside in (x.limit, x.textbook))
+    return replace(x, exact=v.hi, exact_low=v.lo, bound=e, also=also, limit=limit, textbook=textbook)
 
 
 def added(x: Acceptance, y: Acceptance, dtype: DType) -> Acceptance:
