@@ -210,6 +210,10 @@ make.cosine("cosine-eps-added", lambda xp, x, y: (x * y).sum(-1) / (x.norm(dim=1
 make.cosine("cosine-guard-per-norm", lambda xp, x, y: (x * y).sum(-1) / (
     x.norm(dim=1).clamp_min(1e-4) * y.norm(dim=1).clamp_min(1e-4)))  # fmt: skip
 make.cosine("cosine-unnormalised-query", lambda xp, x, y: (x * y).sum(-1) / y.norm(dim=1).clamp_min(1e-8))
+make.cosine("cosine-guard-in-the-dtype", lambda xp, x, y: (xp.wide(x) * xp.wide(y)).sum(-1) / (
+    xp.wide(x).norm(dim=1) * xp.wide(y).norm(dim=1)).clamp_min(float(torch.tensor(1e-8, dtype=x.dtype))),
+    wide=False)  # fmt: skip
+make.cosine("cosine-no-slope-at-zero", lambda xp, x, y: common.zero_cosine_at_zero(xp, x, y))
 
 # -- contrastive -----------------------------------------------------------------------------------------------------
 

@@ -1,13 +1,17 @@
-"""Where the squares inside a norm underflow: the accurate value conforms, and with a lower grade the textbook's."""
+"""Where intermediates leave the range of a format: what conforms, with what grade, and what does not."""
 
 import numpy as np
 import pytest
 
 from lossmark.checks.judgement import UNDERFLOW, judge, slopes
 from lossmark.dtypes import DTYPES
+from lossmark.readings.double_double import Wide
+from lossmark.readings.overflow import overflow
 from lossmark.specification.case import Case
 from lossmark.specification.library import losses
+from lossmark.tolerance.acceptance import Acceptance
 from lossmark.tolerance.expected import expected
+from lossmark.tolerance.transformed import added
 
 PAIR = losses()["contrastive_pair"]
 EXPONENTS = {"float64": -530, "float32": -68, "bfloat16": -68, "float16": -9}
@@ -69,3 +73,32 @@ def test_the_value_of_a_cosine_whose_norm_underflows_is_graded():
     assert judge(np.asarray(right, np.float32), accepted, DTYPES["float32"], "sum").grade == ""
     assert judge(np.asarray(guarded, np.float32), accepted, DTYPES["float32"], "sum").grade == UNDERFLOW
     assert not judge(np.asarray(np.nan, np.float32), accepted, DTYPES["float32"], "sum").ok
+
+
+@pytest.mark.parametrize("name", DTYPES)
+def test_the_slope_at_a_zero_vector_may_be_its_infinity_or_nan_in_float16_alone(name):
+    loss = losses()["pairwise_hinge"]
+    case = loss.case("pairwise_hinge/cosine-zero-vector")
+    accepted = expected(loss, case, DTYPES[name], np.ones(case.batch)).gradients["sum"]["d_pos"]
+    assert accepted.exact[1, 0] == -1e8
+
+    def conforms(x):
+        found = np.where(np.isfinite(accepted.exact), accepted.exact, 0.0)
+        found[1, 0] = x
+        return judge(found, accepted, DTYPES[name], "sum by d_pos").ok
+
+    assert conforms(-1e8)
+    assert [conforms(x) for x in (-np.inf, np.nan)] == [name == "float16"] * 2
+    assert not any(conforms(x) for x in (np.inf, 0.0, -65504.0))
+
+
+def test_opposite_infinities_that_meet_where_gradients_are_added_may_be_nan():
+    dtype = DTYPES["float16"]
+    large = np.array([[1e5]])
+    plus, minus = (
+        Acceptance(exact=x, exact_low=None, bound=0 * large, also=overflow(dtype, Wide(x), 0 * large))
+        for x in (large, -large)
+    )
+    infinities = np.array([[np.inf], [-np.inf], [np.nan]])
+    assert added(plus, minus, dtype).also.allow(infinities).tolist() == [[True], [True], [True]]
+    assert added(plus, plus, dtype).also.allow(infinities).tolist() == [[True], [False], [False]]
