@@ -93,7 +93,7 @@ class Consistency(Dialogue):
         """The gradient of a multiple of the loss is that multiple, under every reduction."""
         task = self.prepared.task
         weights = task.cotangent.astype(np.float64)
-        truth = expected(self.run.loss, self.prepared.meant, self.dtype, weights, scale=FACTOR * self.run.scale)
+        truth = expected(self.prepared.held_to, self.prepared.meant, self.dtype, weights, scale=FACTOR * self.run.scale)
         wrong = self.wrong(self.case, self.answer(replace(task, factor=FACTOR)), truth)
         return Conclusion(not wrong, f"the loss times {FACTOR:g}: {wrong}" if wrong else "")
 
@@ -118,7 +118,12 @@ class Consistency(Dialogue):
                 raise Unjudged("not-run", f"it cannot be differentiated once: {once}")
             return Conclusion(True, grades=(f"it cannot be differentiated twice, and says so: {found}",))
         truth = expected(
-            curved(loss), self.prepared.on(case).meant, self.dtype, np.ones(case.batch), (which,), self.run.scale
+            curved(self.prepared.held_to),
+            self.prepared.on(case).meant,
+            self.dtype,
+            np.ones(case.batch),
+            (which,),
+            self.run.scale,
         )
         accepted = truth.gradients[which]
         if loose(list(accepted.values()), self.dtype):
