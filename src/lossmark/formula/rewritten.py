@@ -10,9 +10,9 @@ from .derivative import gradients
 from .gradients import Gradients
 from .tree import Builder, Formula, Node, topological
 
-Rule = Callable[[Builder, Node, Node, Fraction], list[Node]]
+GuardRule = Callable[[Builder, Node, Node, Fraction], list[Node]]
 
-Range = tuple[float, float]
+ClipRange = tuple[float, float]
 
 
 def _per_norm(build: Builder, dot: Node, lengths: Node, eps: Fraction) -> list[Node]:
@@ -28,7 +28,7 @@ def _added(build: Builder, dot: Node, lengths: Node, eps: Fraction) -> list[Node
     return [build("div", dot, build("add", lengths, build.const(eps)))]
 
 
-GUARDS: Mapping[str, Rule] = {"per norm": _per_norm, "product": _product, "added": _added}
+GUARDS: Mapping[str, GuardRule] = {"per norm": _per_norm, "product": _product, "added": _added}
 """Guards of a cosine: each norm at least ε, their product at least ε, ε added to their product.
 
 A rule gives the equal evaluations of the cosine: with a guard on each norm the vectors may be divided first.
@@ -42,7 +42,7 @@ EPSILONS: Mapping[str, Callable[[Builder, Node, Fraction], Node]] = {
 
 
 def rewritten(
-    known: Gradients, guard: Mapping[str, float], epsilon: Mapping[str, float], clip: Mapping[str, Range]
+    known: Gradients, guard: Mapping[str, float], epsilon: Mapping[str, float], clip: Mapping[str, ClipRange]
 ) -> Gradients:
     """The formula with its gradients, changed.
 
@@ -92,7 +92,7 @@ def _changed(
     return build(node.op, *args, payload=node.payload, vector=node.vector)
 
 
-def _clipped(build: Builder, node: Node, bounds: Range | None) -> Node:
+def _clipped(build: Builder, node: Node, bounds: ClipRange | None) -> Node:
     """min(max(x, low), high), without a bound that is infinite."""
     low, high = bounds or (-math.inf, math.inf)
     if low > -math.inf:
