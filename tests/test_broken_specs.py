@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 
 import pytest
 
+from lossmark.errors import SpecError
 from lossmark.rooms import room
+from lossmark.specification.document import parse
 
 TEXT = (room("specs") / "contrastive.yaml").read_text()
 FORMULA = 'loss: "y*d**2 + (1 - y)*max(margin - d, 0)**2"'
@@ -16,6 +19,12 @@ DISTANCES = 'd: ["0x1p-1"]'
 def _replaced(old: str, new: str) -> Callable[[], bytes]:
     assert old in TEXT
     return lambda: TEXT.replace(old, new, 1).encode()
+
+
+def _laughs(levels: int) -> str:
+    """A list of nine, and on each level nine aliases of the level below: 9**levels texts if it were unfolded."""
+    lists = [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, levels + 1)]
+    return f"a0: &a0 [{', '.join(['ha'] * 9)}]\n{''.join(lists)}"
 
 
 BROKEN = {
@@ -37,6 +46,7 @@ BROKEN = {
     "not UTF-8": lambda: TEXT.encode().replace(b"Contrastive", b"Contr\xff\xfestive", 1),
     "duplicate id": _replaced("id: contrastive/worked-similar", "id: contrastive/worked"),
     "undefined flag": _replaced("flags: [Dyadic]", "flags: [Dyadik]"),
+    "billion laughs": lambda: (TEXT + _laughs(9)).encode(),
     "alias": _replaced("title:", "title: &a x\nsummary: *a\ntitle:"),
     "not representable": _replaced(DISTANCES, 'd: ["0x1.123456789p-1"]'),
     "decimal for hex": _replaced(DISTANCES, "d: [0.5]"),
@@ -57,3 +67,28 @@ def test_a_broken_spec_is_refused_in_one_line(kind, tmp_path):
     assert lines[0].startswith(str(path))
     assert "Traceback" not in done.stderr
     assert len(lines[0]) < 1500
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (_laughs(9), "1:5: a0"),
+        (f"x: 1\n{_laughs(9)}", "2:5: a0"),
+        (f"deep:\n  - {{b: 1}}\n  - {{c: {_laughs(0)[4:-1]}}}\n", "3:9: deep.1.c"),
+        ('{"x":&a [*a, *a]}\n', "1:6: x"),
+        ('{"x":*a}\n', "1:6: x"),
+        ("? &a x\n: 1\n", "1:3: x"),
+        ("&a x: 1\n", "1:1: x"),
+        ("? [&a x]\n: 1\n", "1:4: 0"),
+    ],
+)
+def test_an_anchor_is_refused_where_it_stands_before_it_is_unfolded(text, place):
+    started = time.process_time()
+    with pytest.raises(SpecError, match="anchors and aliases are not allowed") as refused:
+        parse(text, "FILE")
+    assert str(refused.value).startswith(f"FILE:{place}: ")
+    assert time.process_time() - started < 2
+
+
+def test_an_ampersand_or_a_star_in_a_text_is_no_anchor():
+    assert parse('a: "x &a *b"\nb: R&D *\nc: "&a"\n').data == {"a": "x &a *b", "b": "R&D *", "c": "&a"}

@@ -8,6 +8,8 @@ import pytest
 from lossmark import Deviation
 from lossmark.errors import SpecError
 from lossmark.results.cell import Cell
+from lossmark.specification.deviated import complaint
+from lossmark.specification.library import losses
 from lossmark.suite import known_failures as expectations
 from tests.test_conformance import conformance, held
 
@@ -91,8 +93,10 @@ def test_a_malformed_file_is_refused_with_its_place(tmp_path, text):
 
 @pytest.mark.parametrize(
     "fields",
-    [{"why": " "}, {"scale": 0}, {"scale": float("nan")}, {"ulp": (2, 1)}, {"ulp": (1,)}, {"until": "soon"}],
-)
+    [{"why": " "}, {"scale": 0}, {"scale": float("nan")}, {"ulp": (2, 1)}, {"ulp": (1,)}, {"until": "soon"},
+     {"guard": {"added": 0}}, {"guard": {"added": 1, "product": 1}}, {"epsilon": {"root": -1}}, {"clip": {"d": (1, 1)}},
+     {"clip": {"d": 1}}],
+)  # fmt: skip
 def test_a_deviation_that_cannot_be_is_refused(fields):
     with pytest.raises(ValueError):  # noqa: PT011 (each has its own message)
         Deviation(**{"why": "because", **fields})
@@ -148,3 +152,79 @@ def test_a_declaration_that_does_not_hold_fails(tmp_path, declared, loss, words)
     done = conformance("--impl", str(path), "--dtype", "float64", "--case", "contrastive/generic*", cwd=tmp_path)
     assert done.returncode in (1, 3), done.stdout[-2000:]
     assert words in done.stdout + done.stderr
+
+
+OF_TORCH = """
+import torch
+from torch.nn import functional as F
+from lossmark import Deviation, Implementation
+impl = Implementation("mini", framework="torch")
+def reduced(l, like, reduction):
+    return (l if reduction == "none" else l.sum() if reduction == "sum" else l.mean()).to(like.dtype)
+@impl.loss("bpr", deviates=Deviation("its own", {guard}))
+def bpr(u, d_pos, d_neg, *, similarity="dot", reduction="mean"):
+    sim = F.cosine_similarity if similarity == "cosine" else lambda x, y: (x * y).sum(-1)
+    return reduced(-F.logsigmoid(sim(u, d_pos) - sim(u, d_neg)), u, reduction)
+@impl.loss("contrastive_pair", deviates=Deviation("its own", {epsilon}))
+def contrastive_pair(x1, x2, y, *, margin=1.0, reduction="mean"):
+    d = {distance}
+    y = y.to(d.dtype)
+    return reduced(y * d**2 + (1 - y) * torch.relu(margin - d) ** 2, x1, reduction)
+"""
+DISTANCE = "F.pairwise_distance(x1, x2)"
+ROOT = "torch.sqrt(((x1 - x2) ** 2).sum(-1) + 1e-6)"
+
+
+def of_torch(
+    tmp_path, case, *, guard="guard={'per norm': 1e-8}", epsilon="epsilon={'difference': 1e-6}", distance=DISTANCE
+):
+    """A run of cosine_similarity and of a distance under what they declare."""
+    source = OF_TORCH.format(guard=guard, epsilon=epsilon, distance=distance)
+    return held(source, tmp_path, "--dtype", "float32", "--case", case)
+
+
+@pytest.mark.parametrize(
+    ("case", "declared"),
+    [
+        ("bpr/cosine-[gtz]*", {}),
+        ("contrastive_pair/zero-distance", {}),
+        ("contrastive_pair/zero-distance", {"epsilon": "epsilon={'root': 1e-6}", "distance": ROOT}),
+        ("contrastive_pair/generic*", {"epsilon": "epsilon={'root': 1e-6}, clip={'d': (-float('inf'), 0.75)}",
+                                       "distance": f"torch.clamp({ROOT}, max=0.75)"}),
+    ],
+)  # fmt: skip
+def test_an_implementation_is_held_to_the_formula_that_it_declares(tmp_path, case, declared):
+    _, results = of_torch(tmp_path, case, **declared)
+    judged = [cell for cell in results.cells if cell.check in ("value", "gradient")]
+    assert {cell.verdict for cell in judged} <= {"deviates", "not-run"}, [cell.detail for cell in judged]
+    assert any(cell.verdict == "deviates" for cell in judged)
+
+
+@pytest.mark.parametrize(
+    ("case", "declared"),
+    [
+        ("bpr/cosine-zero-vector", {"guard": "guard={'per norm': 1e-4}"}),
+        ("bpr/cosine-zero-vector", {"guard": "guard={'product': 1e-8}"}),
+        ("bpr/cosine-zero-vector", {"guard": "guard={'added': 1e-8}"}),
+        ("contrastive_pair/zero-distance", {"epsilon": "epsilon={'root': 1e-6}"}),
+        ("contrastive_pair/zero-distance", {"epsilon": "epsilon={'difference': 1e-5}"}),
+        ("contrastive_pair/generic*", {"epsilon": "clip={'d': (0, 0.75)}"}),
+    ],
+)
+def test_an_implementation_of_another_formula_than_it_declares_fails(tmp_path, case, declared):
+    done, results = of_torch(tmp_path, case, **declared)
+    assert done.returncode == 1, done.stdout[-2000:]
+    assert results.counts["fail"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"guard": {"each": 1e-8}}, "guard names 'each', it may be ['added', 'per norm', 'product']"),
+        ({"epsilon": {"sum": 1e-8}}, "epsilon names 'sum', it may be ['difference', 'root']"),
+        ({"guard": {"added": 1e-8}}, "contrastive_pair has no cosine"),
+        ({"clip": {"s_pos": (0, 1)}}, "the terms of contrastive_pair are ['d', 'x1', 'x2', 'y']"),
+    ],
+)
+def test_a_change_of_a_formula_that_the_loss_does_not_have_is_refused(fields, words):
+    assert words in complaint(Deviation("because", **fields), losses()["contrastive_pair"])

@@ -60,12 +60,12 @@ class Maker:
         self.bind(name, "pairwise_hinge", pairwise_hinge, modes)
 
     def cosine(self, name, similarity, wide=True):
-        """The hinge loss with ``similarity(xp, x, y)`` for its cosine."""
+        """The hinge loss with ``similarity(xp, x, y)`` for its cosine, the score in float32 at least."""
 
         def pairwise_hinge(u, d_pos, d_neg, *, margin=1.0, similarity="dot", reduction="mean"):
+            u_, p, n = self._ready(u, d_pos, d_neg, wide=wide or similarity == "dot")
             chosen = cosine if similarity == "cosine" else dot
-            u_, p, n = self._ready(u, d_pos, d_neg, wide=wide or chosen is dot)
-            pos, neg = (self.xp.wide(chosen(self.xp, u_, x)) for x in (p, n))
+            pos, neg = self.xp.wide(chosen(self.xp, u_, p)), self.xp.wide(chosen(self.xp, u_, n))
             return self._result(self.xp.relu(margin - pos + neg), reduction, u, None)
 
         cosine = similarity
@@ -154,6 +154,29 @@ def euclidean(xp, x, y):
     square = squared(xp, x, y)
     zero = square == 0
     return xp.where(zero, 0 * square, xp.sqrt(xp.where(zero, 1 + 0 * square, square)))
+
+
+def zero_below(xp, x, limit):
+    """x, and 0 without a slope where it is small."""
+    return xp.where(x < limit, 0 * x, x)
+
+
+def root_without(xp, x, y, limit):
+    """‖x - y‖ without the components whose squares are small."""
+    difference = xp.where((x - y) * (x - y) < limit, 0 * x, x - y)
+    return euclidean(xp, difference, 0 * y)
+
+
+def root_unless_equal(xp, x, y):
+    """‖x - y‖, guarded where the vectors are equal and not where the sum of squares is 0."""
+    equal, square = xp.sum(xp.abs(x - y)) == 0, squared(xp, x, y)
+    return xp.where(equal, 0 * square, xp.sqrt(xp.where(equal, 1 + 0 * square, square)))
+
+
+def zero_cosine_at_zero(xp, x, y):
+    """The cosine, and a constant 0 where a vector is 0: its slope there is y/1e-8."""
+    lengths = euclidean(xp, x, 0 * x) * euclidean(xp, y, 0 * y)
+    return xp.where(lengths == 0, 0 * lengths, dot(xp, x, y) / xp.where(lengths < 1e-8, 1e-8 + 0 * lengths, lengths))
 
 
 def both(xp, d, y, margin):

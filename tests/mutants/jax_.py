@@ -6,6 +6,7 @@ import warnings
 import jax
 import jax.numpy as jnp
 
+from . import common
 from .common import Maker, both, check_label, dots, euclidean, reduced, softplus, squared, triplet
 
 xp = types.SimpleNamespace(
@@ -73,6 +74,20 @@ make.contrastive(
 )
 make.pair("pair-nan-gradient", lambda xp, x, y: jnp.linalg.norm(x - y, axis=-1))
 make.pair("pair-masked-nan", lambda xp, x, y: jnp.where((x == y).all(-1), 0, jnp.sqrt(squared(xp, x, y))))
+make.cosine("cosine-guard-in-the-dtype", lambda xp, x, y: _cosine(xp, xp.wide(x), xp.wide(y), x.dtype), wide=False)
+make.cosine("cosine-no-slope-at-zero", common.zero_cosine_at_zero)
+
+
+def _cosine(xp, x, y, dtype):
+    lengths = euclidean(xp, x, 0 * x) * euclidean(xp, y, 0 * y)
+    return xp.sum(x * y) / jnp.maximum(lengths, jnp.asarray(1e-8, dtype).astype(x.dtype))
+
+
+make.pair("pair-small-is-zero", lambda xp, x, y: common.zero_below(xp, euclidean(xp, x, y), 1e-10))
+make.pair(
+    "pair-small-squares-lost", lambda xp, x, y: common.root_without(xp, x, y, 64 * float(jnp.finfo(x.dtype).tiny))
+)
+make.pair("pair-nan-of-underflow", common.root_unless_equal)
 make.pair("pair-distance-as-square", euclidean, lambda xp, d, y, m: y * d + (1 - y) * jax.nn.relu(m - jnp.sqrt(d)) ** 2)
 make.triplet("triplet-clamped", lambda xp, near, far, between, m: jax.nn.relu(triplet(xp, near, far, between, m)))
 make.triplet("triplet-label-ignored", triplet, label=lambda xp, y: y == y)

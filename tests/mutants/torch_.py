@@ -212,6 +212,10 @@ make.cosine("cosine-guard-per-norm", lambda xp, x, y: (x * y).sum(-1) / (
     x.norm(dim=1).clamp_min(1e-4) * y.norm(dim=1).clamp_min(1e-4)))  # fmt: skip
 make.cosine("cosine-product-of-squares", common.cosine_of_squares, wide=False)
 make.cosine("cosine-unnormalised-query", lambda xp, x, y: (x * y).sum(-1) / y.norm(dim=1).clamp_min(1e-8))
+make.cosine("cosine-guard-in-the-dtype", lambda xp, x, y: (xp.wide(x) * xp.wide(y)).sum(-1) / (
+    xp.wide(x).norm(dim=1) * xp.wide(y).norm(dim=1)).clamp_min(float(torch.tensor(1e-8, dtype=x.dtype))),
+    wide=False)  # fmt: skip
+make.cosine("cosine-no-slope-at-zero", lambda xp, x, y: common.zero_cosine_at_zero(xp, x, y))
 
 # -- contrastive -----------------------------------------------------------------------------------------------------
 
@@ -229,6 +233,9 @@ make.pair("pair-gram", lambda xp, x, y: torch.sqrt(torch.relu(
 make.pair("pair-eps-added", lambda xp, x, y: torch.nn.functional.pairwise_distance(x, y))
 make.pair("pair-nan-beyond-25-rows", lambda xp, x, y: euclidean(xp, x, y) if len(x) <= 25 else squared(xp, x, y).sqrt())
 make.pair("pair-second-detached", lambda xp, x, y: euclidean(xp, x, y.detach()))
+make.pair("pair-small-is-zero", lambda xp, x, y: common.zero_below(xp, euclidean(xp, x, y), 1e-10))
+make.pair("pair-small-squares-lost", lambda xp, x, y: common.root_without(xp, x, y, 64 * torch.finfo(x.dtype).tiny))
+make.pair("pair-nan-of-underflow", common.root_unless_equal)
 make.pair("pair-mean-over-d", lambda xp, x, y: euclidean(xp, x, y) / x.shape[1] ** 0.5)
 
 # -- labeled triplet -------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from ..mutants.common import Maker, both, hinge, narrow, reduced_wide, softplus, triplet
+from ..mutants.common import Maker, both, euclidean, hinge, narrow, reduced_wide, softplus, triplet
 from ..mutants.jax_ import xp
 
 make = Maker(xp, "jax", globals())
@@ -34,6 +34,50 @@ make.contrastive(
     "contrastive-squares", lambda xp, d, y, m: y * jnp.square(d) + (1 - y) * jnp.square(jax.nn.relu(m - d))
 )
 make.triplet("triplet-vmap", triplet, square=lambda xp, x, y: jax.vmap(lambda a: jnp.dot(a, a))(x - y))
+
+# a cosine whose gradient is made of 1/1e-8, which is beyond float16
+
+
+@jax.custom_vjp
+def _cosine(x, y):
+    return _cosine_forward(x, y)[0]
+
+
+def _cosine_forward(x, y):
+    a, b = xp.wide(x), xp.wide(y)
+    lengths = _length(a), _length(b)
+    divisor = jnp.maximum(lengths[0] * lengths[1], 1e-8)
+    cosine = (a * b).sum(-1) / divisor
+    return cosine, (x, y, *lengths, divisor, cosine)
+
+
+def _cosine_backward(kept, g):
+    """In the dtype of the inputs: ∞·0 and ∞ - ∞ at a zero vector in float16."""
+    x, y, a, b, divisor, cosine = kept
+    scale = (g / divisor).astype(x.dtype)[:, None]
+    sloped = a * b > 1e-8
+    over, under = (
+        jnp.where(sloped, cosine * s / jnp.where(sloped, t, 1), 0).astype(x.dtype)[:, None] for s, t in ((b, a), (a, b))
+    )
+    return scale * y - scale * over * x, scale * x - scale * under * y
+
+
+def _length(x):
+    return jnp.sqrt((x * x).sum(-1))
+
+
+_cosine.defvjp(_cosine_forward, _cosine_backward)
+make.cosine("cosine-native-gradient", lambda xp, x, y: _cosine(x, y), wide=False)
+
+# norms by the textbook, whose squares underflow
+make.pair("pair-plain-root", euclidean, modes=("eager", "jit"))
+make.pair("pair-norm", lambda xp, x, y: _norm(x - y), modes=("eager", "jit"))
+
+
+def _norm(x):
+    zero = (x * x).sum(-1, keepdims=True) == 0
+    return jnp.where(zero[:, 0], 0, jnp.linalg.norm(jnp.where(zero, 1, x), axis=-1))
+
 
 native = {"reduce": reduced_wide, "wide": False}
 make.bpr("bpr-native", lambda xp, x: jax.nn.softplus(x), scores=narrow, **native)

@@ -15,6 +15,8 @@ make.hinge("hinge-double-inside", hinge, scores=lambda xp, u, p, n: dots(xp, *(x
 make.hinge("hinge-correctly-rounded-sum", hinge, scores=lambda xp, u, p, n: tuple(_fsum(u * x) for x in (p, n)))
 make.triplet("triplet-einsum", triplet, square=lambda xp, x, y: np.einsum("bd,bd->b", x - y, x - y))
 
+make.pair("pair-norm", lambda xp, x, y: np.linalg.norm(x - y, axis=-1))
+
 
 def _fsum(products):
     return np.array([math.fsum(row) if np.isfinite(row).all() else row.sum() for row in products], products.dtype)

@@ -2,7 +2,7 @@
 
 import torch
 
-from ..mutants.common import Maker, both, dots, hinge, narrow, reduced_wide, softplus, triplet
+from ..mutants.common import Maker, both, dots, euclidean, hinge, narrow, reduced_wide, softplus, triplet
 from ..mutants.torch_ import xp
 
 make = Maker(xp, "torch", globals())
@@ -129,3 +129,42 @@ class _Length(torch.autograd.Function):
 
 make.pair("pair-double-length", lambda xp, x, y: _Length.apply(x - y))
 make.pair("pair-reversed-difference", lambda xp, x, y: _Length.apply(y - x))
+
+# -- a cosine whose gradient is made of 1/1e-8, which is beyond float16 ------------------------------------------------
+
+
+class _Cosine(torch.autograd.Function):
+    """Differentiated in the dtype of the inputs: ∞·0 and ∞ - ∞ at a zero vector in float16."""
+
+    @staticmethod
+    def forward(ctx, x, y):
+        a, b = xp.wide(x), xp.wide(y)
+        lengths = a.norm(dim=1), b.norm(dim=1)
+        divisor = torch.clamp(lengths[0] * lengths[1], min=1e-8)
+        ctx.save_for_backward(x, y, *lengths, divisor, (a * b).sum(1) / divisor)
+        return (a * b).sum(1) / divisor
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, g):
+        x, y, a, b, divisor, cosine = ctx.saved_tensors
+        scale = (g / divisor).to(x.dtype)[:, None]
+        sloped = a * b > 1e-8
+        over, under = (torch.where(sloped, cosine * s / t, 0.0).to(x.dtype)[:, None] for s, t in ((b, a), (a, b)))
+        return scale * y - scale * over * x, scale * x - scale * under * y
+
+
+make.cosine("cosine-native-gradient", lambda xp, x, y: _Cosine.apply(x, y), wide=False)
+make.cosine("cosine-twice-narrowed", lambda xp, x, y: _cosine(xp.wide(x), xp.wide(y)), wide=False)
+
+
+def _cosine(x, y):
+    return (x * y).sum(-1) / torch.clamp(x.norm(dim=1) * y.norm(dim=1), min=1e-8)
+
+
+# -- norms by the textbook, whose squares underflow --------------------------------------------------------------------
+
+make.pair("pair-plain-root", euclidean)
+make.pair("pair-vector-norm", lambda xp, x, y: torch.linalg.vector_norm(x - y, dim=-1))
+make.pair("pair-vector-norm-native", lambda xp, x, y: torch.linalg.vector_norm(x - y, dim=-1), **native)
+make.pair("pair-cdist", lambda xp, x, y: torch.cdist(x[:, None], y[:, None])[:, 0, 0])

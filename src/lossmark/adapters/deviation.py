@@ -13,8 +13,16 @@ class Deviation:
     """How a loss differs from the spec's, in whatever combination applies.
 
     ``scale``: it is this factor times the spec's. ``flips``: the labels whose 0 and 1 are exchanged. ``fixed``:
-    parameters that the function does not take, with the value at which it stands in place of the default. ``ulp``: the
-    range (lowest, highest) in which errors beyond the bound have been observed, in units in the last place.
+    parameters that the function does not take, with the value at which it stands in place of the default.
+
+    Changes of the formula, which it is then held to: ``guard``: what keeps a cosine from dividing by 0, in place of the
+    spec's, as ``{"per norm": 1e-8}`` (each norm at least that), ``{"product": 1e-6}`` (the product of the norms) or
+    ``{"added": 1e-6}`` (to that product). ``epsilon``: what is added inside a norm, as ``{"difference": 1e-6}`` (to
+    each component) or ``{"root": 1e-6}`` (under the root). ``clip``: the range that a term of the spec, or an input, is
+    clipped to, as ``{"s_pos": (-1, 1)}``; a bound may be infinite.
+
+    ``ulp``: the range (lowest, highest) in which errors beyond the bound have been observed, in units in the last
+    place: for what no change of the formula describes.
 
     ``why`` says it in words, ``url`` points to where it is documented, ``until`` is the ISO date of the last day on
     which the declaration holds. Raises ValueError for a declaration that says nothing or cannot be.
@@ -25,6 +33,9 @@ class Deviation:
     url: str = ""
     flips: tuple[str, ...] = ()
     fixed: Mapping[str, float | str] = field(default_factory=dict)
+    guard: Mapping[str, float] = field(default_factory=dict)
+    epsilon: Mapping[str, float] = field(default_factory=dict)
+    clip: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     ulp: tuple[float, float] | None = None
     until: str = ""
 
@@ -35,6 +46,9 @@ class Deviation:
             raise ValueError(f"scale must be a finite number other than 0, got {self.scale!r}")
         object.__setattr__(self, "scale", float(self.scale))
         object.__setattr__(self, "flips", (self.flips,) if isinstance(self.flips, str) else tuple(self.flips))
+        _one_positive("guard", self.guard)
+        _one_positive("epsilon", self.epsilon)
+        object.__setattr__(self, "clip", {name: _range(name, bounds) for name, bounds in self.clip.items()})
         if self.ulp is not None:
             object.__setattr__(self, "ulp", observed(self.ulp))
         if self.until:
@@ -43,7 +57,27 @@ class Deviation:
     @property
     def changes(self) -> str:
         """What the declaration makes of the loss, as a key; empty if nothing."""
-        return f"{self.scale} {self.flips} {sorted(self.fixed.items())}".removeprefix("1.0 () []")
+        return f"{self.scale} {self.flips} {sorted(self.fixed.items())} {self.rewrites}".removeprefix("1.0 () [] ")
+
+    @property
+    def rewrites(self) -> str:
+        """What the declaration changes in the formula, as a key; empty if nothing."""
+        parts = (self.guard, self.epsilon, self.clip)
+        return f"{[sorted(part.items()) for part in parts]}" if any(parts) else ""
+
+
+def _one_positive(name: str, found: Mapping[str, float]) -> None:
+    """Refuse all but one kind with a finite positive number, or nothing; raises ValueError."""
+    if len(found) > 1 or not all(isinstance(x, (int, float)) and 0 < x < math.inf for x in found.values()):
+        raise ValueError(f"{name} must be one kind with a finite positive number, got {dict(found)!r}")
+
+
+def _range(name: str, bounds: object) -> tuple[float, float]:
+    """A range as (lowest, highest); raises ValueError."""
+    pair = list(bounds) if isinstance(bounds, (list, tuple)) else []
+    if len(pair) != 2 or not all(isinstance(x, (int, float)) for x in pair) or not pair[0] < pair[1]:
+        raise ValueError(f"clip of {name!r} must be (lowest, highest) with lowest < highest, got {bounds!r}")
+    return float(pair[0]), float(pair[1])
 
 
 def observed(ulp: object) -> tuple[float, float]:

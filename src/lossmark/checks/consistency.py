@@ -66,7 +66,7 @@ class Consistency(Dialogue):
     def _multiple(self, prepared: Prepared, cotangent: Array | None = None) -> Expected:
         """What :data:`FACTOR` times the loss of a case expects, weighed as its task says or by another cotangent."""
         weights = (prepared.task.cotangent if cotangent is None else cotangent).astype(np.float64)
-        return expected(self.run.loss, prepared.meant, self.dtype, weights, scale=FACTOR * self.run.scale)
+        return expected(prepared.held_to, prepared.meant, self.dtype, weights, scale=FACTOR * self.run.scale)
 
     def partial(self) -> Conclusion:
         """The gradient by one input only is that input's part of the whole."""
@@ -157,7 +157,12 @@ class Consistency(Dialogue):
                 raise Unjudged("not-run", f"it cannot be differentiated once: {once}")
             return Conclusion(True, grades=(f"it cannot be differentiated twice, and says so: {found}",))
         truth = expected(
-            curved(loss), self.prepared.on(case).meant, self.dtype, np.ones(case.batch), (which,), self.run.scale
+            curved(self.prepared.held_to),
+            self.prepared.on(case).meant,
+            self.dtype,
+            np.ones(case.batch),
+            (which,),
+            self.run.scale,
         )
         accepted = truth.gradients[which]
         if loose(list(accepted.values()), self.dtype):

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from ..dtypes import F64, DType
 from ..tolerance.acceptance import Acceptance, Kink
 
+UNDERFLOW = "underflow of an intermediate"
+"""The grade of what conforms by the textbook alone, whose norm is the root of a sum of squares that underflow."""
 LOOSE = 0.25
 """A check whose bound exceeds this part of the exact values says too little to be run."""
 
@@ -41,13 +43,17 @@ class Worst:
 
 @dataclass(frozen=True)
 class Judgement:
-    """``ok``, the largest error in ulp (None where a non-finite number is right), the largest share of the bound."""
+    """``ok``, the largest error in ulp (None where a non-finite number is right), the largest share of the bound.
+
+    ``grade`` is :data:`UNDERFLOW` where that is what it takes to conform.
+    """
 
     ok: bool
     error_ulp: float | None = 0.0
     budget_used: float = 0.0
     worst: Worst | None = None
     note: str = ""
+    grade: str = ""
 
 
 def combine(parts: Sequence[Judgement]) -> Judgement:
@@ -62,6 +68,7 @@ def combine(parts: Sequence[Judgement]) -> Judgement:
         max(part.budget_used for part in parts),
         first.worst,
         "; ".join(notes),
+        next((part.grade for part in parts if part.grade), ""),
     )
 
 
@@ -121,6 +128,8 @@ def _beyond(x: F64, accepted: Acceptance, dtype: DType, label: str) -> Judgement
         )
         if accepted.unspecified is not None:
             allowed |= accepted.unspecified
+        lost = ~allowed & _by_the_textbook(x, accepted.textbook)
+        allowed |= lost
         judged = finite & ~(allowed & ~inside)
         if accepted.unspecified is not None:
             judged &= ~accepted.unspecified
@@ -130,7 +139,8 @@ def _beyond(x: F64, accepted: Acceptance, dtype: DType, label: str) -> Judgement
     worst = _worst(x, accepted, dtype, label, error, at)
     conforming = bool(allowed.all())
     budget = float(np.max(used))
-    return Judgement(conforming, float(np.max(ulp)) if judged.any() else None, budget, worst)
+    error_ulp = float(np.max(ulp)) if judged.any() else None
+    return Judgement(conforming, error_ulp, budget, worst, grade=UNDERFLOW if conforming and lost.any() else "")
 
 
 def _error(x: F64, accepted: Acceptance) -> F64:
@@ -146,6 +156,14 @@ def _beside(x: F64, accepted: Acceptance) -> NDArray[np.bool_]:
         result |= (x == limit.exact) | (np.isnan(x) & np.isnan(limit.exact)) | (_error(x, limit) <= limit.bound)
         result |= _beside(x, limit)
     return result
+
+
+def _by_the_textbook(x: F64, textbook: Acceptance | None) -> NDArray[np.bool_]:
+    """Numbers that conform where squares inside a norm underflow; NaN is none of them."""
+    if textbook is None:
+        return np.zeros(x.shape, bool)
+    inside = _error(x, textbook) <= textbook.bound
+    return inside | textbook.also.allow(x) & ~np.isnan(x) | _by_the_textbook(x, textbook.textbook)
 
 
 def slopes(
@@ -171,7 +189,7 @@ def slopes(
     parts += [judge(got[name], accepted[name], dtype, f"{label} by {name}") for name in accepted]
     result = combine(parts)
     if chosen and not result.note:
-        return Judgement(result.ok, result.error_ulp, result.budget_used, result.worst, chosen)
+        return replace(result, note=chosen)
     return result
 
 

@@ -43,7 +43,7 @@ def silently_wrong(prepared: Prepared, outcome: Returned, reduction: str | None,
         return ""
     dtype = min([DTYPES.get(outcome.dtype, FLOAT32), *narrower], key=lambda found: found.p)
     case = prepared.meant
-    truth = expected(prepared.loss, case, dtype, np.ones(case.batch), (), prepared.run.scale)
+    truth = expected(prepared.held_to, case, dtype, np.ones(case.batch), (), prepared.run.scale)
     accepted = truth.values[reduction or "mean"]
     array = outcome.array.astype(np.float64)
     if array.shape == accepted.shape:

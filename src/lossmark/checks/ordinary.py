@@ -79,9 +79,10 @@ class Judged:
 
     def _graded(self, found: Cell, again: Callable[[Judged], Cell]) -> Cell:
         """The cell with its grade, in a case of subnormal numbers."""
-        if self.gradual is None or found.verdict != "pass":
+        if self.gradual is None or found.verdict != "pass" or found.grade:
             return found
-        better = again(replace(self, truth=self.gradual, gradual=None)).verdict == "pass"
+        gradually = again(replace(self, truth=self.gradual, gradual=None))
+        better = gradually.verdict == "pass" and not gradually.grade
         return cell(
             self.run, found.check, "pass", ulp=found.error_ulp, used=found.budget_used,
             grades=("gradual underflow" if better else "flushed to zero",),
@@ -168,7 +169,8 @@ class Judged:
             detail = f"the declared deviation expired on {declared.until}: {declared.why}" if over else declared.why
         ulp = result.error_ulp  # beyond the largest number where float64 terms cancel to a subnormal
         ulp = ulp if ulp is not None and math.isfinite(ulp) else None
-        return cell(self.run, check, verdict, detail, ulp, result.budget_used, worst=worst)
+        grades = (result.grade,) if result.grade else ()
+        return cell(self.run, check, verdict, detail, ulp, result.budget_used, grades=grades, worst=worst)
 
 
 def explained(result: Judgement) -> str:

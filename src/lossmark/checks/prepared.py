@@ -12,7 +12,7 @@ import numpy as np
 from ..dtypes import F64, DType
 from ..sandbox.messages import Task
 from ..specification.case import Case
-from ..specification.deviated import meant
+from ..specification.deviated import held_to, meant
 from ..specification.loss import Loss
 from ..tolerance.acceptance import REDUCTIONS
 from .run import Run
@@ -64,6 +64,11 @@ class Prepared:
     def meant(self) -> Case:
         """The case of the spec whose loss the implementation computes, up to a declared factor."""
         return meant(self.run.deviation, self.case)
+
+    @property
+    def held_to(self) -> Loss:
+        """The loss that the implementation is held to: the spec's, with the declared changes of its formula."""
+        return held_to(self.run.deviation, self.loss)
 
     @property
     def params(self) -> Mapping[str, Any]:

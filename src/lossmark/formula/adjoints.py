@@ -47,7 +47,7 @@ def _div(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
 def _square(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     (x,) = node.args
     if x.op == "norm":
-        yield from _halves(x.args[0], build("radial", g, x.args[0]))
+        yield from _halves(x.args[0], build("radial", g, x.args[0], x))
     else:
         yield from _halves(x, build("mul", g, x))
 
@@ -134,6 +134,12 @@ def _unit(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     yield length, build("neg", build("div", build("dot", g, node), length))
 
 
+def _radial(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    outer, x, _ = node.args
+    yield outer, build("mul", g, x)
+    yield x, build("mul", g, outer)
+
+
 def _spread(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     yield node.args[0], g
 
@@ -158,6 +164,6 @@ RULES: Mapping[str, Rule] = {
     "log": _over(lambda build, node: node.args[0]),
     "log1p": _over(lambda build, node: build("add", build.const(1), node.args[0])),
     "sqrt": _over(lambda build, node: build("mul", build.const(2), node)),
-    "step": _flat, "sign": _flat, "unit": _unit, "radial": _mul, "spread": _spread, "fork": _fork, "either": _either,
+    "step": _flat, "sign": _flat, "unit": _unit, "radial": _radial, "spread": _spread, "fork": _fork, "either": _either,
 }  # fmt: skip
 """The adjoint rule of each operation."""

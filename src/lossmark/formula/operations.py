@@ -78,7 +78,7 @@ _ROWS = (
     Operation("step", 2, "", "The slope of max(x, y) by x: 1 where x > y, 0 where x < y.", sides=(0, 1)),
     Operation("sign", 1, "", "The slope of abs(x): 1 where x > 0, -1 where x < 0.", sides=(-1, 1)),
     Operation("unit", 2, "", "x / ‖x‖ from a vector and its length: the gradient of the length, 0 where that is 0."),
-    Operation("radial", 2, "", "The adjoint of ‖x‖² times x, which implementations take via x / ‖x‖.", multiplies=True),
+    Operation("radial", 3, "", "The adjoint of ‖x‖² times x, which implementations take via x / ‖x‖.", multiplies=True),
     Operation("spread", 1, "", "A scalar as a vector of equal components: the adjoint of a sum.", linear=True),
     Operation("fork", None, "", "The sum, in any order, of the contributions that meet at a fork.", linear=True),
     Operation("either", None, "", "Equal numbers computed in different ways; the first stands for all."),

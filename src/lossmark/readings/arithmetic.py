@@ -21,9 +21,13 @@ _NOTHING = np.zeros((1, 1))
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """The arithmetic of one format, for the rules of the bound reading."""
+    """The arithmetic of one format, for the rules of the bound reading.
+
+    ``textbook`` says whether the squares inside a norm, and the products in its gradient, may underflow.
+    """
 
     dtype: DType
+    textbook: bool = False
 
     def eta(self, v: Wide, e: F64) -> F64:
         """The underflow unit η: 0 where |v| - e is a normal number, else at most what flushing to zero loses.

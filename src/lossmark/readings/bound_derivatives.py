@@ -26,21 +26,33 @@ def slope(arithmetic: Arithmetic, v: Wide, *operands: Bounded) -> F64:
 def unit(arithmetic: Arithmetic, v: Wide, x: Bounded, length: Bounded) -> F64:
     """The error of x/‖x‖: that of the quotient and three roundings (square, root, quotient).
 
-    Where the computed norm may be 0, any vector of the unit ball conforms, the 0 of the convention included.
+    Where the computed norm may be 0, any component conforms that has the sign of the exact one, if the sign of xᵢ is
+    certain, and is at most 5/4: a square that is rounded to a subnormal number keeps two thirds of itself, or nothing.
     """
     e = quotient_error(v, x, length)
     lost = ~np.isfinite(e)
-    e = np.where(lost, 1 + np.abs(v.hi), arithmetic.round_inexact(v, np.where(lost, 0.0, e), 3))
+    size = np.abs(v.hi)
+    ball = np.where(x.e < x.size, np.maximum(size, 1.25 - size), np.where(x.size + x.e > 0, 1.25 + size, 0.0))
+    e = np.where(lost, ball, arithmetic.round_inexact(v, np.where(lost, 0.0, e), 3))
     return np.where((length.v.hi == 0) & (length.e == 0), 0.0, e)
 
 
-def radial(arithmetic: Arithmetic, v: Wide, g: Bounded, x: Bounded) -> F64:
+def radial(arithmetic: Arithmetic, v: Wide, g: Bounded, x: Bounded, length: Bounded) -> F64:
     """The error of g·x computed as (g·‖x‖)·(x/‖x‖): that of the product and four roundings, none where g·x is 0.
 
-    Three roundings would do, but XLA divides by a broadcast scalar through its reciprocal.
+    Three roundings would do, but XLA divides by a broadcast scalar through its reciprocal. By the textbook g·‖x‖, or
+    (g·‖x‖)·x that is divided last, may underflow, and a norm of which nothing is left makes the gradient 0.
     """
     e = product_error(g, x)
-    return np.where((v.hi == 0) & (e == 0), 0.0, arithmetic.round_inexact(v, e, 4))
+    rounded = arithmetic.round_inexact(v, e, 4)
+    if arithmetic.textbook:
+        low = length.size - length.e
+        some = np.where(low > 0, low, 1.0)
+        first = arithmetic.eta(Wide(g.v.hi * some), g.e * some) * x.size / some
+        second = arithmetic.eta(Wide(v.hi * some), e * some) / some
+        lost = np.minimum(first, np.abs(v.hi)) + np.minimum(second, np.abs(v.hi))
+        rounded = rounded + np.where(low > 0, lost, np.abs(v.hi))
+    return np.where((v.hi == 0) & (e == 0), 0.0, rounded)
 
 
 def either(arithmetic: Arithmetic, v: Wide, *xs: Bounded) -> F64:

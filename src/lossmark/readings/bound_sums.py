@@ -58,13 +58,16 @@ def norm(arithmetic: Arithmetic, v: Wide, x: Bounded) -> F64:
     """The error of ‖x‖ = √Σxᵢ², from the relative error r of ‖x‖²: ‖x‖·r / (1 + √(1 - r)), then one rounding.
 
     Relative, so that squares beyond the range of float64 do no harm; √ as in :func:`.bound.sqrt`. Where ‖x‖ = 0, a
-    computed one is at most √Σeᵢ².
+    computed one is at most √Σeᵢ². What the squares lose by underflow counts up to one rounding of the sum; beyond that
+    the norm by the textbook alone may lose it.
     """
     dtype = arithmetic.dtype
     length = np.where((v.hi > 0) & np.isfinite(v.hi), v.hi, 1.0)
     ratio = np.where(np.isfinite(x.v.hi), x.v.hi / length, 0.0)
     square, exact = _squares(arithmetic, x)
     underflow = arithmetic.eta(square, 2 * x.size * x.e + x.e * x.e) / (length * length)
+    if not arithmetic.textbook:
+        underflow = np.where(np.sum(underflow, axis=1, keepdims=True) <= dtype.u, underflow, 0.0)
     per_term = 2 * np.abs(ratio) * (x.e / length) + (x.e / length) ** 2
     rounded = np.where(exact, 0.0, per_term + dtype.u * (ratio * ratio + per_term)) + underflow
     count = np.count_nonzero(ratio, axis=1, keepdims=True)
@@ -75,6 +78,11 @@ def norm(arithmetic: Arithmetic, v: Wide, x: Bounded) -> F64:
     relative = relative + np.where(exact, 0.0, summing)
     e = length * relative / (1 + np.sqrt(np.maximum(1 - relative, 0.0)))
     return np.where(v.hi == 0, np.sqrt(np.sum(x.e * x.e, axis=1, keepdims=True)), arithmetic.round(v, e))
+
+
+def squares_underflow(arithmetic: Arithmetic, x: Bounded) -> bool:
+    """Whether the square of some component may underflow, or of twice a component."""
+    return bool(((x.size > 0) & (x.size < 2 * arithmetic.dtype.smallest_normal**0.5)).any())
 
 
 def _squares(arithmetic: Arithmetic, x: Bounded) -> tuple[Wide, NDArray[np.bool_]]:

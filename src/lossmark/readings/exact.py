@@ -151,6 +151,11 @@ def unit(x: Real, length: Real) -> Real:
     return div(x, length)
 
 
+def radial(g: Real, x: Real, length: Real, convention: Convention) -> Real:
+    """g·x; the length serves the bound alone."""
+    return mul(g, x, convention)
+
+
 def fork(*xs: Real) -> Real:
     """The sum of contributions."""
     return total(xs)
@@ -165,7 +170,7 @@ RULES: Mapping[str, Callable[..., Real]] = {
     "add": add, "sub": sub, "mul": mul, "div": div, "neg": neg, "square": square,
     "max": maximum, "min": minimum, "relu": relu, "abs": absolute, "where": where, **BALL_FUNCTIONS,
     "sum": total, "dot": dot, "sqnorm": sqnorm, "norm": norm,
-    "step": step, "sign": sign, "unit": unit, "radial": mul, "spread": first, "fork": fork, "either": first,
+    "step": step, "sign": sign, "unit": unit, "radial": radial, "spread": first, "fork": fork, "either": first,
 }  # fmt: skip
 """The rule of each operation: from its operands, followed by the convention where it depends on one."""
 

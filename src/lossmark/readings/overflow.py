@@ -45,6 +45,8 @@ def finish(dtype: DType, op: str, v: Wide, e: F64, args: Sequence[Bounded]) -> B
     also = _beyond(dtype, v, e)
     if sums_products:
         also |= _partial_sums(dtype, args[0], args[-1])
+    if op == "div":
+        also |= _divisor_lost(dtype, v, e, args[1])
     if some:
         e, more = _alternatives(WIDE[op], v, e, args)
         also |= more
@@ -88,6 +90,17 @@ def _partial_sums(dtype: DType, x: Bounded, y: Bounded) -> NonFinite:
     if not (up.any() or down.any()):
         return ALL_FINITE
     return NonFinite.of(up, down, up & down)
+
+
+def _divisor_lost(dtype: DType, v: Wide, e: F64, y: Bounded) -> NonFinite:
+    """NaN beside the infinity of a quotient that overflows, where the format makes a 0 of the divisor.
+
+    As 1e-8 in float16: its reciprocal is an infinity, and contributions made of it may be 0·∞ or meet as ∞ - ∞.
+    """
+    overflows = np.isfinite(e) & (np.abs(v.hi) + e > dtype.largest)
+    nan = overflows & (dtype.round(y.v.hi) == 0)
+    none = np.zeros_like(nan)
+    return NonFinite.of(none, none, nan) if nan.any() else ALL_FINITE
 
 
 def _alternatives(rule: Callable[..., Wide], v: Wide, e: F64, args: Sequence[Bounded]) -> tuple[F64, NonFinite]:

@@ -92,6 +92,11 @@ def unit(x: Wide, length: Wide) -> Wide:
     return Wide(np.where(zero, 0.0, quotient.hi), low)
 
 
+def radial(g: Wide, x: Wide, length: Wide) -> Wide:
+    """g·x; the length serves the bound alone."""
+    return mul(g, x)
+
+
 def where(label: Wide, value: Wide, x: Wide, y: Wide) -> Wide:
     """x where the label is the value, else y; a NaN label counts as a NaN input and reaches the result."""
     chosen = label.hi == value.hi
@@ -116,6 +121,6 @@ RULES: Mapping[str, Callable[..., Wide]] = {
     "add": add, "sub": sub, "mul": mul, "div": div, "neg": neg, "square": square, "sqrt": sqrt,
     "max": maximum, "min": minimum, "relu": relu, "abs": absolute, "where": where, **WIDE_FUNCTIONS,
     "sum": total, "dot": dot, "sqnorm": sqnorm, "norm": norm,
-    "step": step, "sign": sign, "unit": unit, "radial": mul, "spread": first, "fork": fork, "either": first,
+    "step": step, "sign": sign, "unit": unit, "radial": radial, "spread": first, "fork": fork, "either": first,
 }  # fmt: skip
 """The rule of each operation: from the wide numbers of its operands to those of its result."""

@@ -41,7 +41,7 @@ class Truths:
             alone = dtype.gradual or case.id != run.case.id
             many = [prepared] if alone else [prepared, *_siblings(prepared)]
             weights = [other.weights for other in many]
-            found = expected_of_many(run.loss, [other.meant for other in many], dtype, weights, scale=run.scale)
+            found = expected_of_many(prepared.held_to, [other.meant for other in many], dtype, weights, scale=run.scale)
             for other, truth in zip(many, found, strict=True):
                 self._golden[other.case.id, other.case.shape, dtype, changes] = truth
         return self._golden[case.id, case.shape, dtype, changes]
@@ -51,7 +51,7 @@ class Truths:
         wanted = ("none", "mean") if run.large and prepared.own and not run.full else REDUCTIONS
         key = (case.id, case.shape, dtype.name, wanted, run.deviation and run.deviation.changes)
         if key not in self._families:
-            self._families[key] = expected(run.loss, prepared.meant, dtype, prepared.weights, wanted, run.scale)
+            self._families[key] = expected(prepared.held_to, prepared.meant, dtype, prepared.weights, wanted, run.scale)
             while len(self._families) > FAMILIES:
                 self._families.popitem(last=False)
         self._families.move_to_end(key)

@@ -19,7 +19,7 @@ from ..readings.cost import Cost, forward, forward_backward
 from ..sandbox.messages import Array, Failure, Returned, Stage, Stored, Timed
 from ..sandbox.stopwatch import batch_of
 from ..specification.case import Case
-from ..specification.deviated import meant
+from ..specification.deviated import held_to, meant
 from ..specification.inputs import timed
 from ..specification.loss import Loss
 from ..tolerance.acceptance import Expected
@@ -42,7 +42,7 @@ class Exercise:
 
     def __init__(self, loss: Loss, size: tuple[int, int], dtype: str = "float32", backward: bool = True):
         self.loss, self.size, self.dtype, self.backward = loss, size, dtype, backward
-        self._kept: dict[tuple[int, Deviation | None], Expected] = {}
+        self._kept: dict[tuple[int, str], Expected] = {}
 
     @functools.cached_property
     def batches(self) -> tuple[Mapping[str, Array], ...]:
@@ -134,7 +134,7 @@ class Exercise:
 
     def _expected(self, turn: int, deviation: Deviation | None, backward: bool) -> Expected:
         """What conforms in the call number ``turn``; kept for the two calls that every contestant is checked at."""
-        key = (turn, deviation)
+        key = (turn, deviation.changes if deviation else "")
         if key in self._kept:
             return self._kept[key]
         batch = batch_of(self.batches, self.loss.gradient_of[0], turn)
@@ -142,7 +142,8 @@ class Exercise:
         case = Case(f"{self.loss.id}/timed", self.loss.id, {}, inputs)
         scale = deviation.scale if deviation else 1.0
         wanted = ("mean",) if backward else ()
-        truth = expected(self.loss, meant(deviation, case), DTYPES[self.dtype], np.ones(case.batch), wanted, scale)
+        loss, case = held_to(deviation, self.loss), meant(deviation, case)
+        truth = expected(loss, case, DTYPES[self.dtype], np.ones(case.batch), wanted, scale)
         if turn in (0, LAST_TURN):
             self._kept[key] = truth
         return truth

@@ -26,7 +26,8 @@ class Acceptance:
     A number conforms within ``bound`` of ``exact + exact_low``, or as one of the outcomes in ``also``, or if ``limit``
     accepts it, or where ``unspecified`` says that any number does. ``exact_low`` is there for float64 alone. ``limit``
     is what the convention 0·∞ = 0 gives where that differs from IEEE arithmetic. ``unspecified`` marks the gradient of
-    examples whose value is NaN.
+    examples whose value is NaN. ``textbook`` is there where squares inside a norm may underflow: what it accepts
+    conforms too, with a lower grade.
     """
 
     exact: F64
@@ -35,6 +36,7 @@ class Acceptance:
     also: NonFinite = ALL_FINITE
     limit: Acceptance | None = None
     unspecified: NDArray[np.bool_] | None = None
+    textbook: Acceptance | None = None
     _ulps: dict[DType, F64] = field(default_factory=dict, init=False, repr=False, compare=False)
     _extents: dict[float, tuple[float, float]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -52,6 +54,7 @@ class Acceptance:
             also=self.also.map(change),
             limit=None if self.limit is None else self.limit.map(change),
             unspecified=None if self.unspecified is None else change(self.unspecified),
+            textbook=None if self.textbook is None else self.textbook.map(change),
         )
 
     def reshape(self, shape: tuple[int, ...]) -> Acceptance:
@@ -142,9 +145,11 @@ def concatenated(parts: Sequence[Acceptance]) -> Acceptance:
     """Blocks of rows, one after the other."""
     if len(parts) == 1:
         return parts[0]
-    limit = None
+    limit = textbook = None
     if any(part.limit is not None for part in parts):
         limit = concatenated([part if part.limit is None else part.limit for part in parts])
+    if any(part.textbook is not None for part in parts):
+        textbook = concatenated([part if part.textbook is None else part.textbook for part in parts])
     return Acceptance(
         exact=np.concatenate([part.exact for part in parts]),
         exact_low=_filled([(part.exact_low, part.exact) for part in parts], np.float64),
@@ -152,6 +157,7 @@ def concatenated(parts: Sequence[Acceptance]) -> Acceptance:
         also=NonFinite(_filled([(part.also.bits, part.exact) for part in parts], np.uint8)),
         limit=limit,
         unspecified=_filled([(part.unspecified, part.exact) for part in parts], np.bool_),
+        textbook=textbook,
     )
 
 

@@ -1,7 +1,8 @@
 """What a block of examples accepts: several readings of the same numbers, compared.
 
 *IEEE*, on the lower side of each kink, gives the exact numbers and the bound. *Other side* is read for the examples
-with a kink whose side is undecided, *limit* (0·∞ = 0) where an input is not finite. Equal evaluations of the formula,
+with a kink whose side is undecided, *limit* (0·∞ = 0) where an input is not finite, *textbook* on either side where
+squares inside a norm may underflow. Equal evaluations of the formula,
 as written and its associations, conform as well, so the bound is the largest of theirs.
 """
 
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..dtypes import F64, DType
-from ..readings.convention import LIMIT, OTHER_SIDE
+from ..readings.convention import LIMIT, OTHER_SIDE, TEXTBOOK, TEXTBOOK_OTHER_SIDE
 from ..readings.double_double import Wide
 from ..readings.nonfinite import Mask, NonFinite
 from ..readings.overflow import Bounded
@@ -47,6 +48,7 @@ class _Compared:
     limit: Unseeded | None
     other_side: Unseeded | None
     undecided: Rows
+    textbook: Sequence[Unseeded]
 
 
 def read_block(reading: Reading, leaves: Mapping[str, F64], seeds: Mapping[str, Bounded], start: int) -> Block:
@@ -64,6 +66,7 @@ def read_block(reading: Reading, leaves: Mapping[str, F64], seeds: Mapping[str, 
         None if finite else reading.unseeded(leaves, LIMIT),
         reading.unseeded({k: x[undecided] for k, x in leaves.items()}, OTHER_SIDE) if len(undecided) else None,
         undecided,
+        _textbook(reading, leaves) if ieee.underflows else (),
     )
     value = _value(reading, compared)
     nan, anything = _may_be_nan(value), value.also.anything_in_place()
@@ -74,6 +77,14 @@ def read_block(reading: Reading, leaves: Mapping[str, F64], seeds: Mapping[str, 
         gradients[reduction] = {name: _beside_value(slope, nan, anything) for name, slope in found.items()}
         kinks[reduction] = None if kink is None else replace(kink, rows=kink.rows + start)
     return Block(value, gradients, kinks)
+
+
+def _textbook(reading: Reading, leaves: Mapping[str, F64]) -> list[Unseeded]:
+    """The reading by the textbook; on both sides of the kinks where it leaves one undecided."""
+    lower = reading.unseeded(leaves, TEXTBOOK)
+    if not any(kinked.any() for kinked in lower.kinked):
+        return [lower]
+    return [lower, reading.unseeded(leaves, TEXTBOOK_OTHER_SIDE)]
 
 
 def _extended(leaves: Mapping[str, F64], dtype: DType) -> Mapping[str, F64]:
@@ -91,10 +102,21 @@ def _extended(leaves: Mapping[str, F64], dtype: DType) -> Mapping[str, F64]:
 def _value(reading: Reading, compared: _Compared) -> Acceptance:
     shape = (len(compared.ieee.kinked[0]), 1)
     limit = compared.limit
-    return accepted(
+    value = accepted(
         _broadcast(_largest(reading.values(compared.ieee)), shape),
         None if limit is None else _broadcast(_largest(reading.values(limit)), shape),
     )
+    return _or_textbook(
+        value, [_broadcast(_largest(reading.values(textbook)), shape) for textbook in compared.textbook]
+    )
+
+
+def _or_textbook(x: Acceptance, parts: Sequence[Bounded]) -> Acceptance:
+    """What a number accepts, and what it is by the textbook, in any of several readings."""
+    found = None
+    for part in reversed(parts):
+        found = replace(accepted(part, None), textbook=found)
+    return x if found is None else replace(x, textbook=found)
 
 
 def _gradient(
@@ -105,7 +127,7 @@ def _gradient(
     limit: Gradient = {}
     if compared.limit is not None:
         limit = _shaped(reading.gradients(compared.limit, seed)[0], shapes)
-    found = {name: _largest([slopes[name] for slopes in ieee]) for name in ieee[0]}
+    found = _together(ieee)
     kink = None
     if compared.other_side is not None:
         rows = compared.undecided
@@ -113,7 +135,18 @@ def _gradient(
         other = [_shaped(slopes, there) for slopes in reading.gradients(compared.other_side, take(seed, rows))]
         found = {name: _covering(part, rows, [slopes[name] for slopes in other]) for name, part in found.items()}
         kink = _kink(compared, ieee, other)
-    return {name: accepted(part, limit.get(name)) for name, part in found.items()}, kink
+    textbook = [
+        _together([_shaped(slopes, shapes) for slopes in reading.gradients(one, seed)]) for one in compared.textbook
+    ]
+    return {
+        name: _or_textbook(accepted(part, limit.get(name)), [slopes[name] for slopes in textbook])
+        for name, part in found.items()
+    }, kink
+
+
+def _together(evaluations: Sequence[Gradient]) -> Gradient:
+    """What the gradient is by several equal evaluations."""
+    return {name: _largest([slopes[name] for slopes in evaluations]) for name in evaluations[0]}
 
 
 def _kink(compared: _Compared, ieee: Sequence[Gradient], other: Sequence[Gradient]) -> Kink:

@@ -21,6 +21,7 @@ from ..formula.tree import Node, topological
 from ..readings import bound, wide
 from ..readings.arithmetic import Arithmetic
 from ..readings.bound_derivatives import undecided
+from ..readings.bound_sums import squares_underflow
 from ..readings.convention import IEEE, Convention
 from ..readings.double_double import Wide
 from ..readings.overflow import Bounded, finish
@@ -66,10 +67,12 @@ class Unseeded:
     """The numbers of the unseeded nodes under one convention.
 
     ``kinked`` has for each group of evaluations a mask ``[B]``: the examples with a kink whose side is undecided.
+    ``underflows`` says whether the textbook loses anything of a norm in some example.
     """
 
     known: Mapping[Node, Bounded]
     kinked: Sequence[NDArray[np.bool_]]
+    underflows: bool
     convention: Convention
 
 
@@ -85,6 +88,7 @@ class Reading:
         """What does not depend on the cotangent, from ``leaves``: each input as ``[B, D]`` or ``[B, 1]``."""
         known: dict[Node, Bounded] = {}
         kinked: dict[Node, NDArray[np.bool_]] = {}
+        underflows = False
         for node in self.plan.unseeded:
             args = [known[arg] for arg in node.args]
             if not args:
@@ -93,9 +97,11 @@ class Reading:
                 known[node], kinked[node] = self._slope(node, args, convention)
             else:
                 known[node] = self._operation(node, args, convention)
+                if node.op == "norm" and not underflows:
+                    underflows = squares_underflow(Arithmetic(self.dtype), *args)
         none = np.zeros(len(next(iter(leaves.values()))), bool)
         masks = [np.logical_or.reduce([none, *(kinked[node] for node in nodes)]) for nodes in self.plan.slopes]
-        return Unseeded(known, masks, convention)
+        return Unseeded(known, masks, underflows, convention)
 
     def values(self, unseeded: Unseeded) -> list[Bounded]:
         """The loss of each example ``[B, 1]``, or ``[1, 1]`` if it depends on no input, by each evaluation."""
@@ -114,7 +120,7 @@ class Reading:
         # the factors inside a dot are left to IEEE arithmetic: it is one operation
         if convention.limit and OPERATIONS[node.op].multiplies and not OPERATIONS[node.op].reduces:
             v = _limit(v, args)
-        return self._with_error(node, v, args)
+        return self._with_error(node, v, args, convention)
 
     def _slope(self, node: Node, args: Sequence[Bounded], convention: Convention) -> tuple[Bounded, NDArray[np.bool_]]:
         """A node that chooses a side of a kink, and the examples ``[B]`` where the convention chooses for it."""
@@ -123,10 +129,10 @@ class Reading:
         kinks = undecided(*args)
         v = wide.RULES[node.op](*(arg.v for arg in args))
         v = v._replace(hi=np.where(kinks, sides[convention.tie], v.hi))
-        return self._with_error(node, v, args), np.asarray(kinks.any(axis=1))
+        return self._with_error(node, v, args, convention), np.asarray(kinks.any(axis=1))
 
-    def _with_error(self, node: Node, v: Wide, args: Sequence[Bounded]) -> Bounded:
-        e = bound.RULES[node.op](Arithmetic(self.dtype), v, *args)
+    def _with_error(self, node: Node, v: Wide, args: Sequence[Bounded], convention: Convention) -> Bounded:
+        e = bound.RULES[node.op](Arithmetic(self.dtype, convention.textbook), v, *args)
         return finish(self.dtype, node.op, v, np.broadcast_to(e, v.hi.shape), args)
 
     def _input(self, array: F64) -> Bounded:

@@ -121,8 +121,9 @@ def _parts(place: str, accepted: Acceptance) -> Iterator[tuple[str, NDArray[Any]
     for name, array in (("low", accepted.exact_low), ("also", accepted.also.bits), ("free", accepted.unspecified)):
         if array is not None:
             yield f"{place}/{name}", array
-    if accepted.limit is not None:
-        yield from _parts(f"{place}/limit", accepted.limit)
+    for name, beside in (("limit", accepted.limit), ("textbook", accepted.textbook)):
+        if beside is not None:
+            yield from _parts(f"{place}/{name}", beside)
 
 
 def _block(flat: Flat) -> Block:
@@ -135,13 +136,18 @@ def _block(flat: Flat) -> Block:
 
 
 def _acceptance(flat: Flat, place: str) -> Acceptance:
+    limit, textbook = (
+        _acceptance(flat, f"{place}/{name}") if f"{place}/{name}/exact" in flat else None
+        for name in ("limit", "textbook")
+    )
     return Acceptance(
         exact=flat[f"{place}/exact"],
         exact_low=flat.get(f"{place}/low"),
         bound=flat[f"{place}/bound"],
         also=NonFinite(flat.get(f"{place}/also")),
-        limit=_acceptance(flat, f"{place}/limit") if f"{place}/limit/exact" in flat else None,
+        limit=limit,
         unspecified=flat.get(f"{place}/free"),
+        textbook=textbook,
     )
 
 

@@ -27,7 +27,7 @@ def reduce(example: Acceptance, reduction: str, dtype: DType) -> Acceptance:
         v = total(Wide(example.exact, example.exact_low), 0)
         e = total_error(arithmetic, v, example.exact, example.bound, axis=0, lows=example.exact_low)
         nonfinite = ~np.isfinite(v.hi)
-        e = np.where(nonfinite | np.isnan(e), 0.0, e)
+        e = np.where(nonfinite, 0.0, np.where(np.isnan(e), np.inf, e))  # no bound of one example is none of the sum
         also = overflow(dtype, v, e) | example.also.of_a_sum()
         if reduction == "mean":
             count = len(example.exact)
@@ -37,7 +37,9 @@ def reduce(example: Acceptance, reduction: str, dtype: DType) -> Acceptance:
             e = np.where(nonfinite, 0.0, e + (0.0 if _power_of_two(count) else 2 * dtype.u * mass / count))
             e = e + np.where(nonfinite | (v.hi == 0), 0.0, arithmetic.eta(v, e))
     limit = None if example.limit is None else reduce(example.limit, reduction, dtype)
-    return Acceptance(exact=v.hi, exact_low=v.lo, bound=e * WIDENING, also=also, limit=limit).reshape(())
+    textbook = None if example.textbook is None else reduce(example.textbook, reduction, dtype)
+    reduced = Acceptance(exact=v.hi, exact_low=v.lo, bound=e * WIDENING, also=also, limit=limit, textbook=textbook)
+    return reduced.reshape(())
 
 
 def seed(reduction: str, weights: F64, batch: int, dtype: DType, scale: float) -> Bounded:

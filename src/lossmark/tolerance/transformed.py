@@ -12,7 +12,7 @@ from ..readings.arithmetic import Arithmetic
 from ..readings.bound import WIDENING
 from ..readings.bound_sums import fork
 from ..readings.double_double import Wide, add, mul
-from ..readings.overflow import Bounded, overflow
+from ..readings.overflow import Bounded, finish, overflow
 from .acceptance import Acceptance, Expected, Kink
 
 
@@ -32,19 +32,20 @@ def scaled(x: Acceptance, scale: float, dtype: DType) -> Acceptance:
         e = x.bound * abs(scale) + rounded_factor(scale, dtype) * np.abs(v.hi)
         e = np.where(np.isfinite(v.hi), e + Arithmetic(dtype).eta(v, e), 0.0)
         also = overflow(dtype, v, e) | (x.also if scale > 0 else x.also.negated())
-    limit = None if x.limit is None else scaled(x.limit, scale, dtype)
-    return Acceptance(exact=v.hi, exact_low=v.lo, bound=e, also=also, limit=limit, unspecified=x.unspecified)
+    limit, textbook = (None if beside is None else scaled(beside, scale, dtype) for beside in (x.limit, x.textbook))
+    return replace(x, exact=v.hi, exact_low=v.lo, bound=e, also=also, limit=limit, textbook=textbook)
 
 
 def added(x: Acceptance, y: Acceptance, dtype: DType) -> Acceptance:
-    """What the sum of two numbers accepts that a reverse pass adds up.
+    """What the sum of two numbers accepts that a reverse pass adds up: NaN too where opposite infinities may meet.
 
-    NonFinite of either are outcomes of the sum; a limit and unspecified elements are not foreseen and are dropped.
+    A limit, the textbook and unspecified elements are not foreseen and are dropped.
     """
-    a, b = Wide(x.exact, x.exact_low), Wide(y.exact, y.exact_low)
-    v = add(a, b)
-    e = fork(Arithmetic(dtype), v, Bounded(a, x.bound), Bounded(b, y.bound))
-    return Acceptance(exact=v.hi, exact_low=v.lo, bound=e * WIDENING, also=x.also | y.also)
+    parts = [Bounded(Wide(part.exact, part.exact_low), part.bound, part.also) for part in (x, y)]
+    v = add(parts[0].v, parts[1].v)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = finish(dtype, "fork", v, fork(Arithmetic(dtype), v, *parts), parts)
+    return Acceptance(exact=v.hi, exact_low=v.lo, bound=found.e * WIDENING, also=found.also)
 
 
 def aliased(truth: Expected, kept: str, dropped: str, dtype: DType) -> Expected:

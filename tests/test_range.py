@@ -1,0 +1,104 @@
+"""Where intermediates leave the range of a format: what conforms, with what grade, and what does not."""
+
+import numpy as np
+import pytest
+
+from lossmark.checks.judgement import UNDERFLOW, judge, slopes
+from lossmark.dtypes import DTYPES
+from lossmark.readings.double_double import Wide
+from lossmark.readings.overflow import overflow
+from lossmark.specification.case import Case
+from lossmark.specification.library import losses
+from lossmark.tolerance.acceptance import Acceptance
+from lossmark.tolerance.expected import expected
+from lossmark.tolerance.transformed import added
+
+PAIR = losses()["contrastive_pair"]
+EXPONENTS = {"float64": -530, "float32": -68, "bfloat16": -68, "float16": -9}
+"""Of distances whose squares are subnormal."""
+
+
+def truth(name, exponent, label, dims=3):
+    """What a pair at the distance 2**exponent, along the first axis, expects."""
+    x = np.zeros((1, dims))
+    x[0, 0] = 2.0**exponent
+    case = Case("contrastive_pair/drawn", PAIR.id, {}, {"x1": x, "x2": 0 * x, "y": np.array([float(label)])})
+    return expected(PAIR, case, DTYPES[name], np.ones(1))
+
+
+def judged(found, gradient, name):
+    """The verdict on a gradient by the first embedding, whose first component is given."""
+    whole = np.zeros((1, 3))
+    whole[0, 0] = gradient
+    accepted = {"x1": found.gradients["sum"]["x1"]}
+    return slopes({"x1": whole}, accepted, found.kinks["sum"], DTYPES[name], "sum")
+
+
+@pytest.mark.parametrize("name", DTYPES)
+@pytest.mark.parametrize("label", [0, 1])
+def test_the_accurate_gradient_has_no_grade_and_the_textbooks_zero_has_one(name, label):
+    found = truth(name, EXPONENTS[name], label)
+    exact = float(found.gradients["sum"]["x1"].exact[0, 0])
+    assert exact
+    assert (judged(found, exact, name).ok, judged(found, exact, name).grade) == (True, "")
+    assert (judged(found, 0.0, name).ok, judged(found, 0.0, name).grade) == (True, UNDERFLOW)
+
+
+@pytest.mark.parametrize("name", DTYPES)
+@pytest.mark.parametrize("label", [0, 1])
+@pytest.mark.parametrize("factor", [np.nan, np.inf, -0.5, -1.0, 2.5])
+def test_what_no_underflow_gives_is_wrong(name, label, factor):
+    found = truth(name, EXPONENTS[name], label)
+    assert not judged(found, factor * float(found.gradients["sum"]["x1"].exact[0, 0]), name).ok
+
+
+@pytest.mark.parametrize("name", DTYPES)
+@pytest.mark.parametrize("label", [0, 1])
+def test_nothing_is_lost_where_the_squares_are_normal(name, label):
+    dtype = DTYPES[name]
+    found = truth(name, dtype.emin // 2 + 1, label)
+    exact = float(found.gradients["sum"]["x1"].exact[0, 0])
+    assert judged(found, exact, name).ok
+    for wrong in (0.0, exact * (1 + 16 * dtype.u)):
+        assert not judged(found, wrong, name).ok
+
+
+def test_the_value_of_a_cosine_whose_norm_underflows_is_graded():
+    """‖u‖ = 2⁻⁷⁰ is 0 by the textbook in float32, so that the guard divides; a NaN is no result of that."""
+    loss = losses()["bpr"]
+    u, d = np.array([[2.0**-70, 0.0]]), np.array([[2.0**60, 0.0]])
+    case = Case("bpr/drawn", loss.id, {"similarity": "cosine"}, {"u": u, "d_pos": 0 * d, "d_neg": d})
+    accepted = expected(loss, case, DTYPES["float32"], np.ones(1)).values["sum"]
+    right, guarded = np.log1p(np.exp(1.0)), 2.0**-10 / 1e-8  # softplus(x) is x here
+    assert judge(np.asarray(right, np.float32), accepted, DTYPES["float32"], "sum").grade == ""
+    assert judge(np.asarray(guarded, np.float32), accepted, DTYPES["float32"], "sum").grade == UNDERFLOW
+    assert not judge(np.asarray(np.nan, np.float32), accepted, DTYPES["float32"], "sum").ok
+
+
+@pytest.mark.parametrize("name", DTYPES)
+def test_the_slope_at_a_zero_vector_may_be_its_infinity_or_nan_in_float16_alone(name):
+    loss = losses()["pairwise_hinge"]
+    case = loss.case("pairwise_hinge/cosine-zero-vector")
+    accepted = expected(loss, case, DTYPES[name], np.ones(case.batch)).gradients["sum"]["d_pos"]
+    assert accepted.exact[1, 0] == -1e8
+
+    def conforms(x):
+        found = np.where(np.isfinite(accepted.exact), accepted.exact, 0.0)
+        found[1, 0] = x
+        return judge(found, accepted, DTYPES[name], "sum by d_pos").ok
+
+    assert conforms(-1e8)
+    assert [conforms(x) for x in (-np.inf, np.nan)] == [name == "float16"] * 2
+    assert not any(conforms(x) for x in (np.inf, 0.0, -65504.0))
+
+
+def test_opposite_infinities_that_meet_where_gradients_are_added_may_be_nan():
+    dtype = DTYPES["float16"]
+    large = np.array([[1e5]])
+    plus, minus = (
+        Acceptance(exact=x, exact_low=None, bound=0 * large, also=overflow(dtype, Wide(x), 0 * large))
+        for x in (large, -large)
+    )
+    infinities = np.array([[np.inf], [-np.inf], [np.nan]])
+    assert added(plus, minus, dtype).also.allow(infinities).tolist() == [[True], [True], [True]]
+    assert added(plus, plus, dtype).also.allow(infinities).tolist() == [[True], [False], [False]]
