@@ -8,6 +8,8 @@ from lossmark import Implementation
 
 scripts = Implementation("elsewhere/jax-widening-helpers", framework="jax", modes=("eager", "jit", "vmap"))
 
+twice = Implementation("elsewhere/jax-scores-twice", framework="jax")
+
 
 def as_float(x):
     """float64 stays."""
@@ -62,3 +64,16 @@ def contrastive_pair(x1, x2, y, *, margin=1.0, reduction="mean"):
         return same * d**2 + (1 - same) * jax.nn.relu(margin - d) ** 2
 
     return FINISH[reduction](jax.vmap(one)(x1, x2, y)).astype(x1.dtype)
+
+
+@twice.loss("bpr")
+def bpr_of_two_gaps(u, d_pos, d_neg, *, similarity="dot", reduction="mean"):
+    """Each side of x = 0 asks for x itself; in float16 the gradients of one's own sides meet as they are rounded."""
+    refuse_misfits(u, d_pos, d_neg)
+    score = SIMILARITIES[similarity]
+
+    def gap():
+        return score(u, d_neg) - score(u, d_pos)
+
+    size = jnp.where(gap() == 0, 0 * gap(), jnp.abs(gap()))
+    return FINISH[reduction](jnp.maximum(gap(), 0) + jnp.log1p(jnp.exp(-size))).astype(u.dtype)

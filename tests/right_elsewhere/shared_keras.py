@@ -1,4 +1,8 @@
-"""All five losses by keras.ops and as keras.losses.Loss. Which backend they have is said before this is imported."""
+"""All five losses by keras.ops and as keras.losses.Loss. Which backend they have is said before this is imported.
+
+``maximum``, ``minimum``, ``matmul``, ``dot``, ``norm`` and ``logaddexp`` of Keras 3.15 make float32 of float64 on some
+backend, so that a right loss does without them.
+"""
 
 import keras
 from keras import ops
@@ -6,6 +10,7 @@ from lossmark.tests.right_elsewhere.refusals import COSINE_GUARD, chosen, refuse
 
 from lossmark import Implementation
 
+INFINITY = float("inf")
 REDUCE = {"none": lambda loss: loss, "sum": ops.sum, "mean": ops.mean}
 
 
@@ -33,12 +38,12 @@ def two_sided(x):
 
 def clamped_exponent(x):
     """log1p(exp(x)) up to 40, x beyond."""
-    return ops.where(x > 40, x, ops.log1p(ops.exp(ops.minimum(x, 40))))
+    return ops.where(x > 40, x, ops.log1p(ops.exp(ops.clip(x, -INFINITY, 40))))
 
 
 def formula(d, y, margin):
     """The contrastive loss as it is printed."""
-    return y * ops.square(d) + (1 - y) * ops.square(ops.maximum(margin - d, 0))
+    return y * ops.square(d) + (1 - y) * ops.square(ops.clip(margin - d, 0, INFINITY))
 
 
 def mixed(d, y, margin):
@@ -62,9 +67,10 @@ def total(x, y):
     return ops.sum(ops.multiply(x, y), axis=-1)
 
 
-def matmul(x, y):
-    """Row by column."""
-    return ops.matmul(ops.expand_dims(x, 1), ops.expand_dims(y, 2))[:, 0, 0]
+def segments(x, y):
+    """Every product is added to its example's entry."""
+    batch, size = x.shape
+    return ops.segment_sum(ops.reshape(x * y, (-1,)), ops.repeat(ops.arange(batch), size), num_segments=batch)
 
 
 def exchange(a, p, n, label, margin, sqnorm):
@@ -89,7 +95,7 @@ def functions(name, framework, modes, dot, bpr, terms, triplet) -> Implementatio
     def score(x, y, similarity):
         s = dot(x, y)
         norms = masked_root(sqnorm(x)) * masked_root(sqnorm(y))
-        return s / ops.maximum(norms, COSINE_GUARD) if chosen(similarity) else s
+        return s / ops.clip(norms, COSINE_GUARD, INFINITY) if chosen(similarity) else s
 
     @impl.loss
     def pairwise_hinge(u, d_pos, d_neg, *, margin=1.0, similarity="dot", reduction="mean"):
@@ -155,6 +161,6 @@ def implementations(framework, modes) -> list[Implementation]:
     return [
         functions("einsum", framework, modes, einsum, two_sided, formula, exchange),
         functions("sum", framework, modes, total, clamped_exponent, mixed, factors),
-        functions("matmul", framework, modes, matmul, two_sided, mixed, exchange),
+        functions("segment-sum", framework, modes, segments, two_sided, mixed, exchange),
         by_class(framework, modes),
     ]

@@ -28,14 +28,36 @@ def bmm_norm(x: Tensor, y: Tensor) -> Tensor:
     return torch.sqrt(square.masked_fill(square == 0, 1)).masked_fill(square == 0, 0)
 
 
+class ScaledNorm(torch.autograd.Function):
+    """‖z‖ of rows scaled by an exact power of two, so that no square overflows or vanishes; its gradient is z/‖z‖."""
+
+    @staticmethod
+    def scaled(z: Tensor) -> tuple[Tensor, Tensor]:
+        """z over its scale [B, 1], and the scale."""
+        largest = z.detach().abs().amax(-1, keepdim=True)
+        limit = 120 if z.dtype == torch.float32 else 1000
+        exponent = torch.frexp(largest).exponent.clamp(-limit, limit)
+        scale = torch.exp2(exponent.to(z.dtype)).masked_fill(~largest.isfinite(), 1)
+        return z / scale, scale
+
+    @staticmethod
+    def forward(ctx, z: Tensor) -> Tensor:
+        """[B, D] to [B]."""
+        ctx.save_for_backward(z)
+        small, scale = ScaledNorm.scaled(z)
+        return torch.linalg.vector_norm(small, dim=-1) * scale.squeeze(-1)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        """The unit vector of each row, 0 where the row is."""
+        small, _ = ScaledNorm.scaled(ctx.saved_tensors[0])
+        length = torch.linalg.vector_norm(small, dim=-1, keepdim=True)
+        return grad.unsqueeze(-1) * (small / length.masked_fill(length == 0, 1))
+
+
 def power_of_two(x: Tensor, y: Tensor) -> Tensor:
-    """Scaled by an exact power of two, so that no square overflows or vanishes."""
-    z = x - y
-    largest = z.detach().abs().amax(-1, keepdim=True)
-    exponent = torch.frexp(largest).exponent
-    limit = 120 if z.dtype == torch.float32 else 1000
-    scale = torch.exp2(exponent.clamp(-limit, limit).to(z.dtype)).masked_fill(~largest.isfinite(), 1)
-    return torch.linalg.vector_norm(z / scale, dim=-1) * scale.squeeze(-1)
+    """Through ScaledNorm."""
+    return ScaledNorm.apply(x - y)
 
 
 def rows_by_dist(x: Tensor, y: Tensor) -> Tensor:

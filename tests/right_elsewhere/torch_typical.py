@@ -8,6 +8,8 @@ from lossmark import Implementation
 
 scripts = Implementation("elsewhere/torch-widening-helpers", framework="torch", modes=("eager", "compile"))
 
+twice = Implementation("elsewhere/torch-scores-twice", framework="torch")
+
 
 def as_float(x):
     """float64 stays."""
@@ -72,3 +74,15 @@ def labeled_triplet(anc, pos, neg, label, *, margin=1.0, reduction="mean"):
     ap, pn, an = square_distance(pos, anc), square_distance(pos, neg), square_distance(anc, neg)
     loss = torch.where(label == 1, 2 * ap - pn - an + margin, 2 * an - pn - ap + margin)
     return finish(loss.masked_fill(label != label, torch.nan), reduction, anc)
+
+
+@twice.loss("bpr")
+def bpr_of_two_gaps(u, d_pos, d_neg, *, similarity="dot", reduction="mean"):
+    """max(x, 0) + log1p(exp(-|x|)) that asks for x twice; in float16 their gradients may meet as inf - inf."""
+    refuse_misfits(u, d_pos, d_neg)
+
+    def gap():
+        return similar(u, d_neg, similarity) - similar(u, d_pos, similarity)
+
+    loss = torch.maximum(gap(), gap().new_zeros(())) + torch.log1p(torch.exp(-gap().abs()))
+    return finish(loss, reduction, u)
