@@ -1,4 +1,4 @@
-"""The losses of distances in TensorFlow."""
+"""The losses of distances in TensorFlow. ``x ** 2`` is ``tf.pow``, which rounds more than once: squares are squares."""
 
 import tensorflow as tf
 from lossmark.tests.right_elsewhere.refusals import refuse_misfits
@@ -41,8 +41,9 @@ def by_hand(x, y):
     return d, backward
 
 
+@tf.function
 def per_example(x, y):
-    """One pair after the other, the root under cond."""
+    """One pair after the other in a graph, the root under cond."""
 
     def one(pair):
         square = tf.tensordot(pair[0] - pair[1], pair[0] - pair[1], 1)
@@ -53,7 +54,7 @@ def per_example(x, y):
 
 def formula(d, y, margin):
     """As it is printed."""
-    return y * d**2 + (1 - y) * tf.maximum(margin - d, 0) ** 2
+    return y * (d * d) + (1 - y) * tf.square(tf.maximum(margin - d, 0))
 
 
 def chosen(d, y, margin):
@@ -74,8 +75,8 @@ def partitioned(d, y, margin):
     places = tf.dynamic_partition(tf.range(tf.size(d)), part, 3)
     other, same, soft = tf.dynamic_partition(d, part, 3)
     weight = tf.boolean_mask(y, part == 2)
-    mixed = weight * soft**2 + (1 - weight) * tf.nn.relu(margin - soft) ** 2
-    return tf.dynamic_stitch(places, [tf.nn.relu(margin - other) ** 2, same**2, mixed])
+    mixed = weight * tf.square(soft) + (1 - weight) * tf.square(tf.nn.relu(margin - soft))
+    return tf.dynamic_stitch(places, [tf.square(tf.nn.relu(margin - other)), tf.square(same), mixed])
 
 
 def sqnorm(x, y):

@@ -29,8 +29,9 @@ def vectorized(x, y):
     return tf.vectorized_map(lambda pair: tf.tensordot(pair[0], pair[1], 1), (x, y)) if len(x) else einsum(x, y)
 
 
+@tf.function
 def mapped(x, y):
-    """One example after the other."""
+    """One example after the other, in a graph."""
     return tf.map_fn(lambda pair: tf.reduce_sum(pair[0] * pair[1]), (x, y), fn_output_signature=x.dtype)
 
 

@@ -18,7 +18,7 @@ def as_float(x):
 
 def length(x):
     """Rows' norms, 0 with the gradient 0."""
-    square = tf.reduce_sum(as_float(x) ** 2, axis=1)
+    square = tf.reduce_sum(tf.square(as_float(x)), axis=1)
     return tf.where(square == 0, 0 * square, tf.sqrt(tf.where(square == 0, 1 + square, square)))
 
 
@@ -42,5 +42,5 @@ def contrastive_pair(x1, x2, y, *, margin=1.0, reduction="mean"):
     refuse_misfits(x1, x2, label=y)
     d = length(as_float(x1) - as_float(x2))
     y = tf.cast(y, d.dtype)
-    loss = y * tf.pow(d, 2) + (1 - y) * tf.pow(tf.clip_by_value(margin - d, 0, d.dtype.max), 2)
+    loss = y * tf.square(d) + (1 - y) * tf.square(tf.clip_by_value(margin - d, 0, d.dtype.max))
     return tf.cast(FINISH[reduction](loss), x1.dtype)
