@@ -6,4 +6,4 @@ os.environ["KERAS_BACKEND"] = "torch"
 
 from lossmark.tests.right_elsewhere.shared_keras import implementations
 
-einsum, total, segments, by_class = implementations("torch", ("eager",))
+einsum, total, blocks, by_class = implementations("torch", ("eager",))
