@@ -89,7 +89,7 @@ def chosen(d, y, margin):
 
 def weighted(d, y, margin):
     """Weights times squares, contracted over the two of them."""
-    squares = jnp.stack([d * d, jnp.where(d >= margin, 0 * d, margin - d) ** 2])
+    squares = jnp.stack([d * d, jnp.where(d >= margin, 0, margin - d) ** 2])
     return jnp.einsum("kb,kb->b", jnp.stack([y, 1 - y]), squares)
 
 

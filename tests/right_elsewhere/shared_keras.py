@@ -1,7 +1,7 @@
 """All five losses by keras.ops and as keras.losses.Loss. Which backend they have is said before this is imported.
 
-Of float64 and float32 Keras 3.15 makes float32, so that ``mean``, ``maximum``, ``matmul``, ``segment_sum``, ``norm`` and
-others compute float64 in float32 on some backend. A right loss does without them.
+Of float64 and float32 Keras 3.15 makes float32, so that ``mean``, ``maximum``, ``matmul``, ``segment_sum``, ``norm``
+and others compute float64 in float32 on some backend. A right loss does without them.
 """
 
 import keras
