@@ -95,7 +95,8 @@ def functions(name, framework, modes, dot, bpr, terms, triplet) -> Implementatio
     def score(x, y, similarity):
         s = dot(x, y)
         norms = masked_root(sqnorm(x)) * masked_root(sqnorm(y))
-        return s / ops.clip(norms, COSINE_GUARD, INFINITY) if chosen(similarity) else s
+        guard = ops.ones_like(norms) * COSINE_GUARD  # clip would round it to float32
+        return s / ops.where(norms > guard, norms, guard) if chosen(similarity) else s
 
     @impl.loss
     def pairwise_hinge(u, d_pos, d_neg, *, margin=1.0, similarity="dot", reduction="mean"):
