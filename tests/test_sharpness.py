@@ -22,7 +22,7 @@ def test_the_set_is_large_and_its_catalogue_is_true():
     count = {name: sum(mutant.name.startswith(name + "/") for mutant in found) for name in INSTALLED}
     assert all(count[name] >= AT_LEAST[name] for name in INSTALLED)
     assert len(found) >= 80 or len(INSTALLED) < 4
-    assert len(catalogue.right(INSTALLED)) >= 25 or "torch" not in INSTALLED
+    assert len(catalogue.right(INSTALLED)) >= 73 or "torch" not in INSTALLED
 
 
 @pytest.mark.parametrize("framework", [name for name in INSTALLED if name != "torch"])
@@ -41,8 +41,12 @@ def test_every_mutant_in_torch_is_killed_and_every_class_of_cases_is_needed():
 
 @pytest.mark.parametrize(("framework", "part", "parts"), PARTS)
 def test_no_right_implementation_is_accused(framework, part, parts):
-    """The soak holds them to random batches by the million, so that the few of the check are left out here."""
-    found = kills.observe(catalogue.right((framework,))[part::parts], large=False, without=["properties"])
+    """The soak holds them to random batches by the million, so that the few of the check are left out here.
+
+    Those by another hand have a test of their own.
+    """
+    ours = [target for target in catalogue.right((framework,)) if not target.name.startswith("elsewhere/")]
+    found = kills.observe(ours[part::parts], large=False, without=["properties"])
     assert len({dtype for _, dtype in found}) == 4
     assert not {name: box.cases for name, box in found.items() if box.cases}
 

@@ -2,7 +2,8 @@
 
 ``tests/mutants`` holds a module per framework, whose implementations are named ``framework/what``, and
 ``catalogue.yaml``, which says of each what it does wrong, its formula where its values are another formula, and the
-dtypes in which no test can tell it from a right implementation. ``tests/right`` holds right implementations.
+dtypes in which no test can tell it from a right implementation. ``tests/right`` and ``tests/right_elsewhere``, which is
+by another hand, hold right implementations.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ..rooms import room
 from ..sandbox.target import Target, discover
 from ..specification import document as yaml
 
-MUTANTS, RIGHT = "lossmark.tests.mutants", "lossmark.tests.right"
+MUTANTS, RIGHT, ELSEWHERE = "lossmark.tests.mutants", "lossmark.tests.right", "lossmark.tests.right_elsewhere"
 
 
 class CatalogueEntry(BaseModel):
@@ -58,12 +59,22 @@ def mutants(frameworks: tuple[str, ...]) -> list[Mutant]:
 
 def right(frameworks: tuple[str, ...]) -> list[Target]:
     """The right but different implementations, none of which may be accused."""
-    return _targets(RIGHT, frameworks)
+    return _targets(RIGHT, frameworks) + elsewhere(frameworks)
+
+
+def elsewhere(frameworks: tuple[str, ...]) -> list[Target]:
+    """Those of the right ones that another hand wrote."""
+    return _targets(ELSEWHERE, frameworks)
 
 
 def _targets(package: str, frameworks: tuple[str, ...]) -> list[Target]:
-    """The implementations in the package's module of each framework, ``torch_`` and so on: it must not shadow torch."""
-    return [target for name in frameworks for target in discover(f"{package}.{name}_")]
+    """The implementations in the package's modules of each framework, ``torch_.py``, ``torch_metric.py`` and so on.
+
+    No module is named as a framework alone, which it would shadow.
+    """
+    folder = room(package.removeprefix("lossmark."))
+    modules = [path.stem for name in frameworks for path in sorted(folder.glob(f"{name}_*.py"))]
+    return [target for module in modules for target in discover(f"{package}.{module}")]
 
 
 def read(path: Path) -> dict[str, CatalogueEntry]:

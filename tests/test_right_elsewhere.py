@@ -1,0 +1,63 @@
+"""No right implementation by another hand is accused: some of each framework here, all by lossmark mutants --right."""
+
+import pytest
+
+from lossmark.adapters.installed import framework_version, frameworks
+from lossmark.sharpness import kills
+from lossmark.sharpness import mutants as catalogue
+
+INSTALLED = tuple(name for name in frameworks() if framework_version(name))
+AT_LEAST = {"torch": 20, "jax": 12, "tensorflow": 12, "numpy": 10}
+QUICK = {
+    "torch": ("einsum", "kahan", "squares-untouched", "triplet-ring"),
+    "jax": ("dot-general", "squares-untouched"),
+    "tensorflow": ("matmul", "module"),
+    "numpy": ("reduceat", "power-of-two"),
+}
+"""Of each framework some that have little in common, by what follows the framework in their names."""
+
+ACCUSED = {
+    "cdist": "torch: the product of a cotangent and a difference underflows",
+    "scores-twice": "torch: in float16, contributions of a zero vector's gradient meet as inf - inf",
+    "triplet-index": "torch: a NaN label is refused",
+}
+"""Right by the contract, and accused today: an alarm that ends takes its line with it."""
+
+
+def chosen(framework, names):
+    """The targets of these names; every name has one."""
+    found = {target.name: target for target in catalogue.elsewhere((framework,))}
+    return [found[f"elsewhere/{framework}-{name}"] for name in names]
+
+
+def test_the_set_is_large_and_no_name_is_anothers():
+    found = catalogue.elsewhere(INSTALLED)
+    for name in INSTALLED:
+        assert sum(target.reference.framework == name for target in found) >= AT_LEAST[name]
+    names = [target.name for target in catalogue.right(INSTALLED)]
+    assert len(names) == len(set(names))
+    assert {target.name for target in found} < set(names)
+    assert {loss for target in found for loss in target.losses} == {
+        "bpr",
+        "contrastive",
+        "contrastive_pair",
+        "labeled_triplet",
+        "pairwise_hinge",
+    }
+
+
+@pytest.mark.parametrize("framework", INSTALLED)
+def test_no_right_implementation_by_another_hand_is_accused(framework):
+    """All dtypes, eagerly; random batches by the million are the soak's."""
+    found = kills.observe(chosen(framework, QUICK[framework]), large=False, without=["properties"])
+    assert len({dtype for _, dtype in found}) == 4
+    assert not {name: box.cases for name, box in found.items() if box.cases}
+
+
+@pytest.mark.skipif("torch" not in INSTALLED, reason="these are in torch")
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.xfail(reason=ACCUSED[name], strict=True)) for name in ACCUSED]
+)
+def test_what_is_accused_today_is_right(name):
+    found = kills.observe(chosen("torch", [name]), large=False, without=["properties"])
+    assert not {name: box.cases for name, box in found.items() if box.cases}
