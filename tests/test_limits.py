@@ -8,6 +8,8 @@ import sys
 import psutil
 import pytest
 
+from lossmark.errors import LoadError
+from lossmark.sandbox import target
 from lossmark.sandbox.limits import LOOK_SECONDS, Clock, Limits, Processes
 from lossmark.sandbox.messages import Failure, Probe, Probed
 from lossmark.sandbox.process import Worker
@@ -119,8 +121,8 @@ def test_what_ended_processes_used_stays_used():
 def asked(folder, does, **limits):
     """The reply of a guest to one call."""
     (folder / "mini.py").write_text(GUEST.format(does=does))
-    (target,) = targets((str(folder / "mini.py"),))
-    worker = Worker(target.reference)
+    (found,) = targets((str(folder / "mini.py"),))
+    worker = Worker(found.reference)
     worker.limits = Limits(**limits)
     try:
         assert not worker.start().error
@@ -144,6 +146,20 @@ def test_what_does_not_end_is_stopped(does, why, tmp_path):
     found = asked(tmp_path, does, cell=1.0, idle=2.0)
     assert isinstance(found, Failure)
     assert (found.kind, found.message) == ("timed out", why)
+
+
+@pytest.mark.parametrize(
+    ("does", "why"),
+    [
+        ("while True: pass", "no result within 1 s of processor time"),
+        ("import time; time.sleep(1e6)", "no result, and no processor time used for 2 s"),
+    ],
+)
+def test_a_file_whose_loading_does_not_end_is_refused(does, why, tmp_path, monkeypatch):
+    monkeypatch.setattr(target, "Limits", lambda: Limits(starting=1.0, starting_idle=2.0))
+    (tmp_path / "mini.py").write_text(does)
+    with pytest.raises(LoadError, match=f"mini.py: loading it gave {why}"):
+        targets((str(tmp_path / "mini.py"),))
 
 
 def test_busy_neighbours_stop_nobody(tmp_path):

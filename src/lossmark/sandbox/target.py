@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +18,7 @@ from ..adapters.mode import Mode
 from ..adapters.registry import Reference, own_implementations, own_losses
 from ..errors import LoadError, LossmarkError
 from ..specification.loss import Loss
+from .limits import LOOK_SECONDS, Clock, Limits, Processes
 
 
 @dataclass(frozen=True)
@@ -105,19 +108,31 @@ def discover(source: str, python: str = sys.executable, environment: Mapping[str
     """What a file or module holds, found out in a process of its own: loading it may do anything.
 
     ``python`` and ``environment`` are the interpreter and the additional variables of that process. Raises
-    :class:`LoadError` where it fails, or takes longer than 120 s.
+    :class:`LoadError` where it fails, or takes longer than a worker may take to start.
     """
-    command = [python, "-m", "lossmark.discover", source]
-    variables = os.environ | (environment or {})
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=variables)
-    except subprocess.TimeoutExpired:
-        raise LoadError(f"{source}: loading it took more than 120 s") from None
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    if done.returncode or not lines:
-        words = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    with subprocess.Popen(
+        [python, "-m", "lossmark.discover", source], env=os.environ | (environment or {}), start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        stdout, stderr = _written(process, source)
+    lines = [line for line in stdout.splitlines() if line.startswith("{")]
+    if process.returncode or not lines:
+        words = stderr.strip().splitlines() or [f"exit code {process.returncode}"]
         raise LoadError(words[-1] if words[-1].startswith(source) else f"{source}: cannot be loaded: {words[-1]}")
     return [_target(item) for item in json.loads(lines[-1])["implementations"]]
+
+
+def _written(process: subprocess.Popen[str], source: str) -> tuple[str, str]:
+    """What the process has written when it ends; raises :class:`LoadError` if it takes too long, and ends it."""
+    processes, clock, limits = Processes(process.pid), None, Limits()
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=LOOK_SECONDS)
+        processes.look()
+        clock = clock or Clock(processes, limits.starting, limits.starting_idle)
+        if why := clock.over():
+            os.killpg(process.pid, signal.SIGKILL)
+            raise LoadError(f"{source}: loading it gave {why}")
 
 
 def _target(item: Mapping[str, Any]) -> Target:
