@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from ..mutants.common import Maker, dots, hinge, reduced, softplus, squared, triplet
+from ..mutants.common import Maker, hinge, reduced, softplus, triplet
 from ..mutants.jax_ import xp
 
 make = Maker(xp, "jax", globals())

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from ..mutants.common import Maker, both, check_label, reduced, reduced_wide, softplus, squared, total_for_mean, triplet
+from ..mutants.common import Maker, both, check_label, reduced, reduced_wide, squared, total_for_mean, triplet
 from ..mutants.tensorflow_ import xp
 
 make = Maker(xp, "tensorflow", globals())

@@ -26,8 +26,15 @@ class Kills:
 
     cases: dict[str, str] = field(default_factory=dict)
     """Failed case → its class; failed case and check of usage → :data:`USAGE_CLASS`."""
+    checks: dict[str, str] = field(default_factory=dict)
+    """The same keys → the checks that failed."""
     rivals: set[str] = field(default_factory=set)
     """Names of the ways of comparing that call the results wrong."""
+
+    def add(self, case: str, kind: str, check: str) -> None:
+        """Note that a case of some class fails a check, or several."""
+        self.cases[case] = kind
+        self.checks[case] = check
 
     @property
     def first(self) -> str:
@@ -88,13 +95,13 @@ def _hold(suite: Suite, run: Run, kills: Kills) -> None:
     except Unsupported:
         return
     if isinstance(judged, Failure):  # any test sees a crash or a hang
-        kills.cases[run.case.id] = _kind(run)
+        kills.add(run.case.id, _kind(run), judged.kind)
         kills.rivals |= {rival.name for rival in RIVALS}
         return
     wrong = frozenset(cell.check for cell in judged.cells() if cell.verdict in ("fail", "error"))
     kills.rivals |= {rival.name for rival in RIVALS if rival.sees(judged, wrong)}
     if wrong:
-        kills.cases[run.case.id] = _kind(run)
+        kills.add(run.case.id, _kind(run), ", ".join(sorted(wrong)))
 
 
 def _use(suite: Suite, run: Run, kills: Kills, searched: bool) -> None:
@@ -106,9 +113,9 @@ def _use(suite: Suite, run: Run, kills: Kills, searched: bool) -> None:
     wrong = [cell.check for cell in suite.cells(replace(run, checks=checks)) if cell.verdict in ("fail", "error")]
     for check in wrong:
         if check == "refusal":
-            kills.cases[run.case.id] = _kind(run)
+            kills.add(run.case.id, _kind(run), check)
         else:
-            kills.cases[f"{run.case.id} ({check})"] = USAGE_CLASS
+            kills.add(f"{run.case.id} ({check})", USAGE_CLASS, check)
     if wrong:
         kills.rivals.add(LOSSMARK)
 

@@ -2,19 +2,18 @@
 
 ``tests/mutants`` holds a module per framework, whose implementations are named ``framework/what``, and
 ``catalogue.yaml``, which says of each what it does wrong, its formula where its values are another formula, and the
-dtypes in which no test can tell it from a right implementation. ``tests/museum`` holds defects that others have
-reported, in the same way; ``tests/right`` holds right implementations.
+dtypes in which no test can tell it from a right implementation. ``tests/museum`` has the same for defects that others
+have reported: see :mod:`~.museum`. ``tests/right`` holds right implementations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from ..errors import LossmarkError, SpecError
 from ..rooms import room
@@ -30,32 +29,6 @@ class CatalogueEntry(BaseModel):
     why: str
     formula: str | None = None
     equivalent: Mapping[str, str] = {}
-
-
-class TestThen(BaseModel):
-    """Whether the project's own tests saw a defect at the time, and how they did or why not, as its thread says."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    seen: bool
-    why: str
-
-
-class Exhibit(CatalogueEntry):
-    """A defect that somebody reported in public: where, when, in which versions, and what it was.
-
-    ``transfer`` says how it comes into one of our losses where it was another function's. ``test_then`` is None where
-    the thread does not tell.
-    """
-
-    why: str = Field(alias="what")
-    project: str
-    reference: str = Field(pattern=r"^[\w.-]+/[\w.-]+#\d+$")
-    url: HttpUrl
-    date: date
-    versions: str | None = None
-    transfer: str | None = None
-    test_then: TestThen | None = None
 
 
 Entry = TypeVar("Entry", bound=CatalogueEntry, covariant=True)
@@ -77,12 +50,7 @@ class Mutant(Generic[Entry]):
 
 def mutants(frameworks: tuple[str, ...]) -> list[Mutant[CatalogueEntry]]:
     """Every mutant of these frameworks; raises :class:`LossmarkError` if catalogue and modules do not agree."""
-    return _catalogued("mutants", CatalogueEntry, frameworks)
-
-
-def museum(frameworks: tuple[str, ...]) -> list[Mutant[Exhibit]]:
-    """Every exhibit of these frameworks; raises :class:`LossmarkError` if catalogue and modules do not agree."""
-    return _catalogued("museum", Exhibit, frameworks)
+    return catalogued("mutants", CatalogueEntry, frameworks)
 
 
 def right(frameworks: tuple[str, ...]) -> list[Target]:
@@ -90,7 +58,11 @@ def right(frameworks: tuple[str, ...]) -> list[Target]:
     return _targets("right", frameworks)
 
 
-def _catalogued(folder: str, entry: type[Entry], frameworks: tuple[str, ...]) -> list[Mutant[Entry]]:
+def catalogued(folder: str, entry: type[Entry], frameworks: tuple[str, ...]) -> list[Mutant[Entry]]:
+    """What a folder of ``tests`` has for these frameworks, with its catalogue's entries.
+
+    Raises :class:`LossmarkError` if its catalogue and its modules do not agree.
+    """
     entries = read(room("tests") / folder / "catalogue.yaml", entry)
     found = _targets(folder, frameworks)
     listed = {name for name in entries if name.partition("/")[0] in frameworks}

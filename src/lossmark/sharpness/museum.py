@@ -1,0 +1,149 @@
+"""The museum: defects that others have reported in public, run as mutants, and who would have seen them.
+
+``tests/museum`` holds them as ``tests/mutants`` holds its own; its catalogue says where and when each was reported.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from rich.table import Table
+
+from ..dtypes import DTYPES
+from .kills import Kills, KillTable, observe
+from .mutants import CatalogueEntry, Mutant, catalogued
+from .rivals import LOSSMARK
+
+WAYS = {
+    "torch.testing defaults": "torch.testing defaults, random inputs, values and gradients",
+    "rtol 1e-3": "rtol 1e-3, random inputs, values under mean",
+    "torch.testing defaults on lossmark's cases": "torch.testing defaults on lossmark's cases",
+}
+"""The other ways of comparing that are shown: column → rival. Inputs are random ones but in the last."""
+
+
+class TestThen(BaseModel):
+    """Whether the project's own tests saw a defect at the time, and how they did or why not, as its thread says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seen: bool
+    why: str
+
+
+class Exhibit(CatalogueEntry):
+    """A defect that somebody reported in public: where, when, in which versions, and what it was.
+
+    ``transfer`` says how it comes into one of our losses where it was another function's. ``test_then`` is None where
+    the thread does not tell.
+    """
+
+    why: str = Field(alias="what")
+    project: str
+    reference: str = Field(pattern=r"^[\w.-]+/[\w.-]+#\d+$")
+    url: str = Field(pattern=r"^https://github\.com/[\w.-]+/[\w.-]+/(issues|pull)/\d+$")
+    date: datetime.date
+    versions: str | None = None
+    transfer: str | None = None
+    test_then: TestThen | None = None
+
+
+def exhibits(frameworks: tuple[str, ...]) -> list[Mutant[Exhibit]]:
+    """Every exhibit of these frameworks; raises :class:`LossmarkError` if catalogue and modules do not agree."""
+    return catalogued("museum", Exhibit, frameworks)
+
+
+@dataclass(frozen=True)
+class Museum:
+    """Every exhibit, and what sees it in each dtype."""
+
+    exhibits: Sequence[Mutant[Exhibit]]
+    found: KillTable
+
+    def kills(self, exhibit: Mutant[Exhibit], dtype: str) -> Kills:
+        """What sees an exhibit in a dtype; empty if it was not run."""
+        return self.found.get((exhibit.name, dtype), Kills())
+
+    def seen(self, exhibit: Mutant[Exhibit], way: str) -> list[str]:
+        """The dtypes in which a way of comparing sees an exhibit."""
+        return [dtype for dtype in DTYPES if way in self.kills(exhibit, dtype).rivals]
+
+    def killer(self, exhibit: Mutant[Exhibit]) -> tuple[str, str]:
+        """The first case that lossmark fails in the widest dtype, and its check; empty if there is none."""
+        for dtype in DTYPES:
+            kills = self.kills(exhibit, dtype)
+            if kills.first:
+                return kills.first.partition(" (")[0], kills.checks[kills.first]
+        return "", ""
+
+    @property
+    def unseen(self) -> list[str]:
+        """Exhibits that lossmark sees in no dtype."""
+        return [exhibit.name for exhibit in self.exhibits if not self.killer(exhibit)[0]]
+
+    @property
+    def refuted(self) -> list[str]:
+        """Exhibits that are killed where the catalogue says that they cannot be."""
+        return [
+            f"{x.name} in {dtype}" for x in self.exhibits for dtype in x.entry.equivalent if self.kills(x, dtype).cases
+        ]
+
+
+def museum(exhibits: Sequence[Mutant[Exhibit]]) -> Museum:
+    """Run every exhibit through the suite, as mutants are."""
+    return Museum(exhibits, observe([exhibit.target for exhibit in exhibits]))
+
+
+def museum_table(found: Museum) -> Table:
+    """The table defect × who sees it: the project's own tests at the time, fixed tolerances, lossmark."""
+    table = Table("defect", "reported", "own tests then", *WAYS, LOSSMARK, title="reported defects and who sees them")
+    for exhibit in found.exhibits:
+        entry = exhibit.entry
+        then = "" if entry.test_then is None else _word(entry.test_then.seen)
+        ways = (_word(bool(found.seen(exhibit, rival))) for rival in WAYS.values())
+        case, check = found.killer(exhibit)
+        table.add_row(
+            f"{exhibit.name}\n{entry.reference}", str(entry.date), then, *ways, f"{case}\n{check}" if case else "NO"
+        )
+    return table
+
+
+def museum_lines(found: Museum) -> list[str]:
+    """The findings in sentences."""
+    total, unseen = len(found.exhibits), found.unseen
+    told = [exhibit.entry.test_then for exhibit in found.exhibits if exhibit.entry.test_then is not None]
+    lines = [f"lossmark sees {total - len(unseen)} of {total} reported defects" + _named(unseen, "; it does not see")]
+    for column, rival in WAYS.items():
+        where = "" if rival == column else ", on random inputs"
+        seen = sum(bool(found.seen(exhibit, rival)) for exhibit in found.exhibits)
+        lines.append(f"{column}{where}: {seen} of {total}")
+    lines.append(
+        f"the projects' own tests at the time: {sum(then.seen for then in told)} of {len(told)} that are known"
+    )
+    return lines + [f"listed as equivalent, yet killed: {', '.join(found.refuted)}"] * bool(found.refuted)
+
+
+def record_museum(found: Museum) -> dict[str, Any]:
+    """The museum as a JSON object: ``exhibits`` with what sees each, by dtype, and ``lines``."""
+    rows = []
+    for exhibit in found.exhibits:
+        entry = exhibit.entry
+        case, check = found.killer(exhibit)
+        rows.append(
+            entry.model_dump(mode="json", include={"project", "reference", "url", "date", "test_then"})
+            | {"name": exhibit.name, "loss": exhibit.loss, "what": entry.why, "case": case, "check": check}
+            | {"seen": {way: found.seen(exhibit, rival) for way, rival in (*WAYS.items(), (LOSSMARK, LOSSMARK))}}
+        )
+    return {"exhibits": rows, "lines": museum_lines(found)}
+
+
+def _word(seen: bool) -> str:
+    return "seen" if seen else "not seen"
+
+
+def _named(names: Sequence[str], words: str) -> str:
+    return f"{words} {', '.join(names)}" if names else ""
