@@ -41,6 +41,12 @@ def sharpness(files: Sequence[Path]) -> Condensed:
     return found["environment"], data.Sharpness(**{name: found[name] for name in data.Sharpness.model_fields})
 
 
+def museum(files: Sequence[Path]) -> Condensed:
+    """The file of ``lossmark mutants --museum --results``."""
+    found = json.loads(one_file(files).read_text(encoding="utf-8"))
+    return found["environment"], data.Museum(**{name: found[name] for name in data.Museum.model_fields})
+
+
 def right(files: Sequence[Path]) -> Condensed:
     """The file of ``lossmark mutants --right --results``."""
     found = json.loads(one_file(files).read_text(encoding="utf-8"))
@@ -82,7 +88,7 @@ def compare(files: Sequence[Path]) -> Condensed:
 
 
 CONDENSE: Mapping[str, Callable[[Sequence[Path]], Condensed]] = {
-    "conformance": conformance, "device": device, "sharpness": sharpness, "right": right, "soak": soak, "speed": speed,
-    "sizes": sizes, "memory": speed, "peers": peers, "gate": gate, "compare": compare,
+    "conformance": conformance, "device": device, "sharpness": sharpness, "museum": museum, "right": right,
+    "soak": soak, "speed": speed, "sizes": sizes, "memory": speed, "peers": peers, "gate": gate, "compare": compare,
 }  # fmt: skip
 """By subject; each takes the files that the subject's commands write."""

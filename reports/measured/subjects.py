@@ -78,6 +78,7 @@ def _gate() -> Iterator[Command]:
 SUBJECTS = {
     "conformance": Subject((_command("pytest conformance -q --results FILE", "conformance.jsonl"),), 3),
     "sharpness": Subject((_command("lossmark mutants --results FILE", "sharpness.json"),), 10),
+    "museum": Subject((_command("lossmark mutants --museum --results FILE", "museum.json", codes=(0, 1)),), 10),
     "right": Subject((_command("lossmark mutants --right --results FILE", "right.json"),), 10),
     "soak": Subject((_command("LOSSMARK_SOAK=FILE pytest tests/test_soak.py -m soak -s", "soak.jsonl"),), 5),
     "speed": Subject(

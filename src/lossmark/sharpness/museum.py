@@ -18,12 +18,14 @@ from .kills import Kills, KillTable, observe
 from .mutants import CatalogueEntry, Mutant, catalogued
 from .rivals import LOSSMARK
 
-WAYS = {
-    "torch.testing defaults": "torch.testing defaults, random inputs, values and gradients",
-    "rtol 1e-3": "rtol 1e-3, random inputs, values under mean",
-    "torch.testing defaults on lossmark's cases": "torch.testing defaults on lossmark's cases",
-}
-"""The other ways of comparing that are shown: column → rival. Inputs are random ones but in the last."""
+OWN_TESTS = "the project's own tests then"
+OTHERS = (
+    "torch.testing defaults, random inputs, values and gradients",
+    "rtol 1e-3, random inputs, values under mean",
+    "torch.testing defaults on lossmark's cases",
+)
+"""The rivals that are shown."""
+WAYS = (*OTHERS, LOSSMARK)
 
 
 class TestThen(BaseModel):
@@ -100,11 +102,11 @@ def museum(exhibits: Sequence[Mutant[Exhibit]]) -> Museum:
 
 def museum_table(found: Museum) -> Table:
     """The table defect × who sees it: the project's own tests at the time, fixed tolerances, lossmark."""
-    table = Table("defect", "reported", "own tests then", *WAYS, LOSSMARK, title="reported defects and who sees them")
+    table = Table("defect", "reported", OWN_TESTS, *WAYS, title="reported defects and who sees them")
     for exhibit in found.exhibits:
         entry = exhibit.entry
         then = "" if entry.test_then is None else _word(entry.test_then.seen)
-        ways = (_word(bool(found.seen(exhibit, rival))) for rival in WAYS.values())
+        ways = (_word(bool(found.seen(exhibit, way))) for way in OTHERS)
         case, check = found.killer(exhibit)
         table.add_row(
             f"{exhibit.name}\n{entry.reference}", str(entry.date), then, *ways, f"{case}\n{check}" if case else "NO"
@@ -114,36 +116,34 @@ def museum_table(found: Museum) -> Table:
 
 def museum_lines(found: Museum) -> list[str]:
     """The findings in sentences."""
-    total, unseen = len(found.exhibits), found.unseen
+    seen, judged = counts(found)
+    lines = [f"{way}: {seen[way]} of {judged[way]} reported defects seen" for way in seen]
+    for what, names in (("not seen by lossmark", found.unseen), ("equivalent, yet killed", found.refuted)):
+        lines += [f"{what}: {', '.join(names)}"] * bool(names)
+    return lines
+
+
+def counts(found: Museum) -> tuple[dict[str, int], dict[str, int]]:
+    """By who compares: how many defects are seen, and of how many this is known."""
     told = [exhibit.entry.test_then for exhibit in found.exhibits if exhibit.entry.test_then is not None]
-    lines = [f"lossmark sees {total - len(unseen)} of {total} reported defects" + _named(unseen, "; it does not see")]
-    for column, rival in WAYS.items():
-        where = "" if rival == column else ", on random inputs"
-        seen = sum(bool(found.seen(exhibit, rival)) for exhibit in found.exhibits)
-        lines.append(f"{column}{where}: {seen} of {total}")
-    lines.append(
-        f"the projects' own tests at the time: {sum(then.seen for then in told)} of {len(told)} that are known"
-    )
-    return lines + [f"listed as equivalent, yet killed: {', '.join(found.refuted)}"] * bool(found.refuted)
+    seen = {OWN_TESTS: sum(then.seen for then in told)}
+    seen |= {way: sum(bool(found.seen(x, way)) for x in found.exhibits) for way in WAYS}
+    return seen, {OWN_TESTS: len(told)} | dict.fromkeys(WAYS, len(found.exhibits))
 
 
 def record_museum(found: Museum) -> dict[str, Any]:
-    """The museum as a JSON object: ``exhibits`` with what sees each, by dtype, and ``lines``."""
+    """The museum as a JSON object: ``exhibits``, how many are ``seen`` by whom, and ``of`` how many."""
+    seen, judged = counts(found)
     rows = []
     for exhibit in found.exhibits:
-        entry = exhibit.entry
-        case, check = found.killer(exhibit)
+        entry, (case, check) = exhibit.entry, found.killer(exhibit)
         rows.append(
-            entry.model_dump(mode="json", include={"project", "reference", "url", "date", "test_then"})
-            | {"name": exhibit.name, "loss": exhibit.loss, "what": entry.why, "case": case, "check": check}
-            | {"seen": {way: found.seen(exhibit, rival) for way, rival in (*WAYS.items(), (LOSSMARK, LOSSMARK))}}
+            {"name": exhibit.name, "loss": exhibit.loss, "what": entry.why, "case": case, "check": check}
+            | entry.model_dump(mode="json", include={"project", "reference", "url", "date", "test_then"})
+            | {"seen": {way: found.seen(exhibit, way) for way in WAYS}}
         )
-    return {"exhibits": rows, "lines": museum_lines(found)}
+    return {"exhibits": rows, "seen": seen, "of": judged}
 
 
 def _word(seen: bool) -> str:
     return "seen" if seen else "not seen"
-
-
-def _named(names: Sequence[str], words: str) -> str:
-    return f"{words} {', '.join(names)}" if names else ""
