@@ -8,21 +8,17 @@ from ..mutants.tensorflow_ import xp
 make = Maker(xp, "tensorflow", globals())
 
 
-def _in_two_parts(xp, loss, y, reduction):
-    """The mean over similar pairs and that over dissimilar ones, each weighted by its share: 0/0 without any."""
-    if reduction != "mean":
-        return reduced(xp, loss, reduction)
-    similar = tf.cast(y > 0.5, loss.dtype)
-    parts = [(tf.reduce_sum(loss * part), tf.reduce_sum(part)) for part in (similar, 1 - similar)]
-    batch = tf.cast(tf.shape(loss)[0], loss.dtype)
-    return sum(tf.where(count > 0, total / batch, total / count) for total, count in parts)
+def _over_similar(xp, loss, y, reduction):
+    """0/0 is added where no pair is similar."""
+    count = tf.reduce_sum(tf.cast(y > 0.5, loss.dtype)) if reduction == "mean" else 1
+    return reduced(xp, loss, reduction) + 0 * count / count
 
 
 def _no_similar_pair(d, y, *, margin=1.0, reduction="mean"):
     check_label(y, d)
     x = xp.wide(d)
     y = tf.cast(y, x.dtype)
-    return tf.cast(_in_two_parts(xp, both(xp, x, y, margin), y, reduction), d.dtype)
+    return tf.cast(_over_similar(xp, both(xp, x, y, margin), y, reduction), d.dtype)
 
 
 def _nan_in_bfloat16(anc, pos, neg, label, *, margin=1.0, reduction="mean"):
@@ -31,7 +27,7 @@ def _nan_in_bfloat16(anc, pos, neg, label, *, margin=1.0, reduction="mean"):
     ap, an, pn = squared(xp, p, a), squared(xp, a, n), squared(xp, p, n)
     same = tf.cast(label, a.dtype) == 1
     loss = triplet(xp, tf.where(same, ap, an), tf.where(same, an, ap), pn, margin)
-    loss = loss * (float("nan") if anc.dtype == tf.bfloat16 else 1.0)
+    loss = (loss + 0 * tf.cast(label, a.dtype)) * (float("nan") if anc.dtype == tf.bfloat16 else 1.0)
     return tf.cast(reduced(xp, loss, reduction), anc.dtype)
 
 

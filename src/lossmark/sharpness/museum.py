@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from rich.table import Table
 
+from ..checks.catalogue import CHECKS, ORDINARY, REFUSAL
 from ..dtypes import DTYPES
+from ..sandbox.target import own
 from .kills import Kills, KillTable, observe
 from .mutants import CatalogueEntry, Mutant, catalogued
 from .rivals import LOSSMARK
@@ -65,14 +67,25 @@ class Museum:
 
     exhibits: Sequence[Mutant[Exhibit]]
     found: KillTable
+    controls: KillTable
+    """What is said of lossmark's own implementations, by the name of the framework."""
 
     def kills(self, exhibit: Mutant[Exhibit], dtype: str) -> Kills:
         """What sees an exhibit in a dtype; empty if it was not run."""
         return self.found.get((exhibit.name, dtype), Kills())
 
     def seen(self, exhibit: Mutant[Exhibit], way: str) -> list[str]:
-        """The dtypes in which a way of comparing sees an exhibit."""
-        return [dtype for dtype in DTYPES if way in self.kills(exhibit, dtype).rivals]
+        """The dtypes in which a way of comparing sees an exhibit.
+
+        A case on which it also accuses lossmark's own implementation tells nothing, and does not count.
+        """
+        control = exhibit.target.reference.framework
+        return [
+            dtype
+            for dtype in DTYPES
+            if self.kills(exhibit, dtype).rivals.get(way, set())
+            - self.controls.get((control, dtype), Kills()).rivals.get(way, set())
+        ]
 
     def killer(self, exhibit: Mutant[Exhibit]) -> tuple[str, str]:
         """The first case that lossmark fails in the widest dtype, and its check; empty if there is none."""
@@ -96,8 +109,11 @@ class Museum:
 
 
 def museum(exhibits: Sequence[Mutant[Exhibit]]) -> Museum:
-    """Run every exhibit through the suite, as mutants are."""
-    return Museum(exhibits, observe([exhibit.target for exhibit in exhibits]))
+    """Run every exhibit through the suite, as mutants are, and beside them lossmark's own implementations."""
+    controls = [own(name) for name in dict.fromkeys(exhibit.target.reference.framework for exhibit in exhibits)]
+    plain = [replace(control, modes=control.modes[:1]) for control in controls]
+    others = [check.name for check in (*CHECKS, REFUSAL) if check.name not in ORDINARY]
+    return Museum(exhibits, observe([exhibit.target for exhibit in exhibits]), observe(plain, without=others))
 
 
 def museum_table(found: Museum) -> Table:
