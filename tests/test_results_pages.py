@@ -83,7 +83,7 @@ def outputs(tmp_path_factory):
     return {
         "conformance": [run],
         "sharpness": [lines(folder / "sharpness.json", environment=MACHINE, **board)],
-        "museum": [lines(folder / "museum.json", environment=MACHINE, **shown)],
+        "museum": [lines(folder / f"museum-{part}.json", environment=MACHINE, **shown) for part in "ab"],
         "right": [lines(folder / "right.json", environment=MACHINE, **accused)],
         "soak": [fresh],
         "speed": [speed],

@@ -42,9 +42,15 @@ def sharpness(files: Sequence[Path]) -> Condensed:
 
 
 def museum(files: Sequence[Path]) -> Condensed:
-    """The file of ``lossmark mutants --museum --results``."""
-    found = json.loads(one_file(files).read_text(encoding="utf-8"))
-    return found["environment"], data.Museum(**{name: found[name] for name in data.Museum.model_fields})
+    """The files of ``lossmark mutants --museum --results``, one per framework, as one."""
+    found = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    made = [each["environment"] for each in found]
+    frameworks = {name: version for each in made for name, version in each["frameworks"].items()}
+    return max(made, key=lambda each: str(each["date"])) | {"frameworks": frameworks}, data.Museum(
+        exhibits=[exhibit for each in found for exhibit in each["exhibits"]],
+        seen={way: sum(each["seen"][way] for each in found) for way in found[0]["seen"]},
+        of={way: sum(each["of"][way] for each in found) for way in found[0]["of"]},
+    )
 
 
 def right(files: Sequence[Path]) -> Condensed:
