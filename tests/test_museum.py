@@ -1,6 +1,7 @@
 """The museum: its catalogue is true, and a few of its exhibits are seen by the check that is meant to see them."""
 
 import datetime
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from lossmark.errors import SpecError
 from lossmark.rooms import room
 from lossmark.sharpness import museum
 from lossmark.sharpness import mutants as catalogue
+from lossmark.sharpness.kills import Kills
 from lossmark.specification.library import losses
 
 CATALOGUE = room("tests") / "museum" / "catalogue.yaml"
@@ -19,6 +21,15 @@ SAMPLE = {
     "numpy/hinge-slope-by-the-target": "gradient",
     "numpy/bpr-reciprocal-of-exp": "value",
     "numpy/contrastive-layout-taken-for-contiguous": "layout",
+}
+
+
+WHOLE = {
+    "project": "P",
+    "reference": "p/p#1",
+    "url": "https://github.com/p/p/issues/1",
+    "date": "2020-01-01",
+    "what": "w",
 }
 
 
@@ -49,12 +60,29 @@ def test_every_module_is_in_the_catalogue_and_every_loss_in_the_museum():
     ("line", "named"), [('date: "2020-13-01"', "date"), ("reference: 37154", "reference"), ("since: 1", "since")]
 )
 def test_an_entry_that_is_not_whole_is_refused_with_its_place(line, named, tmp_path):
-    keys = {"project": "P", "reference": "p/p#1", "url": "https://github.com/p/p/issues/1", "date": '"2020-01-01"'}
-    keys |= {"what": "w"} | dict([line.split(": ")])
+    keys = WHOLE | {"date": '"2020-01-01"'} | dict([line.split(": ")])
     path = tmp_path / "catalogue.yaml"
     path.write_text("torch/x:\n" + "".join(f"  {key}: {value}\n" for key, value in keys.items()), encoding="utf-8")
     with pytest.raises(SpecError, match=named):
         catalogue.read(path, museum.Exhibit)
+
+
+def seen_in(dtype, equivalent, controls):
+    """The dtypes in which a museum of one says that a way sees it, which accuses it on two cases of a dtype."""
+    exhibit = replace(
+        museum.exhibits(("numpy",))[0], entry=museum.Exhibit.model_validate(WHOLE | {"equivalent": equivalent})
+    )
+    found = {(exhibit.name, dtype): Kills(rivals={"way": {"one", "two"}})}
+    return museum.Museum([exhibit], found, controls).seen(exhibit, "way")
+
+
+def test_a_way_of_comparing_that_accuses_what_is_right_has_seen_nothing():
+    control = {("numpy", "float16"): Kills(rivals={"way": {"one"}, "other": {"two"}})}
+    assert seen_in("float16", {}, {}) == seen_in("float16", {}, control) == ["float16"]
+    both = {("numpy", "float16"): Kills(rivals={"way": {"one", "two"}})}
+    assert seen_in("float16", {}, both) == []
+    assert seen_in("float32", {}, both) == ["float32"]
+    assert seen_in("float16", {"float16": "it is right there"}, {}) == []
 
 
 def test_some_are_seen_and_the_record_says_by_whom():

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from rich.table import Table
+from rich.table import Column, Table
 
 from ..checks.catalogue import CHECKS, ORDINARY, REFUSAL
 from ..dtypes import DTYPES
@@ -77,13 +77,15 @@ class Museum:
     def seen(self, exhibit: Mutant[Exhibit], way: str) -> list[str]:
         """The dtypes in which a way of comparing sees an exhibit.
 
-        A case on which it also accuses lossmark's own implementation tells nothing, and does not count.
+        A case on which it also accuses lossmark's own implementation tells nothing, and does not count; nor does a
+        dtype in which the exhibit is right.
         """
         control = exhibit.target.reference.framework
         return [
             dtype
             for dtype in DTYPES
-            if self.kills(exhibit, dtype).rivals.get(way, set())
+            if dtype not in exhibit.entry.equivalent
+            and self.kills(exhibit, dtype).rivals.get(way, set())
             - self.controls.get((control, dtype), Kills()).rivals.get(way, set())
         ]
 
@@ -91,7 +93,7 @@ class Museum:
         """The first case that lossmark fails in the widest dtype, and its check; empty if there is none."""
         for dtype in DTYPES:
             kills = self.kills(exhibit, dtype)
-            if kills.first:
+            if kills.first and dtype not in exhibit.entry.equivalent:
                 return kills.first.partition(" (")[0], kills.checks[kills.first]
         return "", ""
 
@@ -118,7 +120,9 @@ def museum(exhibits: Sequence[Mutant[Exhibit]]) -> Museum:
 
 def museum_table(found: Museum) -> Table:
     """The table defect × who sees it: the project's own tests at the time, fixed tolerances, lossmark."""
-    table = Table("defect", "reported", OWN_TESTS, *WAYS, title="reported defects and who sees them")
+    defect, killer = (Column(name, overflow="fold", ratio=2) for name in ("defect", LOSSMARK))
+    columns = (defect, "reported", OWN_TESTS, *OTHERS, killer)
+    table = Table(*columns, title="reported defects and who sees them", expand=True)
     for exhibit in found.exhibits:
         entry = exhibit.entry
         then = "" if entry.test_then is None else _word(entry.test_then.seen)
