@@ -1,4 +1,4 @@
-"""Reported defects as losses in PyTorch: scores and cosines, shapes and dtypes of inputs, settings."""
+"""Reported defects as losses in PyTorch: scores and cosines, shapes and dtypes of inputs."""
 
 import torch
 
@@ -100,18 +100,3 @@ def _bits_inverted(d, y, *, margin=1.0, reduction="mean"):
 
 make.bind("contrastive-label-bits-inverted", "contrastive", _bits_inverted)
 make.contrastive("contrastive-column-of-labels", both, label=lambda xp, y, d: y.to(d.dtype))
-
-# -- state -----------------------------------------------------------------------------------------------------------
-
-_seeded = []
-
-
-def _seeds_once(xp, x):
-    """The first call seeds everybody's random numbers."""
-    if not _seeded:
-        torch.manual_seed(23)
-        _seeded.append(True)
-    return softplus(xp, x)
-
-
-make.bpr("bpr-seeds-at-first-use", _seeds_once)
