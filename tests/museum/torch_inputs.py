@@ -61,7 +61,7 @@ def _half_cosine(x, y):
 def _integer_cosine(x, y):
     """The squared norms in the dtype of the inputs, integers too; all else in floating point."""
     a, b = (xp.wide(z) for z in (x, y))
-    norms = [z.norm(dim=1) if z.is_floating_point() else _own_squares(z).float().sqrt() for z in (x, y)]
+    norms = [xp.wide(z).norm(dim=1) if z.is_floating_point() else _own_squares(z).float().sqrt() for z in (x, y)]
     return (a * b).sum(-1) / (norms[0] * norms[1]).clamp(min=1e-8)
 
 
