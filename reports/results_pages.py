@@ -12,7 +12,7 @@ from .measured.sections import HEADS, missing, section
 
 PAGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "conformance": ("Conformance", ("conformance",)),
-    "sharpness": ("Sharpness", ("sharpness", "right", "soak")),
+    "sharpness": ("Sharpness", ("sharpness", "museum", "right", "soak")),
     "speed": ("Speed and memory", ("speed", "memory", "peers", "sizes")),
     "gate": ("Gate and comparisons", ("gate", "compare")),
 }

@@ -69,12 +69,21 @@ def outputs(tmp_path_factory):
     box = {"state": "killed", "why": "bpr/worked"}
     mutant = {"name": "torch/half", "loss": "bpr", "why": "half", "boxes": dict.fromkeys(BY_DTYPE, box)}
     board = {"mutants": [mutant], "seen": {"lossmark": BY_DTYPE}, "told_apart": BY_DTYPE, "lines": ["9 survive"]}
+    told = {"seen": False, "why": "16 rows"}
+    exhibit = {"name": "torch/half", "loss": "bpr", "what": "half", "case": "bpr/worked", "check": "value"}
+    exhibit |= {"project": "one", "reference": "one/one#16", "url": "https://one/16", "date": "2016", "test_then": told}
+    shown = {
+        "exhibits": [exhibit | {"seen": {"lossmark": ["float32"]}}],
+        "seen": {"lossmark": 3},
+        "of": {"lossmark": 4},
+    }
     accused = {"right": ["torch/other"], "judged": BY_DTYPE, "accused": {"lossmark": BY_DTYPE}}
     fresh = folder / "soak.jsonl"
     soak.record(fresh, 2013, [soak.Observed(2013, "bpr", "float32", "torch", "eager", "value", "pass", 0.5, 1000)] * 2)
     return {
         "conformance": [run],
         "sharpness": [lines(folder / "sharpness.json", environment=MACHINE, **board)],
+        "museum": [lines(folder / f"museum-{part}.json", environment=MACHINE, **shown) for part in "ab"],
         "right": [lines(folder / "right.json", environment=MACHINE, **accused)],
         "soak": [fresh],
         "speed": [speed],

@@ -41,6 +41,18 @@ def sharpness(files: Sequence[Path]) -> Condensed:
     return found["environment"], data.Sharpness(**{name: found[name] for name in data.Sharpness.model_fields})
 
 
+def museum(files: Sequence[Path]) -> Condensed:
+    """The files of ``lossmark mutants --museum --results``, one per framework, as one."""
+    found = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    made = [each["environment"] for each in found]
+    frameworks = {name: version for each in made for name, version in each["frameworks"].items()}
+    return max(made, key=lambda each: str(each["date"])) | {"frameworks": frameworks}, data.Museum(
+        exhibits=[exhibit for each in found for exhibit in each["exhibits"]],
+        seen={way: sum(each["seen"][way] for each in found) for way in found[0]["seen"]},
+        of={way: sum(each["of"][way] for each in found) for way in found[0]["of"]},
+    )
+
+
 def right(files: Sequence[Path]) -> Condensed:
     """The file of ``lossmark mutants --right --results``."""
     found = json.loads(one_file(files).read_text(encoding="utf-8"))
@@ -82,7 +94,7 @@ def compare(files: Sequence[Path]) -> Condensed:
 
 
 CONDENSE: Mapping[str, Callable[[Sequence[Path]], Condensed]] = {
-    "conformance": conformance, "device": device, "sharpness": sharpness, "right": right, "soak": soak, "speed": speed,
-    "sizes": sizes, "memory": speed, "peers": peers, "gate": gate, "compare": compare,
+    "conformance": conformance, "device": device, "sharpness": sharpness, "museum": museum, "right": right,
+    "soak": soak, "speed": speed, "sizes": sizes, "memory": speed, "peers": peers, "gate": gate, "compare": compare,
 }  # fmt: skip
 """By subject; each takes the files that the subject's commands write."""

@@ -92,6 +92,14 @@ class Sharpness(Strict):
     lines: list[str]
 
 
+class Museum(Strict):
+    """Reported defects and who sees them, as ``lossmark mutants --museum`` writes it."""
+
+    exhibits: list[dict[str, Any]] = Field(min_length=1)
+    seen: Counts
+    of: Counts
+
+
 class Right(Strict):
     """Whom each way of comparing accuses among right implementations, as ``lossmark mutants --right`` writes it."""
 
@@ -142,7 +150,7 @@ class Repeats(Strict):
 
 
 DATA: dict[str, type[Strict]] = {
-    "conformance": Conformance, "device": Device, "sharpness": Sharpness, "right": Right, "soak": Soak, "speed": Speed,
-    "sizes": Sizes, "memory": Speed, "peers": Peers, "gate": Gate, "compare": Repeats,
+    "conformance": Conformance, "device": Device, "sharpness": Sharpness, "museum": Museum, "right": Right,
+    "soak": Soak, "speed": Speed, "sizes": Sizes, "memory": Speed, "peers": Peers, "gate": Gate, "compare": Repeats,
 }  # fmt: skip
 """By subject."""

@@ -23,6 +23,12 @@ HEADS: Mapping[str, tuple[str, str, str]] = {
         "counts those that each way of comparing sees, of those that can be told from a right one at all in a dtype.",
         "The fixed tolerances are given lossmark's exact values to compare with here, which other suites do not have.",
     ),
+    "museum": (
+        "Reported defects that are seen",
+        "Defects that others have reported in public trackers, rewritten as losses: what was said of each, when, and "
+        "who sees it. *Own tests then* stands where the thread tells what the project's tests did at the time.",
+        "Nobody who chose these defects could choose what lossmark sees; those that it does not see stay in the table.",
+    ),
     "right": (
         "Right implementations that are accused",
         "Right implementations that compute in another way than lossmark's own are run through the same suite. The "

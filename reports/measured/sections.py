@@ -3,7 +3,7 @@
 No sentence here holds a figure: every number on a page is one of its file.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from lossmark.dtypes import DTYPES
 from lossmark.results import plain_text
@@ -104,6 +104,36 @@ def _sharpness(found: data.Sharpness) -> Lines:
     )
 
 
+def _museum(found: data.Museum) -> Lines:
+    rows = ((way, f"{seen} of {found.of[way]}") for way, seen in found.seen.items())
+    yield from plain_text.table(("who compares", "reported defects seen"), rows)
+    yield "Every defect; by dtype where it is not seen in all, empty where it is seen in none or nobody knows:"
+    yield ""
+    ways = list(found.exhibits[0]["seen"])
+    yield from plain_text.table(
+        ("reported", "defect", "loss of ours", "own tests then", *ways, "case and check"),
+        (
+            (
+                f"{one['reference']}, {one['date']}",
+                one["what"],
+                one["name"],
+                _then(one["test_then"]),
+                *(_where(one["seen"][way]) for way in ways),
+                f"{one['case']}: {one['check']}" if one["case"] else "",
+            )
+            for one in found.exhibits
+        ),
+    )
+
+
+def _then(told: Mapping[str, object] | None) -> str:
+    return "" if told is None else f"{'seen' if told['seen'] else 'not seen'}: {told['why']}"
+
+
+def _where(dtypes: Sequence[str]) -> str:
+    return "seen" if len(dtypes) == len(DTYPES) else ", ".join(dtypes)
+
+
 def _right(found: data.Right) -> Lines:
     yield from _ways(found.accused, found.judged)
 
@@ -141,8 +171,8 @@ def _compare(found: data.Repeats) -> Lines:
 
 
 TABLES: Mapping[str, Callable[..., Lines]] = {
-    "conformance": _conformance, "device": _device, "sharpness": _sharpness, "right": _right, "soak": _soak,
-    "gate": _gate, "compare": _compare, "speed": speed_sections.speed, "sizes": speed_sections.sizes,
+    "conformance": _conformance, "device": _device, "sharpness": _sharpness, "museum": _museum, "right": _right,
+    "soak": _soak, "gate": _gate, "compare": _compare, "speed": speed_sections.speed, "sizes": speed_sections.sizes,
     "memory": speed_sections.memory, "peers": speed_sections.peers,
 }  # fmt: skip
 """By subject: the tables of its data."""

@@ -66,6 +66,12 @@ def _peers() -> Iterator[Command]:
     yield _command(f"pytest conformance -q {GUESTS} --results FILE", "peers.jsonl", codes=(0, 1))
 
 
+def _museum() -> Iterator[Command]:
+    for name in ("numpy", "torch", "tensorflow", "jax"):
+        words = f"lossmark mutants --museum --framework {name} --results FILE"
+        yield _command(words, f"museum-{name}.json", codes=(0, 1))
+
+
 def _gate() -> Iterator[Command]:
     for slowdown, gates in (("0.0", 34), ("0.1", 7), ("0.3", 3), ("0.033", 3)):
         for neighbours in (0, 2, 4):
@@ -78,6 +84,7 @@ def _gate() -> Iterator[Command]:
 SUBJECTS = {
     "conformance": Subject((_command("pytest conformance -q --results FILE", "conformance.jsonl"),), 3),
     "sharpness": Subject((_command("lossmark mutants --results FILE", "sharpness.json"),), 10),
+    "museum": Subject(tuple(_museum()), 15),
     "right": Subject((_command("lossmark mutants --right --results FILE", "right.json"),), 10),
     "soak": Subject((_command("LOSSMARK_SOAK=FILE pytest tests/test_soak.py -m soak -s", "soak.jsonl"),), 5),
     "speed": Subject(

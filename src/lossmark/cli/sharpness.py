@@ -16,6 +16,7 @@ from ..errors import PASS, REGRESSION
 def mutants(
     framework: Annotated[list[str] | None, typer.Option(help="only those of this framework (repeatable)")] = None,
     right: Annotated[bool, typer.Option("--right", help="instead, who would accuse right implementations")] = False,
+    museum: Annotated[bool, typer.Option("--museum", help="instead, defects that others have reported")] = False,
     results: Annotated[Path | None, typer.Option(help="write the scoreboard as JSON, for the report")] = None,
 ) -> None:
     """The sharpness of the suite: wrong implementations that must be killed, and what other tests see of them."""
@@ -26,6 +27,8 @@ def mutants(
     console = Console()
     if right:
         raise typer.Exit(_accusations(installed, console, results))
+    if museum:
+        raise typer.Exit(_exhibition(installed, console, results))
     with console.status("mutants"):
         board = scoreboard.scoreboard(catalogue.mutants(installed))
     if results is not None:
@@ -48,6 +51,19 @@ def _accusations(frameworks: tuple[str, ...], console: Console, results: Path | 
     accused = [f"{name} in {dtype}: {', '.join(box.cases)}" for (name, dtype), box in found.items() if box.cases]
     print("\n".join(accused or ["none is accused"]))
     return REGRESSION if accused else PASS
+
+
+def _exhibition(frameworks: tuple[str, ...], console: Console, results: Path | None) -> int:
+    """Run the museum, print and write who sees what; returns the exit code."""
+    from ..sharpness import museum
+
+    with console.status("museum"):
+        found = museum.museum(museum.exhibits(frameworks))
+    if results is not None:
+        _write(results, frameworks, museum.record_museum(found))
+    console.print(museum.museum_table(found))
+    print("\n".join(museum.museum_lines(found)))
+    return REGRESSION if found.unseen or found.refuted else PASS
 
 
 def _write(path: Path, frameworks: tuple[str, ...], record: dict[str, Any]) -> None:

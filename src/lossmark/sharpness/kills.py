@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..checks.catalogue import ORDINARY
@@ -28,8 +28,20 @@ class Kills:
 
     cases: dict[str, str] = field(default_factory=dict)
     """Failed case → its class; failed case and check of usage → :data:`USAGE_CLASS`."""
-    rivals: set[str] = field(default_factory=set)
-    """Names of the ways of comparing that call the results wrong."""
+    checks: dict[str, str] = field(default_factory=dict)
+    """The same keys → the checks that failed."""
+    rivals: dict[str, set[str]] = field(default_factory=dict)
+    """The ways of comparing that call results wrong → the cases on which they do."""
+
+    def add(self, case: str, kind: str, check: str) -> None:
+        """Note that a case of some class fails a check, or several."""
+        self.cases[case] = kind
+        self.checks[case] = check
+
+    def accuse(self, case: str, rivals: Iterable[str]) -> None:
+        """Note which ways of comparing call the results on a case wrong."""
+        for rival in rivals:
+            self.rivals.setdefault(rival, set()).add(case)
 
     @property
     def first(self) -> str:
@@ -90,13 +102,13 @@ def _hold(suite: Suite, run: Run, kills: Kills) -> None:
     except Unsupported:
         return
     if isinstance(judged, Failure):  # any test sees a crash or a hang
-        kills.cases[run.case.id] = _kind(run)
-        kills.rivals |= {rival.name for rival in RIVALS}
+        kills.add(run.case.id, _kind(run), judged.kind)
+        kills.accuse(run.case.id, (rival.name for rival in RIVALS))
         return
     wrong = frozenset(cell.check for cell in judged.cells() if cell.verdict in ("fail", "error"))
-    kills.rivals |= {rival.name for rival in RIVALS if rival.sees(judged, wrong)}
+    kills.accuse(run.case.id, (rival.name for rival in RIVALS if rival.sees(judged, wrong)))
     if wrong:
-        kills.cases[run.case.id] = _kind(run)
+        kills.add(run.case.id, _kind(run), ", ".join(sorted(wrong)))
 
 
 def _use(suite: Suite, run: Run, kills: Kills, searched: bool) -> None:
@@ -108,11 +120,11 @@ def _use(suite: Suite, run: Run, kills: Kills, searched: bool) -> None:
     wrong = [cell.check for cell in suite.cells(replace(run, checks=checks)) if cell.verdict in ("fail", "error")]
     for check in wrong:
         if check == "refusal":
-            kills.cases[run.case.id] = _kind(run)
+            kills.add(run.case.id, _kind(run), check)
         else:
-            kills.cases[f"{run.case.id} ({check})"] = USAGE_CLASS
+            kills.add(f"{run.case.id} ({check})", USAGE_CLASS, check)
     if wrong:
-        kills.rivals.add(LOSSMARK)
+        kills.accuse(run.case.id, [LOSSMARK])
 
 
 def _kind(run: Run) -> str:

@@ -18,7 +18,7 @@ from ..specification.case import Case
 from ..specification.library import losses
 from ..specification.loss import Loss
 from ..tolerance.expected import expected
-from .mutants import read
+from .mutants import CatalogueEntry, read
 from .proofs import mutated
 
 SCOREBOARD = room("reports") / "results" / "sharpness.json"
@@ -118,7 +118,7 @@ def _loss_of() -> dict[str, str]:
 def _mutants(loss_id: str) -> list[tuple[str, str, Loss]]:
     """The mutants of a loss that are formulas, each formula once; none where the tests are not installed."""
     try:
-        entries = read(room("tests") / "mutants" / "catalogue.yaml")
+        entries = read(room("tests") / "mutants" / "catalogue.yaml", CatalogueEntry)
     except LossmarkError:
         return []
     found: dict[str, tuple[str, str, Loss]] = {}

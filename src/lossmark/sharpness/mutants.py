@@ -2,8 +2,9 @@
 
 ``tests/mutants`` holds a module per framework, whose implementations are named ``framework/what``, and
 ``catalogue.yaml``, which says of each what it does wrong, its formula where its values are another formula, and the
-dtypes in which no test can tell it from a right implementation. ``tests/right`` and ``tests/right_elsewhere``, which is
-by another hand, hold right implementations.
+dtypes in which no test can tell it from a right implementation. ``tests/museum`` has the same for defects that others
+have reported: see :mod:`~.museum`. ``tests/right`` and ``tests/right_elsewhere``, which is by another hand, hold right
+implementations.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -18,8 +20,6 @@ from ..errors import LossmarkError, SpecError
 from ..rooms import room
 from ..sandbox.target import Target, discover
 from ..specification import document as yaml
-
-MUTANTS, RIGHT, ELSEWHERE = "lossmark.tests.mutants", "lossmark.tests.right", "lossmark.tests.right_elsewhere"
 
 
 class CatalogueEntry(BaseModel):
@@ -32,13 +32,16 @@ class CatalogueEntry(BaseModel):
     equivalent: Mapping[str, str] = {}
 
 
+Entry = TypeVar("Entry", bound=CatalogueEntry, covariant=True)
+
+
 @dataclass(frozen=True)
-class Mutant:
-    """A wrong implementation of one loss."""
+class Mutant(Generic[Entry]):
+    """A wrong implementation of one loss, with what a catalogue says of it."""
 
     target: Target
     loss: str
-    entry: CatalogueEntry
+    entry: Entry
 
     @property
     def name(self) -> str:
@@ -46,42 +49,46 @@ class Mutant:
         return self.target.name
 
 
-def mutants(frameworks: tuple[str, ...]) -> list[Mutant]:
+def mutants(frameworks: tuple[str, ...]) -> list[Mutant[CatalogueEntry]]:
     """Every mutant of these frameworks; raises :class:`LossmarkError` if catalogue and modules do not agree."""
-    entries = read(room("tests") / "mutants" / "catalogue.yaml")
-    found = _targets(MUTANTS, frameworks)
-    listed = {name for name in entries if name.partition("/")[0] in frameworks}
-    bound = {target.name for target in found}
-    if listed != bound:
-        raise LossmarkError(f"the catalogue and the modules of mutants differ in {', '.join(sorted(listed ^ bound))}")
-    return [Mutant(target, next(iter(target.losses)), entries[target.name]) for target in found]
+    return catalogued("mutants", CatalogueEntry, frameworks)
 
 
 def right(frameworks: tuple[str, ...]) -> list[Target]:
     """The right but different implementations, none of which may be accused."""
-    return _targets(RIGHT, frameworks) + elsewhere(frameworks)
+    return _targets("right", frameworks) + elsewhere(frameworks)
 
 
 def elsewhere(frameworks: tuple[str, ...]) -> list[Target]:
     """Those of the right ones that another hand wrote."""
-    return _targets(ELSEWHERE, frameworks)
+    return _targets("right_elsewhere", frameworks)
 
 
-def _targets(package: str, frameworks: tuple[str, ...]) -> list[Target]:
-    """The implementations in the package's modules of each framework, ``torch_.py``, ``torch_metric.py`` and so on.
+def catalogued(folder: str, entry: type[Entry], frameworks: tuple[str, ...]) -> list[Mutant[Entry]]:
+    """What a folder of ``tests`` has for these frameworks, with its catalogue's entries.
 
-    No module is named as a framework alone, which it would shadow.
+    Raises :class:`LossmarkError` if its catalogue and its modules do not agree.
     """
-    folder = room(package.removeprefix("lossmark."))
-    modules = [path.stem for name in frameworks for path in sorted(folder.glob(f"{name}_*.py"))]
-    return [target for module in modules for target in discover(f"{package}.{module}")]
+    entries = read(room("tests") / folder / "catalogue.yaml", entry)
+    found = _targets(folder, frameworks)
+    listed = {name for name in entries if name.partition("/")[0] in frameworks}
+    bound = {target.name for target in found}
+    if listed != bound:
+        raise LossmarkError(f"the catalogue and the modules of {folder} differ in {', '.join(sorted(listed ^ bound))}")
+    return [Mutant(target, next(iter(target.losses)), entries[target.name]) for target in found]
 
 
-def read(path: Path) -> dict[str, CatalogueEntry]:
+def _targets(folder: str, frameworks: tuple[str, ...]) -> list[Target]:
+    """The implementations in the modules of each framework: ``torch_``, which must not shadow torch, ``torch_more``."""
+    modules = [path.stem for name in frameworks for path in sorted((room("tests") / folder).glob(f"{name}_*.py"))]
+    return [target for module in modules for target in discover(f"lossmark.tests.{folder}.{module}")]
+
+
+def read(path: Path, entry: type[Entry]) -> dict[str, Entry]:
     """The catalogue by the names of mutants; raises :class:`SpecError` with file, line and key."""
     document = yaml.read(path)
     try:
-        return TypeAdapter(dict[str, CatalogueEntry]).validate_python(document.data)
+        return TypeAdapter(dict[str, entry]).validate_python(document.data)  # type: ignore[valid-type]
     except ValidationError as error:
         first = error.errors()[0]
         raise SpecError(first["msg"], document.place(first["loc"])) from None

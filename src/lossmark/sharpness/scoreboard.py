@@ -11,7 +11,7 @@ from rich.table import Table
 from ..dtypes import DTYPES
 from ..specification.library import losses
 from .kills import Kills, KillTable, observe
-from .mutants import Mutant
+from .mutants import CatalogueEntry, Mutant
 from .proofs import certified
 from .rivals import RIVALS
 
@@ -23,15 +23,15 @@ CLASSES = ("exact-dyadic", "generic", "adversarial")
 class Scoreboard:
     """What kills every mutant; ``proved[name][dtype]`` is the case of a certified kill."""
 
-    mutants: Sequence[Mutant]
+    mutants: Sequence[Mutant[CatalogueEntry]]
     found: KillTable
     proved: Mapping[str, Mapping[str, str]]
 
-    def boxes(self) -> list[tuple[Mutant, str]]:
+    def boxes(self) -> list[tuple[Mutant[CatalogueEntry], str]]:
         """Every mutant in every dtype where it is not equivalent to the spec."""
         return [(m, dtype) for m in self.mutants for dtype in DTYPES if dtype not in m.entry.equivalent]
 
-    def kills(self, mutant: Mutant, dtype: str) -> Kills:
+    def kills(self, mutant: Mutant[CatalogueEntry], dtype: str) -> Kills:
         """What kills a mutant in a dtype; empty if it was not run."""
         return self.found.get((mutant.name, dtype), Kills())
 
@@ -66,7 +66,7 @@ class Scoreboard:
         return {m.name for m in self.mutants if not any(name in self.kills(m, d).rivals for d in DTYPES)}
 
 
-def scoreboard(mutants: Sequence[Mutant], *, thorough: bool = True) -> Scoreboard:
+def scoreboard(mutants: Sequence[Mutant[CatalogueEntry]], *, thorough: bool = True) -> Scoreboard:
     """Run every mutant and prove the kills of those that are formulas.
 
     Unless ``thorough``, they are run only until it is known that they are killed: see :func:`~.kills.observe`.
@@ -100,7 +100,7 @@ def record(board: Scoreboard) -> dict[str, Any]:
     }
 
 
-def _state(board: Scoreboard, mutant: Mutant, dtype: str) -> dict[str, str]:
+def _state(board: Scoreboard, mutant: Mutant[CatalogueEntry], dtype: str) -> dict[str, str]:
     kills = board.kills(mutant, dtype)
     proof = board.proved[mutant.name].get(dtype)
     if dtype in mutant.entry.equivalent:
@@ -118,7 +118,7 @@ def kills_table(board: Scoreboard) -> Table:
     return table
 
 
-def _box(board: Scoreboard, mutant: Mutant, dtype: str) -> str:
+def _box(board: Scoreboard, mutant: Mutant[CatalogueEntry], dtype: str) -> str:
     found = _state(board, mutant, dtype)
     if found["state"] in ("killed", "proved"):
         return found["why"].partition("/")[2] + "*" * (found["state"] == "proved")
