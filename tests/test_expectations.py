@@ -222,7 +222,7 @@ def test_an_implementation_of_another_formula_than_it_declares_fails(tmp_path, c
     [
         ({"guard": {"each": 1e-8}}, "guard names 'each', it may be ['added', 'per norm', 'product']"),
         ({"epsilon": {"sum": 1e-8}}, "epsilon names 'sum', it may be ['difference', 'root']"),
-        ({"guard": {"added": 1e-8}}, "contrastive_pair has no cosine"),
+        ({"guard": {"added": 1e-8}}, "the formula of contrastive_pair has no dot, norm, max"),
         ({"clip": {"s_pos": (0, 1)}}, "the terms of contrastive_pair are ['d', 'x1', 'x2', 'y']"),
     ],
 )

@@ -60,10 +60,10 @@ def _unknown_changes(deviation: Deviation, loss: Loss) -> Iterator[str]:
             yield f"clip names {name!r}, the terms of {loss.id} are {sorted(terms)}"
     operations = {node.op for found in loss.formulas.values() for node in found.order}
     for what, given, kinds, needed in (
-        ("guard", deviation.guard, GUARDS, {"norm", "dot", "max"}), ("epsilon", deviation.epsilon, EPSILONS, {"norm"}),
+        ("guard", deviation.guard, GUARDS, ("dot", "norm", "max")), ("epsilon", deviation.epsilon, EPSILONS, ("norm",)),
     ):  # fmt: skip
         for kind in given:
             if kind not in kinds:
                 yield f"{what} names {kind!r}, it may be {sorted(kinds)}"
-            elif not needed <= operations:
-                yield f"{what} is declared, and {loss.id} has no {'cosine' if what == 'guard' else 'norm'}"
+            elif not operations.issuperset(needed):
+                yield f"{what} is declared, and the formula of {loss.id} has no {', '.join(needed)}"
