@@ -87,7 +87,6 @@ make.pair("pair-small-is-zero", lambda xp, x, y: common.zero_below(xp, euclidean
 make.pair(
     "pair-small-squares-lost", lambda xp, x, y: common.root_without(xp, x, y, 64 * float(jnp.finfo(x.dtype).tiny))
 )
-make.pair("pair-nan-of-underflow", common.root_unless_equal)
 make.pair("pair-distance-as-square", euclidean, lambda xp, d, y, m: y * d + (1 - y) * jax.nn.relu(m - jnp.sqrt(d)) ** 2)
 make.triplet("triplet-clamped", lambda xp, near, far, between, m: jax.nn.relu(triplet(xp, near, far, between, m)))
 make.triplet("triplet-label-ignored", triplet, label=lambda xp, y: y == y)

@@ -235,7 +235,6 @@ make.pair("pair-nan-beyond-25-rows", lambda xp, x, y: euclidean(xp, x, y) if len
 make.pair("pair-second-detached", lambda xp, x, y: euclidean(xp, x, y.detach()))
 make.pair("pair-small-is-zero", lambda xp, x, y: common.zero_below(xp, euclidean(xp, x, y), 1e-10))
 make.pair("pair-small-squares-lost", lambda xp, x, y: common.root_without(xp, x, y, 64 * torch.finfo(x.dtype).tiny))
-make.pair("pair-nan-of-underflow", common.root_unless_equal)
 make.pair("pair-mean-over-d", lambda xp, x, y: euclidean(xp, x, y) / x.shape[1] ** 0.5)
 
 # -- labeled triplet -------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from ..mutants.common import Maker, both, euclidean, hinge, narrow, reduced_wide, softplus, triplet
+from ..mutants.common import Maker, both, euclidean, hinge, narrow, reduced_wide, root_unless_equal, softplus, triplet
 from ..mutants.jax_ import xp
 
 make = Maker(xp, "jax", globals())
@@ -71,6 +71,7 @@ make.cosine("cosine-native-gradient", lambda xp, x, y: _cosine(x, y), wide=False
 
 # norms by the textbook, whose squares underflow
 make.pair("pair-plain-root", euclidean, modes=("eager", "jit"))
+make.pair("pair-root-unless-equal", root_unless_equal)
 make.pair("pair-norm", lambda xp, x, y: _norm(x - y), modes=("eager", "jit"))
 
 

@@ -2,7 +2,18 @@
 
 import torch
 
-from ..mutants.common import Maker, both, dots, euclidean, hinge, narrow, reduced_wide, softplus, triplet
+from ..mutants.common import (
+    Maker,
+    both,
+    dots,
+    euclidean,
+    hinge,
+    narrow,
+    reduced_wide,
+    root_unless_equal,
+    softplus,
+    triplet,
+)
 from ..mutants.torch_ import xp
 
 make = Maker(xp, "torch", globals())
@@ -165,6 +176,7 @@ def _cosine(x, y):
 # -- norms by the textbook, whose squares underflow --------------------------------------------------------------------
 
 make.pair("pair-plain-root", euclidean)
+make.pair("pair-root-unless-equal", root_unless_equal)
 make.pair("pair-vector-norm", lambda xp, x, y: torch.linalg.vector_norm(x - y, dim=-1))
 make.pair("pair-vector-norm-native", lambda xp, x, y: torch.linalg.vector_norm(x - y, dim=-1), **native)
 make.pair("pair-cdist", lambda xp, x, y: torch.cdist(x[:, None], y[:, None])[:, 0, 0])

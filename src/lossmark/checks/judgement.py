@@ -159,11 +159,11 @@ def _beside(x: F64, accepted: Acceptance) -> NDArray[np.bool_]:
 
 
 def _by_the_textbook(x: F64, textbook: Acceptance | None) -> NDArray[np.bool_]:
-    """Numbers that conform where squares inside a norm underflow; NaN is none of them."""
+    """Numbers that conform where squares inside a norm underflow, NaN among them where nothing is left of the norm."""
     if textbook is None:
         return np.zeros(x.shape, bool)
     inside = _error(x, textbook) <= textbook.bound
-    return inside | textbook.also.allow(x) & ~np.isnan(x) | _by_the_textbook(x, textbook.textbook)
+    return inside | textbook.also.allow(x) | _by_the_textbook(x, textbook.textbook)
 
 
 def slopes(

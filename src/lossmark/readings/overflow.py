@@ -103,6 +103,16 @@ def _divisor_lost(dtype: DType, v: Wide, e: F64, y: Bounded) -> NonFinite:
     return NonFinite.of(none, none, nan) if nan.any() else ALL_FINITE
 
 
+def by_a_lost_norm(op: str, args: Sequence[Bounded]) -> NonFinite:
+    """What x/‖x‖, and g·x made of it, may be where nothing is left of the norm: x/0, and NaN by 0/0 or 0·∞."""
+    *_, x, length = args
+    nan = (length.v.hi > 0) & (length.size <= length.e) & (x.size + x.e > 0)
+    if not nan.any():
+        return ALL_FINITE
+    infinite = nan & (op == "unit")
+    return NonFinite.of(infinite & (x.v.hi + x.e > 0), infinite & (x.v.hi - x.e < 0), nan)
+
+
 def _alternatives(rule: Callable[..., Wide], v: Wide, e: F64, args: Sequence[Bounded]) -> tuple[F64, NonFinite]:
     """What the operation makes of operands that overflowed: finite results widen ``e``, others become outcomes."""
     e = e * np.ones_like(v.hi)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -24,7 +24,7 @@ from ..readings.bound_derivatives import undecided
 from ..readings.bound_sums import squares_underflow
 from ..readings.convention import IEEE, Convention
 from ..readings.double_double import Wide
-from ..readings.overflow import Bounded, finish
+from ..readings.overflow import Bounded, by_a_lost_norm, finish
 from ..specification.case import Param
 
 Rows = NDArray[np.intp]
@@ -133,7 +133,10 @@ class Reading:
 
     def _with_error(self, node: Node, v: Wide, args: Sequence[Bounded], convention: Convention) -> Bounded:
         e = bound.RULES[node.op](Arithmetic(self.dtype, convention.textbook), v, *args)
-        return finish(self.dtype, node.op, v, np.broadcast_to(e, v.hi.shape), args)
+        found = finish(self.dtype, node.op, v, np.broadcast_to(e, v.hi.shape), args)
+        if convention.textbook and node.op in ("unit", "radial"):
+            return replace(found, also=found.also | by_a_lost_norm(node.op, args))
+        return found
 
     def _input(self, array: F64) -> Bounded:
         """An input: exact, but that a subnormal number may be flushed to zero when it is read."""
