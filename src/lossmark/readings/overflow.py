@@ -104,9 +104,9 @@ def _divisor_lost(dtype: DType, v: Wide, e: F64, y: Bounded) -> NonFinite:
 
 
 def by_a_lost_norm(op: str, args: Sequence[Bounded]) -> NonFinite:
-    """What x/‖x‖, and g·x made of it, may be where nothing is left of the norm: x/0, and NaN by 0/0 or 0·∞."""
+    """What x/‖x‖, and g·x made of it, may be where nothing is left of a norm that is not 0: x/0, and 0/0 or 0·∞."""
     *_, x, length = args
-    nan = (length.v.hi > 0) & (length.size <= length.e) & (x.size + x.e > 0)
+    nan = (length.v.hi > 0) & (length.size <= length.e) & np.ones_like(x.v.hi, bool)
     if not nan.any():
         return ALL_FINITE
     infinite = nan & (op == "unit")
