@@ -104,7 +104,8 @@ def _within(x: F64, accepted: Acceptance, dtype: DType, label: str) -> Judgement
             return None
         used = np.divide(error, accepted.bound, out=np.zeros_like(error), where=error != 0)
     at = np.unravel_index(int(np.argmax(used)), x.shape)
-    ulps = float(np.max(error / accepted.ulp(dtype)))
+    with np.errstate(over="ignore"):
+        ulps = float(np.max(error / accepted.ulp(dtype)))
     return Judgement(True, ulps, float(used[at]), _worst(x, accepted, dtype, label, error, at))
 
 

@@ -100,8 +100,10 @@ def _extents(
             if not args:
                 continue
             parts = [known[node].hi]
-            if OPERATIONS[node.op].sums_products or node.op == "norm":
-                parts.append(args[0].hi * args[-1].hi)
+            operation = OPERATIONS[node.op]
+            if operation.multiplies or operation.sums_products or node.op in ("norm", "square"):
+                x, y = args[0].hi, args[-1].hi
+                parts.append(np.where((x * y == 0) & (x != 0) & (y != 0), np.nextafter(0, 1), x * y))
             yield node, _ends(np.concatenate([np.broadcast_to(x, (batch, x.shape[1])) for x in parts], axis=1))
 
 

@@ -29,7 +29,7 @@ SIZES = (
     *((rows, 3) for border in (*BORDERS, *MANY) for rows in (border, border + 1)),
     *((65, columns) for border in BORDERS for columns in (border, border + 1)),
 )
-"""Every (B, D)."""
+"""Every (B, D); with other parameters, and beyond what does no harm, only the first two."""
 DROWNING = 64.0
 """Beside a larger number all others drown in sum and mean; its square leaves the range of float16."""
 MOST_COPIES = 3
@@ -49,7 +49,8 @@ def in_the_large(cases: Sequence[Case]) -> Iterator[Embedded]:
         for beyond in (False, True):
             dtypes = tuple(dtype for dtype in DTYPES if _edges(parts, dtype, beyond))
             usual = [size[:rank] for size in _usual(parts, beyond)]
-            for size in dict.fromkeys(size[:rank] for size in SIZES if size[1] >= width):
+            sizes = (TALL, WIDE) if parts[0].params or beyond else SIZES
+            for size in dict.fromkeys(size[:rank] for size in sizes if size[1] >= width):
                 case_id = f"{parts[0].loss}/in-the-large-{name}{'beyond-' * beyond}{'x'.join(map(str, size))}"
                 if dtypes:
                     yield Embedded(case_id, size, tuple(parts), dtypes, beyond, size not in usual)

@@ -124,7 +124,7 @@ def _settings(target: Target, loss: Loss, case: Planned, dtype: str, choice: Cho
 
 def _is_too_much(large: Embedded, target: Target, mode: Mode, choice: Choice) -> bool:
     """Whether every size would have to be compiled, or somebody else's loop over the rows might not come to an end."""
-    return (mode.compiles and large.full) or (large.many and not (target.reference.own or choice.case))
+    return (mode.starts_slowly and large.full) or (large.many and not (target.reference.own or choice.case))
 
 
 class Setting(NamedTuple):

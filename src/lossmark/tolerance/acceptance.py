@@ -77,7 +77,8 @@ class Acceptance:
             finite = np.isfinite(self.exact)
             use = finite if self.unspecified is None else finite & ~self.unspecified
             whole = np.where(use, np.maximum(np.abs(self.exact), np.where(self.bound > 0, tiny, 0.0)), 0.0)
-            self._extents[tiny] = float(np.sum(np.minimum(self.bound, whole))), float(np.sum(whole))
+            with np.errstate(over="ignore"):
+                self._extents[tiny] = float(np.sum(np.minimum(self.bound, whole))), float(np.sum(whole))
         return self._extents[tiny]
 
 
