@@ -9,19 +9,12 @@ from lossmark.sharpness import mutants as catalogue
 INSTALLED = tuple(name for name in frameworks() if framework_version(name))
 AT_LEAST = {"torch": 20, "jax": 12, "tensorflow": 12, "numpy": 10}
 QUICK = {
-    "torch": ("einsum", "kahan", "squares-untouched", "triplet-ring"),
+    "torch": ("einsum", "kahan", "squares-untouched", "triplet-ring", "cdist", "scores-twice", "triplet-index"),
     "jax": ("dot-general", "squares-untouched"),
     "tensorflow": ("matmul", "module"),
     "numpy": ("reduceat", "power-of-two"),
 }
 """Of each framework some that have little in common, by what follows the framework in their names."""
-
-ACCUSED = {
-    "cdist": "torch: the product of a cotangent and a difference underflows",
-    "scores-twice": "torch: in float16, contributions of a zero vector's gradient meet as inf - inf",
-    "triplet-index": "torch: a NaN label is refused",
-}
-"""Right by the contract, and accused today: an alarm that ends takes its line with it."""
 
 
 def chosen(framework, names):
@@ -51,13 +44,4 @@ def test_no_right_implementation_by_another_hand_is_accused(framework):
     """All dtypes, eagerly; random batches by the million are the soak's."""
     found = kills.observe(chosen(framework, QUICK[framework]), large=False, without=["properties"])
     assert len({dtype for _, dtype in found}) == 4
-    assert not {name: box.cases for name, box in found.items() if box.cases}
-
-
-@pytest.mark.skipif("torch" not in INSTALLED, reason="these are in torch")
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.xfail(reason=ACCUSED[name], strict=True)) for name in ACCUSED]
-)
-def test_what_is_accused_today_is_right(name):
-    found = kills.observe(chosen("torch", [name]), large=False, without=["properties"])
     assert not {name: box.cases for name, box in found.items() if box.cases}

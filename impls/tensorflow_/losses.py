@@ -41,7 +41,14 @@ def sigmoid(x: Tensor) -> Tensor:
 def _similarity(x: Tensor, y: Tensor, similarity: str) -> Tensor:
     """dot: Σ xᵢyᵢ; cosine: x·y / max(‖x‖‖y‖, 1e-8)."""
     dot = tf.reduce_sum(x * y, axis=1)
-    return dot if similarity == "dot" else dot / tf.maximum(norm(x) * norm(y), 1e-8)
+    return dot if similarity == "dot" else quotient(dot, tf.maximum(norm(x) * norm(y), 1e-8))
+
+
+@tf.custom_gradient
+def quotient(x: Tensor, y: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor]]]:
+    """x / y. TensorFlow's gradient by y is -x/y/y, of which XLA makes -x/(y·y): a square that leaves the range."""
+    found = x / y
+    return found, lambda g: (g / y, -(g / y) * found)
 
 
 @tf.custom_gradient

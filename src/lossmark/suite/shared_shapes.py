@@ -18,6 +18,8 @@ from ..specification.case import Case
 
 SMALL = (7, 8)
 """The shape that every small case is brought to."""
+MANY, WIDE = 64, 129
+"""The shape that every case of so many examples is brought to, and the dimensions that those of one less are."""
 
 
 def packed_shape(batch: int, width: int, mode: Mode) -> tuple[int, int]:
@@ -26,7 +28,7 @@ def packed_shape(batch: int, width: int, mode: Mode) -> tuple[int, int]:
         return SMALL
     if mode.ones_apart:
         return max(batch, 2), max(width, 2)
-    return (batch, 129) if width == 128 else (batch, width)
+    return (batch, WIDE) if batch == MANY or width == WIDE - 1 else (batch, width)
 
 
 def pack(case: Case, mode: Mode) -> Case:
