@@ -127,11 +127,11 @@ class Runner:
         """
         values: dict[str | None, Outcome] = {}
         gradients: Slopes = {}
-        together = attempt.result(functools.partial(self._run, task, call, task.reductions))
+        together = attempt.result(functools.partial(self._run, task, call, attempt, task.reductions))
         for reduction in task.reductions:
             found = together
             if isinstance(found, Failure) and len(task.reductions) > 1:
-                found = attempt.result(functools.partial(self._run, task, call, (reduction,)))
+                found = attempt.result(functools.partial(self._run, task, call, attempt, (reduction,)))
             if isinstance(found, Failure):
                 values[reduction] = found
                 if reduction in task.slopes:
@@ -151,15 +151,22 @@ class Runner:
 
         return attempt.gradient(run)
 
-    def _run(self, task: Task, call: Call, reductions: tuple[str | None, ...], inputs: Inputs) -> Any:
-        """The derivatives of some reductions; a mode that traces keeps its program for the next task."""
+    def _run(self, task: Task, call: Call, attempt: Attempt, reductions: tuple[str | None, ...], inputs: Inputs) -> Any:
+        """The derivatives of some reductions; a mode that traces keeps its program for the next task.
+
+        The cotangent has the memory layout of the inputs, and nobody may write to it either.
+        """
         key = (task.impl, task.loss, task.mode, task.device, task.wrt, reductions, task.slopes)
         program = self._programs.get(key)
         if program is None:
             program = self.framework.program(call, reductions, task.slopes, task.wrt, task.mode)
             if self.framework.mode(task.mode).traced:
                 self._programs[key] = program
-        return program(inputs, self.framework.from_numpy(task.cotangent, task.device), task.params)
+        cotangent = attempt.tensor(task.cotangent)
+        found = program(inputs, cotangent, task.params)
+        if self._readout.changed(cotangent, task.cotangent):
+            attempt.modified.add("cotangent")
+        return found
 
     # -- probes ------------------------------------------------------------------------------------------------------
 
