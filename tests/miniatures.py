@@ -41,6 +41,7 @@ def contrastive(d, y, *, margin=1.0, reduction="mean"):
     "numpy, a NaN label is refused": HEAD.format(framework="numpy") + """
 @impl.loss
 def contrastive(d, y, *, margin=1.0, reduction="mean"):
+    floating(d)
     if np.isnan(y.astype(float)).any(): raise ValueError("y holds NaN")
     if y.shape != d.shape: raise ValueError("shapes")
     w = np.float64 if d.dtype == np.float64 else np.float32

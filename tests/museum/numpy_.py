@@ -40,6 +40,7 @@ def _as_if_contiguous(d):
 
 
 def _layout(d, y, *, margin=1.0, reduction="mean"):
+    check(d)
     check_label(y, d)
     x = xp.wide(_as_if_contiguous(d))
     return np.asarray(reduced(xp, both(xp, x, y.astype(x.dtype), margin), reduction)).astype(d.dtype)

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from ..mutants.common import Maker, both, check_label, reduced, reduced_wide, squared, total_for_mean, triplet
+from ..mutants.common import Maker, both, check, check_label, reduced, reduced_wide, squared, total_for_mean, triplet
 from ..mutants.tensorflow_ import xp
 
 make = Maker(xp, "tensorflow", globals())
@@ -15,6 +15,7 @@ def _over_similar(xp, loss, y, reduction):
 
 
 def _no_similar_pair(d, y, *, margin=1.0, reduction="mean"):
+    check(d)
     check_label(y, d)
     x = xp.wide(d)
     y = tf.cast(y, x.dtype)
@@ -22,6 +23,7 @@ def _no_similar_pair(d, y, *, margin=1.0, reduction="mean"):
 
 
 def _nan_in_bfloat16(anc, pos, neg, label, *, margin=1.0, reduction="mean"):
+    check(anc, pos, neg)
     check_label(label, anc)
     a, p, n = map(xp.wide, (anc, pos, neg))
     ap, an, pn = squared(xp, p, a), squared(xp, a, n), squared(xp, p, n)

@@ -69,7 +69,8 @@ def _hinge_of(cosine):
     """The hinge loss with a cosine of the inputs as they are; the rest in float32 at least."""
 
     def pairwise_hinge(u, d_pos, d_neg, *, margin=1.0, similarity="dot", reduction="mean"):
-        check(u, d_pos, d_neg)
+        if cosine is not _integer_cosine:
+            check(u, d_pos, d_neg)
         if similarity == "cosine":
             pos, neg = (xp.wide(cosine(u, x)) for x in (d_pos, d_neg))
         else:
@@ -90,6 +91,7 @@ make.cosine("cosine-each-norm-guarded", lambda xp, x, y: (x * y).sum(-1) / (
 
 def _bits_inverted(d, y, *, margin=1.0, reduction="mean"):
     """The weight of dissimilar pairs is ~y, which is 255 for a label of 0 that is uint8."""
+    check(d)
     check_label(y, d)
     x = xp.wide(d)
     similar = y.to(x.dtype)

@@ -243,5 +243,3 @@ make.triplet("triplet-clamped", lambda xp, near, far, between, m: torch.relu(tri
 make.triplet("triplet-gram", triplet, square=lambda xp, x, y: (x * x).sum(-1) + (y * y).sum(-1) - 2 * (x * y).sum(-1))
 make.triplet("triplet-mean-times-d", triplet, square=lambda xp, x, y: ((x - y) ** 2).mean(-1) * x.shape[1])
 make.triplet("triplet-single-inside", triplet, square=lambda xp, x, y: squared(xp, x.float(), y.float()))
-
-from .torch_usage import *  # noqa: E402, F403

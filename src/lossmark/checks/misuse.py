@@ -1,6 +1,7 @@
 """Input that should have been refused and was computed with: what came back must be the number of the formula.
 
-A result that is not finite says aloud that something is wrong; a finite one that is wrong is silent.
+A result that is not finite says aloud that something is wrong; a finite one that is wrong is silent. Where the formula
+has no finite number, as for an infinite margin, there is nothing to hold a finite one to: its limit may be one.
 """
 
 from __future__ import annotations
@@ -47,6 +48,6 @@ def silently_wrong(prepared: Prepared, outcome: Returned, reduction: str | None,
     accepted = truth.values[reduction or "mean"]
     array = outcome.array.astype(np.float64)
     if array.shape == accepted.shape:
-        array = np.where(np.isfinite(array), array, accepted.exact)
+        array = np.where(np.isfinite(array) & np.isfinite(accepted.exact), array, accepted.exact)
     result = judge(array, accepted, dtype, reduction or "mean")
     return "" if result.ok else result.note or explained(result)

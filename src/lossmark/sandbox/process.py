@@ -57,6 +57,9 @@ PATIENCE = 3
 """Crashes and hangs after which an implementation is given up."""
 OTHER_MESSAGES = "it is of a revision of lossmark that speaks other messages"
 """The error of a worker that says :class:`Hello` in other messages, or in none."""
+CELLS, MANY_ROWS = 4, 1 << 11
+"""The cells that a task is for, and the examples beyond which it has the time of all of them, not of one: a right loop
+over the rows takes as long as there are rows."""
 PICKLES = "UnpicklingError"
 """What a worker of a revision whose messages were pickles dies of."""
 
@@ -141,7 +144,8 @@ class Worker:
         hello = self.start()
         if hello.error:
             return self._lost(Failure("crashed", "", f"the worker did not start: {hello.error}"))
-        seconds = self.limits.cell + (self.limits.compiling if self._may_compile(message) else 0.0)
+        cells = CELLS if isinstance(message, Task) and len(message.cotangent) > MANY_ROWS else 1
+        seconds = cells * self.limits.cell + (self.limits.compiling if self._may_compile(message) else 0.0)
         found = self._asked(message, reply_kind(message), seconds, self.limits.idle)
         if not isinstance(found, Failure) and not fits(found, message):
             found = Failure("crashed", "", "stopped: its reply does not fit the question")

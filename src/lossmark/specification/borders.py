@@ -90,7 +90,10 @@ def _chosen(
 def _extents(
     gradients: Gradients, params: Mapping[str, Param], inputs: Mapping[str, F64]
 ) -> Iterator[tuple[Node, tuple[F64, F64]]]:
-    """Each operation with its largest and its smallest magnitude in each row, products inside a sum among them."""
+    """Each operation with its largest and its smallest magnitude in each row.
+
+    Products inside a sum are among them, and the sum of squares whose root most take for a norm.
+    """
     known: dict[Node, Wide] = {}
     batch = len(next(iter(inputs.values())))
     with np.errstate(all="ignore"):
@@ -104,6 +107,8 @@ def _extents(
             if operation.multiplies or operation.sums_products or node.op in ("norm", "square"):
                 x, y = args[0].hi, args[-1].hi
                 parts.append(np.where((x * y == 0) & (x != 0) & (y != 0), np.nextafter(0, 1), x * y))
+            if node.op == "norm":
+                parts.append(parts[0] * parts[0])
             yield node, _ends(np.concatenate([np.broadcast_to(x, (batch, x.shape[1])) for x in parts], axis=1))
 
 
