@@ -68,13 +68,13 @@ def observe(
     """Run implementations through the suite; returns their kills in each dtype.
 
     Every one is run over all golden cases and small families. The checks of usage and consistency, which take longest,
-    are run until it is settled, and with ``large`` families of a million numbers if nothing else kills it. Unless
-    ``thorough``, nothing is run of what is settled: then ``rivals`` is not complete. ``without`` names checks that are
-    left out.
+    are run until it is settled; golden cases in larger batches, and with ``large`` families of a million numbers, if
+    nothing else kills it. Unless ``thorough``, nothing is run of what is settled: then ``rivals`` is not complete.
+    ``without`` names checks that are left out.
     """
     planned = plan_targets(losses(), Choice(), list(targets))
     runs = [replace(run, checks=tuple(check for check in run.checks if check not in without)) for run in planned]
-    small = [run for run in runs if not run.large]
+    small = [run for run in runs if not (run.large or isinstance(run.case, Embedded))]
     found: KillTable = {(run.target.name, run.dtype): Kills() for run in runs}
     suite = Suite(small if thorough else (), shared=True)
     try:
@@ -86,7 +86,8 @@ def observe(
                 if not found[run.target.name, run.dtype].settled:
                     _use(suite, run, found[run.target.name, run.dtype], searched)
         for run in runs:
-            if large and run.large and not found[run.target.name, run.dtype].cases:
+            more = isinstance(run.case, Embedded) or (large and run.large)
+            if more and not found[run.target.name, run.dtype].cases:
                 _hold(suite, run, found[run.target.name, run.dtype])
     finally:
         suite.close()
