@@ -29,6 +29,7 @@ def test_blocks_and_compiled_passes_conform_at_every_size(framework, dtype, tmp_
         pytest.skip(f"{framework} is not installed")
     done, results = held(GUESTS[framework], tmp_path, "--mode", "eager", "--dtype", dtype, *LOSSES)
     wrong = [cell for cell in results.cells if cell.verdict in ("fail", "error")]
-    assert not wrong, wrong[:3]
-    assert done.returncode == 0, done.stdout[-2000:]
+    settings = {"state"} if "tf.config" in GUESTS[framework] else set()  # the guest's own, which are rightly seen
+    assert {cell.check for cell in wrong} == settings, wrong[:3]
+    assert done.returncode == bool(settings), done.stdout[-2000:]
     assert results.counts["pass"] > 300
