@@ -162,6 +162,22 @@ def test_a_file_whose_loading_does_not_end_is_refused(does, why, tmp_path, monke
         targets((str(tmp_path / "mini.py"),))
 
 
+def test_an_interrupt_ends_the_loading_of_a_file(tmp_path, monkeypatch):
+    """Its session is its own, so that a terminal's interrupt does not reach it."""
+    leaders = []
+
+    class Interrupted(Processes):
+        def look(self):
+            leaders.append(self._leader)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(target, "Processes", Interrupted)
+    (tmp_path / "mini.py").write_text("while True: pass")
+    with pytest.raises(KeyboardInterrupt):
+        targets((str(tmp_path / "mini.py"),))
+    assert not psutil.pid_exists(leaders[0])
+
+
 def test_busy_neighbours_stop_nobody(tmp_path):
     """The guest needs a second of processor time, and gets it in many: its limits are two seconds and two idle ones."""
     neighbours = [

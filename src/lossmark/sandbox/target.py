@@ -123,16 +123,22 @@ def discover(source: str, python: str = sys.executable, environment: Mapping[str
 
 
 def _written(process: subprocess.Popen[str], source: str) -> tuple[str, str]:
-    """What the process has written when it ends; raises :class:`LoadError` if it takes too long, and ends it."""
+    """What the process has written when it ends; raises :class:`LoadError` if it takes too long.
+
+    It ends with this call, whatever happens: its session is its own, so that no interrupt of ours reaches it.
+    """
     processes, clock, limits = Processes(process.pid), None, Limits()
-    while True:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.communicate(timeout=LOOK_SECONDS)
-        processes.look()
-        clock = clock or Clock(processes, limits.starting, limits.starting_idle)
-        if why := clock.over():
+    try:
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.communicate(timeout=LOOK_SECONDS)
+            processes.look()
+            clock = clock or Clock(processes, limits.starting, limits.starting_idle)
+            if why := clock.over():
+                raise LoadError(f"{source}: loading it gave {why}")
+    finally:
+        if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-            raise LoadError(f"{source}: loading it gave {why}")
 
 
 def _target(item: Mapping[str, Any]) -> Target:

@@ -19,7 +19,7 @@ from ..specification.case import Case
 SMALL = (7, 8)
 """The shape that every small case is brought to."""
 MANY, WIDE = 64, 129
-"""The shape that every case of so many examples is brought to, and the dimensions that those of one less are."""
+"""The shape that a narrower case of so many examples is brought to, and the dimensions that those of one less are."""
 
 
 def packed_shape(batch: int, width: int, mode: Mode) -> tuple[int, int]:
@@ -28,7 +28,7 @@ def packed_shape(batch: int, width: int, mode: Mode) -> tuple[int, int]:
         return SMALL
     if mode.ones_apart:
         return max(batch, 2), max(width, 2)
-    return (batch, WIDE) if batch == MANY or width == WIDE - 1 else (batch, width)
+    return (batch, WIDE) if width == WIDE - 1 or (batch == MANY and width < WIDE) else (batch, width)
 
 
 def pack(case: Case, mode: Mode) -> Case:
