@@ -64,12 +64,13 @@ class Side:
     def conformance(self, options: Sequence[str], results: Path) -> Results:
         """Run conformance with these options, written to the file ``results``; returns its cells.
 
+        Its temporary files lie beside that file, as a run that is interrupted is killed and removes none.
         Raises :class:`LossmarkError` where the run writes no file.
         """
         impls = [] if self.own else [f"--impl={source}" for source in self.sources]
         command = [self.python, "-m", "lossmark", "check", *impls, *options, "--results", str(results)]
         command += ["-q", "-p", "no:cacheprovider"]
-        words = _run(command, self.root, self.environment)
+        words = _run(command, self.root, {**self.environment, "TMPDIR": str(results.parent)})
         if not results.is_file():
             raise LossmarkError(f"conformance of the {self.label}: {(words or ['no word'])[-1]}")
         return read(results)
