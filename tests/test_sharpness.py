@@ -9,12 +9,10 @@ from lossmark.adapters.installed import framework_version, frameworks
 from lossmark.dtypes import DTYPES
 from lossmark.sharpness import kills, scoreboard
 from lossmark.sharpness import mutants as catalogue
+from lossmark.suite.plan import Choice
 
 AT_LEAST = {"torch": 15, "tensorflow": 15, "jax": 15, "numpy": 10}
 INSTALLED = tuple(name for name in frameworks() if framework_version(name))
-SPLIT = {"jax": 2}
-"""The longest set is divided, so that no process of the tests is left alone with it."""
-PARTS = [(name, part, SPLIT.get(name, 1)) for name in INSTALLED for part in range(SPLIT.get(name, 1))]
 
 
 def test_the_set_is_large_and_its_catalogue_is_true():
@@ -39,16 +37,21 @@ def test_every_mutant_in_torch_is_killed_and_every_class_of_cases_is_needed():
     assert len(board.unseen_by(scoreboard.USUAL)) >= 25
 
 
-@pytest.mark.parametrize(("framework", "part", "parts"), PARTS)
-def test_no_right_implementation_is_accused(framework, part, parts):
-    """The soak holds them to random batches by the million, so that the few of the check are left out here.
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("framework", INSTALLED)
+def test_no_right_implementation_is_accused(framework, dtype):
+    """Each in one dtype here, in turn, and eagerly; the rest by ``lossmark mutants --right``.
 
-    Those by another hand have a test of their own.
+    The soak holds them to random batches by the million, so that the few of the check are left out here. Those by
+    another hand have a test of their own.
     """
     ours = [target for target in catalogue.right((framework,)) if not target.name.startswith("elsewhere/")]
-    found = kills.observe(ours[part::parts], large=False, without=["properties"])
-    assert len({dtype for _, dtype in found}) == 4
-    assert not {name: box.cases for name, box in found.items() if box.cases}
+    dealt = ours[list(DTYPES).index(dtype) :: len(DTYPES)]
+    found = kills.observe(
+        dealt, large=False, without=["properties"], choices=[Choice(dtypes=(dtype,), modes=("eager",))]
+    )
+    assert set(found) == {(target.name, dtype) for target in dealt}
+    assert not {name: box.cases for (name, _), box in found.items() if box.cases}
 
 
 @pytest.mark.skipif("torch" not in INSTALLED, reason="these mutants are in torch")

@@ -43,7 +43,8 @@ impl = fused.impl
     ],
 )
 def test_the_kernels_conform(dtype, losses, tmp_path):
-    chosen = ["--case=*[!4]", *[f"--loss={name}" for name in losses]]  # all but 1000x1024: the interpreter takes 10 s
+    few = "--case=*[!9][!0]??"  # all but 1000x1024, 150x2049 and 4097x9, for which the interpreter takes 10 s each
+    chosen = [few, *[f"--loss={name}" for name in losses]]
     done, results = held(INTERPRETED, tmp_path, "--dtype", dtype, *chosen)
     wrong = [cell for cell in results.cells if cell.verdict in ("fail", "error")]
     assert not wrong, wrong[:3]

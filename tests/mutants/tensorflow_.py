@@ -31,6 +31,7 @@ make.hinge("hinge-margin-twice", lambda xp, pos, neg, m: tf.nn.relu(2 * m - pos 
 make.hinge("hinge-missing-positive", lambda xp, pos, neg, m: tf.nn.relu(m + neg + 0 * pos))
 make.hinge("hinge-log-cosh", lambda xp, pos, neg, m: tf.math.softplus(m - pos + neg))
 make.cosine("cosine-product-of-squares", common.cosine_of_squares, wide=False)
+make.contrastive("contrastive-squares-by-pow", lambda xp, d, y, m: y * d**2 + (1 - y) * xp.relu(m - d) ** 2)
 make.contrastive("contrastive-flipped-label", lambda xp, d, y, m: both(xp, d, 1 - y, m))
 make.contrastive("contrastive-half", lambda xp, d, y, m: both(xp, d, y, m) / 2)
 make.contrastive("contrastive-margin-on-square", lambda xp, d, y, m: y * d**2 + (1 - y) * tf.nn.relu(m - d**2))

@@ -44,7 +44,7 @@ def _accusations(frameworks: tuple[str, ...], console: Console, results: Path | 
     from ..sharpness import mutants as catalogue
 
     with console.status("right implementations"):
-        found = kills.observe(catalogue.right(frameworks))
+        found = kills.observe(catalogue.right(frameworks), choices=kills.eagerly_and_traced())
     if results is not None:
         _write(results, frameworks, scoreboard.record_accused(found))
     console.print(scoreboard.accused_table(found))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from ..adapters.installed import framework, frameworks
 from ..checks.catalogue import ORDINARY
 from ..checks.prepared import Unsupported
 from ..checks.run import Run
@@ -62,29 +63,34 @@ KillTable = dict[tuple[str, str], Kills]
 """(implementation, dtype) → its kills."""
 
 
+def eagerly_and_traced() -> tuple[Choice, Choice]:
+    """Every dtype in eager mode, and float32 in every other: a program for each shape and dtype takes too long."""
+    others = {mode.name for name in frameworks() for mode in framework(name).modes} - {"eager"}
+    return Choice(modes=("eager",)), Choice(dtypes=("float32",), modes=tuple(sorted(others)))
+
+
 def observe(
-    targets: Sequence[Target], *, large: bool = True, thorough: bool = True, without: Collection[str] = ()
+    targets: Sequence[Target],
+    *,
+    large: bool = True,
+    thorough: bool = True,
+    without: Collection[str] = (),
+    choices: Sequence[Choice] = (Choice(),),
 ) -> KillTable:
     """Run implementations through the suite; returns their kills in each dtype.
 
     Every one is run over all golden cases and small families. The checks of usage and consistency, which take longest,
     are run until it is settled; golden cases in larger batches, and with ``large`` families of a million numbers, if
-    nothing else kills it. Unless ``thorough``, nothing is run of what is settled: then ``rivals`` is not complete.
-    ``without`` names checks that are left out.
+    nothing else kills it. Unless ``thorough``, nothing more is run of what is killed: then ``rivals`` is not complete.
+    What one of the ``choices`` selects is run, but for the checks that ``without`` names.
     """
-    planned = plan_targets(losses(), Choice(), list(targets))
+    planned = [run for choice in choices for run in plan_targets(losses(), choice, list(targets))]
     runs = [replace(run, checks=tuple(check for check in run.checks if check not in without)) for run in planned]
     small = [run for run in runs if not (run.large or isinstance(run.case, Embedded))]
     found: KillTable = {(run.target.name, run.dtype): Kills() for run in runs}
     suite = Suite(small if thorough else (), shared=True)
     try:
-        for run in small:
-            if thorough or not found[run.target.name, run.dtype].settled:
-                _hold(suite, run, found[run.target.name, run.dtype])
-        for searched in (False, True):  # random batches take longer than all else
-            for run in small:
-                if not found[run.target.name, run.dtype].settled:
-                    _use(suite, run, found[run.target.name, run.dtype], searched)
+        (_thoroughly if thorough else _until_killed)(suite, small, found)
         for run in runs:
             more = isinstance(run.case, Embedded) or (large and run.large)
             if more and not found[run.target.name, run.dtype].cases:
@@ -92,6 +98,29 @@ def observe(
     finally:
         suite.close()
     return found
+
+
+def _thoroughly(suite: Suite, runs: Sequence[Run], found: KillTable) -> None:
+    """Hold every run, and use the host cases of what is not settled then."""
+    for run in runs:
+        _hold(suite, run, found[run.target.name, run.dtype])
+    for searched in (False, True):  # random batches take longer than all else
+        for run in runs:
+            if not found[run.target.name, run.dtype].settled:
+                _use(suite, run, found[run.target.name, run.dtype], searched)
+
+
+def _until_killed(suite: Suite, runs: Sequence[Run], found: KillTable) -> None:
+    """Each until it is killed: the host case with its checks of usage and consistency sees most."""
+    for run in sorted(runs, key=lambda run: run.case.id != run.loss.host.id):
+        kills = found[run.target.name, run.dtype]
+        if not kills.cases:
+            _hold(suite, run, kills)
+        if not kills.cases:
+            _use(suite, run, kills, searched=False)
+    for run in runs:
+        if not found[run.target.name, run.dtype].cases:
+            _use(suite, run, found[run.target.name, run.dtype], searched=True)
 
 
 def _hold(suite: Suite, run: Run, kills: Kills) -> None:

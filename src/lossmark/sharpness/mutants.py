@@ -9,6 +9,7 @@ implementations.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,13 @@ def catalogued(folder: str, entry: type[Entry], frameworks: tuple[str, ...]) -> 
 def _targets(folder: str, frameworks: tuple[str, ...]) -> list[Target]:
     """The implementations in the modules of each framework: ``torch_``, which must not shadow torch, ``torch_more``."""
     modules = [path.stem for name in frameworks for path in sorted((room("tests") / folder).glob(f"{name}_*.py"))]
-    return [target for module in modules for target in discover(f"lossmark.tests.{folder}.{module}")]
+    return [target for module in modules for target in _discovered(f"lossmark.tests.{folder}.{module}")]
+
+
+@functools.cache
+def _discovered(module: str) -> tuple[Target, ...]:
+    """What a module holds, which does not change while this process lives."""
+    return tuple(discover(module))
 
 
 def read(path: Path, entry: type[Entry]) -> dict[str, Entry]:

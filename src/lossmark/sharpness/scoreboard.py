@@ -69,7 +69,7 @@ class Scoreboard:
 def scoreboard(mutants: Sequence[Mutant[CatalogueEntry]], *, thorough: bool = True) -> Scoreboard:
     """Run every mutant and prove the kills of those that are formulas.
 
-    Unless ``thorough``, they are run only until it is known that they are killed: see :func:`~.kills.observe`.
+    Unless ``thorough``, they are run only until they are killed: see :func:`~.kills.observe`.
     """
     specs = losses()
     proved = {m.name: certified(specs[m.loss], m.entry.formula) if m.entry.formula else {} for m in mutants}

@@ -28,7 +28,11 @@ from ..suite.plan import Choice, plan_targets
 from ..suite.suite import Suite
 
 SHAPES = ((7, 8), (64, 129), (1000, 1))
-"""Batch and dimensions of the families of a seed."""
+"""Batch and dimensions of the random families of a seed."""
+LARGER = ((4097, 9), (40, 2049))
+"""Those of one more, for every other seed the same: beyond the blocks of rows and columns that kernels work in."""
+BORDERS = (64, 8)
+"""Those of the family at the borders of the format."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +55,25 @@ def fresh(loss: Loss, seed: int) -> Loss:
     """The loss with this seed's families in place of its own."""
     generator = np.random.default_rng([seed, int.from_bytes(loss.id.encode()[:8])])
     families = []
-    for index, shape in enumerate(SHAPES):
+    for index, shape in enumerate((*SHAPES, LARGER[seed % len(LARGER)])):
         params = _params(loss, seed, generator)
-        update = {
-            "id": f"{loss.id}/soak-{seed}-{shape[0]}x{shape[1]}",
-            "seed": seed,
-            "shape": list(shape),
-            "distribution": str(generator.choice(["normal", "uniform"])),
-            "scale": canonical(2.0 ** (2 - (seed + index) % 7)),
-        }
-        families.append(Family(loss.families[0].model.model_copy(update=update), params))
+        distribution = str(generator.choice(["normal", "uniform"]))
+        families.append(_family(loss, seed, shape, distribution, 2.0 ** (2 - (seed + index) % 7), params))
+    families.append(_family(loss, seed, BORDERS, "borders", 1.0, _params(loss, seed, generator)))
     return replace(loss, families=tuple(families))
+
+
+def _family(
+    loss: Loss, seed: int, shape: tuple[int, int], distribution: str, scale: float, params: Mapping[str, Param]
+) -> Family:
+    update = {
+        "id": f"{loss.id}/soak-{seed}-{distribution}-{shape[0]}x{shape[1]}",
+        "seed": seed,
+        "shape": list(shape),
+        "distribution": distribution,
+        "scale": canonical(scale),
+    }
+    return Family(loss.families[0].model.model_copy(update=update), params)
 
 
 def _params(loss: Loss, seed: int, generator: np.random.Generator) -> dict[str, Param]:

@@ -2,19 +2,20 @@
 
 16-bit formats leave little room between ordinary numbers and their largest and smallest. A search scales inputs by
 powers of two and keeps, for each operation and each end of the range, the rows that bring the operation just inside
-while nothing else leaves the range, and whose inputs and results are otherwise as near to 1 as can be.
+while nothing else leaves the range, and whose inputs and results are otherwise as near to 1 as can be. Nor does what
+implementations take to differentiate a quotient or a norm leave the range of the accumulator.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dtypes import F64, DType
+from ..dtypes import F64, FLOAT32, FLOAT64, DType
 from ..formula.gradients import Gradients
 from ..formula.operations import OPERATIONS
 from ..formula.tree import Node
@@ -24,15 +25,18 @@ from .case import Param
 
 SCALED_ROWS = 4
 """Rows that are scaled, each in every way."""
-INSIDE = 8.0
-"""How far a number at a border may be from the end of the range, as a factor; nothing comes nearer than a factor 2."""
+INSIDE = 4.0
+"""How far a number at a border may be from the end of its room, as a factor."""
+SLACK = 16
+"""By how many powers of two a reciprocal may yet be multiplied, as by a cotangent of 1/B or by a small cosine."""
 DEGREES = (1, 2, 3, 4, 6, 8)
 """With which powers of their inputs operations grow."""
 
 
 def exponents(dtype: DType) -> list[int]:
-    """Powers of two near which an operation of some degree comes to the largest or the smallest normal number."""
-    near = {end // degree - more for end in (dtype.emax, -dtype.emin) for degree in DEGREES for more in range(6)}
+    """Powers of two near which an operation of some degree comes to an end of its room."""
+    ends = {dtype.emax, -dtype.emin, min(dtype.emax, _reciprocal_room(dtype))}
+    near = {end // degree - more for end in ends for degree in DEGREES for more in range(6)}
     return sorted({k for k in near if k > 0} | {-k for k in near if k > 0})
 
 
@@ -69,22 +73,51 @@ def _chosen(
 ) -> NDArray[np.intp]:
     """The rows at some border, of those in which nothing leaves the range; ``each`` rows in turn are of one base."""
     found = dict(_extents(gradients, params, inputs))
+    rooms = _rooms(found, gradients, dtype)
     ends = [_ends(inputs[name]) for name in scaled]
-    most, least = (np.stack(part) for part in zip(*found.values(), *ends, strict=True))
-    ordinary = np.flatnonzero(
-        (most.max(axis=0) <= dtype.largest / 2) & (least.min(axis=0) >= 2 * dtype.smallest_normal)
-    )
+    bounded = [*zip(found.values(), rooms.values(), strict=True), *((each, _room(dtype)) for each in ends)]
+    inside = [(top <= high) & (bottom >= low) for (top, bottom), (low, high) in bounded]
+    ordinary = np.flatnonzero(np.all(inside, axis=0))
     results = [found[root][0] for root in (gradients.formula.loss, *gradients.trees[0].values()) if root in found]
     shown = np.stack([*results, *(top for top, _ in ends)])
     oddity = np.max(np.abs(np.log2(np.where(shown > 0, shown, 1.0))), axis=0)
     chosen: dict[int, None] = {}
-    for top, bottom in found.values():
-        for border in (top > dtype.largest / INSIDE, bottom < INSIDE * dtype.smallest_normal):
+    for node, (low, high) in rooms.items():
+        top, bottom = found[node]
+        for border in (top > high / INSIDE, bottom < INSIDE * low):
             there = ordinary[border[ordinary]]
             for base in np.unique(there // each):
                 rows = there[there // each == base]
                 chosen[int(rows[np.argmin(oddity[rows])])] = None
     return np.array(sorted(chosen) or [0])
+
+
+def _room(dtype: DType) -> tuple[float, float]:
+    """The least and the largest magnitude that a number may have at a border: a factor of 2 inside the range."""
+    return 2 * dtype.smallest_normal, dtype.largest / 2
+
+
+def _rooms(nodes: Iterable[Node], gradients: Gradients, dtype: DType) -> dict[Node, tuple[float, float]]:
+    """The least and the largest magnitude of each operation.
+
+    The slope of x/y is -x/y², of which implementations take y² or 1/y² by itself, in the accumulator; likewise with
+    the square of a norm. The formula's own gradient need not.
+    """
+    divisors = {arg for node in gradients.order if node.op == "div" for arg in node.args[1:]}
+    found = {}
+    for node in nodes:
+        low, high = _room(dtype)
+        if node.op == "norm" or node in divisors:
+            squared = 1 if node.op == "norm" else 2  # the extent of a norm is that of its square
+            end = 2.0 ** (_reciprocal_room(dtype) / squared)
+            low, high = max(low, 1 / end), min(high, end)
+        found[node] = low, high
+    return found
+
+
+def _reciprocal_room(dtype: DType) -> int:
+    """The power of two within which numbers, and their reciprocals, are in the range of the accumulator."""
+    return -(FLOAT64 if dtype is FLOAT64 else FLOAT32).emin - SLACK
 
 
 def _extents(

@@ -135,11 +135,6 @@ class Embedded:
         return self.shape[0] > 1 << 13
 
     @property
-    def wide(self) -> bool:
-        """Whether its rows are longer than a block of most kernels."""
-        return self.shape[-1] > 1 << 10 and len(self.shape) == 2
-
-    @property
     def params(self) -> Parameters:
         """The parameters of all its parts."""
         return self.parts[0].params

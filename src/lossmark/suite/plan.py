@@ -157,11 +157,8 @@ LEFT_TO_FULL: Mapping[str, Callable[[Setting], bool]] = {
     "a program for each shape and parameter in each dtype takes too long": lambda setting: (
         not setting.usual and setting.mode.starts_slowly and setting.other_program
     ),
-    "edges in larger batches are seen in eager mode": lambda setting: (
-        setting.mode.traced and isinstance(setting.case, Embedded)
-    ),
-    "edges far apart in wide rows are seen in float32": lambda setting: (
-        not (setting.usual or setting.named) and isinstance(setting.case, Embedded) and setting.case.wide
+    "edges in larger batches are seen in eager mode, in float32": lambda setting: (
+        isinstance(setting.case, Embedded) and (setting.mode.traced or not (setting.usual or setting.named))
     ),
     "of a fused implementation eager mode in float32 shows what differs from the plain one": lambda setting: (
         setting.fused and not setting.named and (setting.mode.traced or not setting.usual)
