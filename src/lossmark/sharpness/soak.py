@@ -31,7 +31,7 @@ SHAPES = ((7, 8), (64, 129), (1000, 1))
 """Batch and dimensions of the random families of a seed."""
 LARGER = ((4097, 9), (40, 2049))
 """Those of one more, for every other seed the same: beyond the blocks of rows and columns that kernels work in."""
-BORDERS = (64, 8)
+BORDERING = (64, 8)
 """Those of the family at the borders of the format."""
 
 
@@ -59,7 +59,7 @@ def fresh(loss: Loss, seed: int) -> Loss:
         params = _params(loss, seed, generator)
         distribution = str(generator.choice(["normal", "uniform"]))
         families.append(_family(loss, seed, shape, distribution, 2.0 ** (2 - (seed + index) % 7), params))
-    families.append(_family(loss, seed, BORDERS, "borders", 1.0, _params(loss, seed, generator)))
+    families.append(_family(loss, seed, BORDERING, "borders", 1.0, _params(loss, seed, generator)))
     return replace(loss, families=tuple(families))
 
 
