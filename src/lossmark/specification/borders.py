@@ -27,7 +27,7 @@ SCALED_ROWS = 4
 """Rows that are scaled, each in every way."""
 INSIDE = 4.0
 """How far a number at a border may be from the end of its room, as a factor."""
-SLACK = 16
+SPARE = 16
 """By how many powers of two a reciprocal may yet be multiplied, as by a cotangent of 1/B or by a small cosine."""
 DEGREES = (1, 2, 3, 4, 6, 8)
 """With which powers of their inputs operations grow."""
@@ -117,7 +117,7 @@ def _rooms(nodes: Iterable[Node], gradients: Gradients, dtype: DType) -> dict[No
 
 def _reciprocal_room(dtype: DType) -> int:
     """The power of two within which numbers, and their reciprocals, are in the range of the accumulator."""
-    return -(FLOAT64 if dtype is FLOAT64 else FLOAT32).emin - SLACK
+    return -(FLOAT64 if dtype is FLOAT64 else FLOAT32).emin - SPARE
 
 
 def _extents(
