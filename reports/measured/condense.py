@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lossmark.dtypes import DTYPES
 from lossmark.results.cell import Cell
@@ -43,10 +44,8 @@ def sharpness(files: Sequence[Path]) -> Condensed:
 
 def museum(files: Sequence[Path]) -> Condensed:
     """The files of ``lossmark mutants --museum --results``, one per framework, as one."""
-    found = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-    made = [each["environment"] for each in found]
-    frameworks = {name: version for each in made for name, version in each["frameworks"].items()}
-    return max(made, key=lambda each: str(each["date"])) | {"frameworks": frameworks}, data.Museum(
+    found, made = _of_each_framework(files)
+    return made, data.Museum(
         exhibits=[exhibit for each in found for exhibit in each["exhibits"]],
         seen={way: sum(each["seen"][way] for each in found) for way in found[0]["seen"]},
         of={way: sum(each["of"][way] for each in found) for way in found[0]["of"]},
@@ -54,9 +53,24 @@ def museum(files: Sequence[Path]) -> Condensed:
 
 
 def right(files: Sequence[Path]) -> Condensed:
-    """The file of ``lossmark mutants --right --results``."""
-    found = json.loads(one_file(files).read_text(encoding="utf-8"))
-    return found["environment"], data.Right(**{name: found[name] for name in data.Right.model_fields})
+    """The files of ``lossmark mutants --right --results``, one per framework, as one."""
+    found, made = _of_each_framework(files)
+    return made, data.Right(
+        right=sorted({name for each in found for name in each["right"]}),
+        judged={dtype: sum(each["judged"][dtype] for each in found) for dtype in DTYPES},
+        accused={
+            way: {dtype: sum(each["accused"][way][dtype] for each in found) for dtype in DTYPES}
+            for way in found[0]["accused"]
+        },
+    )
+
+
+def _of_each_framework(files: Sequence[Path]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """What files of a command say that was run for each framework, and the environment with all frameworks."""
+    found = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    made = [each["environment"] for each in found]
+    frameworks = {name: version for each in made for name, version in each["frameworks"].items()}
+    return found, max(made, key=lambda each: str(each["date"])) | {"frameworks": frameworks}
 
 
 def soak(files: Sequence[Path]) -> Condensed:

@@ -66,10 +66,10 @@ def _peers() -> Iterator[Command]:
     yield _command(f"pytest conformance -q {GUESTS} --results FILE", "peers.jsonl", codes=(0, 1))
 
 
-def _museum() -> Iterator[Command]:
+def _of_each_framework(what: str, codes: tuple[int, ...] = (0,)) -> Iterator[Command]:
     for name in ("numpy", "torch", "tensorflow", "jax"):
-        words = f"lossmark mutants --museum --framework {name} --results FILE"
-        yield _command(words, f"museum-{name}.json", codes=(0, 1))
+        words = f"lossmark mutants --{what} --framework {name} --results FILE"
+        yield _command(words, f"{what}-{name}.json", codes=codes)
 
 
 def _gate() -> Iterator[Command]:
@@ -84,8 +84,8 @@ def _gate() -> Iterator[Command]:
 SUBJECTS = {
     "conformance": Subject((_command("pytest conformance -q --results FILE", "conformance.jsonl"),), 3),
     "sharpness": Subject((_command("lossmark mutants --results FILE", "sharpness.json"),), 10),
-    "museum": Subject(tuple(_museum()), 15),
-    "right": Subject((_command("lossmark mutants --right --results FILE", "right.json"),), 10),
+    "museum": Subject(tuple(_of_each_framework("museum", (0, 1))), 15),
+    "right": Subject(tuple(_of_each_framework("right")), 60),
     "soak": Subject((_command("LOSSMARK_SOAK=FILE pytest tests/test_soak.py -m soak -s", "soak.jsonl"),), 5),
     "speed": Subject(
         (
