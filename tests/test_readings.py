@@ -70,7 +70,7 @@ def test_the_infix_text_of_a_formula_is_read_into_the_same_tree(grouped):
             for node in gradients.formula.evaluations:
                 build, parts = Builder(), topological([node])
                 leaves = {
-                    str(leaf.payload): build(leaf.op, payload=leaf.payload, vector=leaf.vector)
+                    str(leaf.payload): build(leaf.op, payload=leaf.payload, dims=leaf.dims)
                     for leaf in parts
                     if leaf.op in ("input", "param")
                 }
@@ -82,7 +82,10 @@ def test_the_infix_text_of_every_operation_inside_every_other_is_read_into_the_s
     number = Fraction("12345678.00000000000000000000000000001e-9")
     for outer, inner, place in itertools.product(infix.RULES, infix.RULES, (0, 1)):
         build = Builder()
-        leaves = {name: build("input", payload=name, vector=name != "label") for name in ("x", "y", "label")}
+        leaves = {
+            name: build("input", payload=name, dims=("B",) if name == "label" else ("B", "D"))
+            for name in ("x", "y", "label")
+        }
 
         def made(name, x, y, build=build, leaves=leaves):
             operands = (leaves["label"], build.const(number), x, y) if name == "where" else (x, y)
@@ -91,7 +94,7 @@ def test_the_infix_text_of_every_operation_inside_every_other_is_read_into_the_s
         operands = [leaves["x"], leaves["y"]]
         operands[place] = made(inner, *operands)
         node = made(outer, *operands)
-        if not OPERATIONS[outer].reduces or all(operand.vector for operand in node.args):
+        if not OPERATIONS[outer].reduces or all("D" in operand.dims for operand in node.args):
             assert read_back(node, build, leaves, grouped) is node
 
 
@@ -100,11 +103,14 @@ def test_a_formula_writes_every_operation_as_its_row_says():
     for name, operation in OPERATIONS.items():
         if operation.in_formulas:
             build = Builder()
-            leaves = {leaf: build("input", payload=leaf, vector=operation.reduces) for leaf in ("x", "y")}
-            leaves |= {"label": build("input", payload="label"), "number": build.const(1)}
+            leaves = {
+                leaf: build("input", payload=leaf, dims=("B", "D") if operation.reduces else ("B",))
+                for leaf in ("x", "y")
+            }
+            leaves |= {"label": build("input", payload="label", dims=("B",)), "number": build.const(1)}
             text = operation.written.replace("number", "1")
             node = Parser(build, leaves, {}).parse(text, Place("a spec", 1, 1, "formula"))
-            assert (node.op, len(node.args), node.vector) == (name, operation.operands, False)
+            assert (node.op, len(node.args), node.dims) == (name, operation.operands, ("B",))
 
 
 def test_the_outcomes_of_overflow_follow_ieee_arithmetic():

@@ -89,7 +89,7 @@ def _changed(
     if node.op == "norm":
         for kind, eps in epsilon.items():
             return EPSILONS[kind](build, args[0], Fraction(eps))
-    return build(node.op, *args, payload=node.payload, vector=node.vector)
+    return build(node.op, *args, payload=node.payload, dims=node.dims)
 
 
 def _clipped(build: Builder, node: Node, bounds: ClipRange | None) -> Node:

@@ -14,7 +14,7 @@ from fractions import Fraction
 from flint import arb, fmpq
 
 from ..formula.operations import OPERATIONS, REDUCING
-from ..formula.tree import Node
+from ..formula.tree import EMBEDDING, Node
 from .balls import BALL_FUNCTIONS, Real, any_nan, shadow
 from .balls import sign as sign_of
 from .convention import Convention
@@ -194,7 +194,7 @@ def evaluate(
             values[node] = leaves[str(node.payload)]
         else:
             rule, more = RULES[node.op], (convention,) if node.op in _DEPENDS_ON_CONVENTION else ()
-            if node.vector and node.op not in REDUCING:
+            if EMBEDDING in node.dims and node.op not in REDUCING:
                 columns = zip(*(arg if isinstance(arg, list) else [arg] * width for arg in args), strict=True)
                 values[node] = [rule(*column, *more) for column in columns]
             else:
