@@ -49,7 +49,8 @@ def rewritten(
     ``guard`` maps a key of :data:`GUARDS`, ``epsilon`` one of :data:`EPSILONS` to its ε; ``clip`` maps a term that the
     spec defines, or an input, to the range that it is clipped to.
     """
-    build, formula = Builder(), known.formula
+    formula = known.formula
+    build = Builder(formula.axes)
     clipped = {node: clip[name] for name, node in formula.named if name in clip}
     order = topological([*formula.evaluations, *(node for _, node in formula.named)])
     evaluations: dict[Node, None] = {}
@@ -68,6 +69,7 @@ def rewritten(
         formula.inputs,
         formula.gradient_of,
         tuple((name, new[node]) for name, node in formula.named),
+        formula.axes,
     )
     wrt = {name: leaves[name] for name in formula.gradient_of}
     return Gradients(changed, tuple(gradients(build, changed.evaluations, wrt)))

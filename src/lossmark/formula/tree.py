@@ -117,6 +117,7 @@ class Formula:
     """A loss of one example: its tree, the equal evaluations that its bound covers too, and its arguments.
 
     ``gradient_of`` names the inputs that the loss is differentiated by; ``named`` are the terms that the spec defines.
+    ``axes`` are all axes, in the order in which the arrays of a reading have them.
     """
 
     loss: Node
@@ -124,6 +125,7 @@ class Formula:
     inputs: tuple[Input, ...]
     gradient_of: tuple[str, ...]
     named: tuple[tuple[str, Node], ...] = ()
+    axes: Dims = (BATCH, EMBEDDING)
 
     @property
     def evaluations(self) -> tuple[Node, ...]:

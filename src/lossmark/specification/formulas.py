@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..formula.derivative import gradients
 from ..formula.gradients import Gradients
 from ..formula.grammar import Parser
-from ..formula.tree import EMBEDDING, Builder, Formula, Input, Node, topological
+from ..formula.tree import BATCH, EMBEDDING, Builder, Formula, Input, Node, topological
 from .document import Document, Path_
 from .model import Association, SpecModel
 from .parameters import check_when, combinations
@@ -25,7 +25,8 @@ def formulas(model: SpecModel, document: Document) -> dict[Chosen, Gradients]:
 
 
 def _formula(model: SpecModel, document: Document, chosen: Mapping[str, str]) -> Gradients:
-    build = Builder()
+    axes = tuple(dict.fromkeys((BATCH, EMBEDDING, *(axis for spec in model.inputs.values() for axis in spec.dims))))
+    build = Builder(axes)
     names = {name: build("input", payload=name, dims=tuple(spec.dims)) for name, spec in model.inputs.items()}
     names |= {name: build("param", payload=name) for name, spec in model.params.items() if spec.choices is None}
     leaves = dict(names)
@@ -41,7 +42,7 @@ def _formula(model: SpecModel, document: Document, chosen: Mapping[str, str]) ->
     for item in inputs:
         if leaves[item.name] not in used:
             raise document.error(("inputs", item.name), "the formula does not use this input")
-    formula = Formula(loss, associations, inputs, tuple(model.gradient_of), tuple(names.items()))
+    formula = Formula(loss, associations, inputs, tuple(model.gradient_of), tuple(names.items()), axes)
     wrt = {name: leaves[name] for name in model.gradient_of}
     return Gradients(formula, tuple(gradients(build, formula.evaluations, wrt)))
 

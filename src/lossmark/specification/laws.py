@@ -14,14 +14,17 @@ import numpy as np
 
 from ..dtypes import F64
 from ..formula.grammar import Parser
-from ..formula.tree import EMBEDDING, Builder, Node, topological
+from ..formula.tree import BATCH, EMBEDDING, Builder, Node, topological
 from ..readings.double_double import Wide
+from ..readings.layout import placed
 from ..readings.wide import RULES
 from .case import Case, Param
 from .document import Document, Path_
 from .model import PropertyModel, SpecModel
 from .parameters import check_when
 
+AXES = (BATCH, EMBEDDING)
+"""The axes that the arrays of a law have."""
 ANY = "t"
 """The name of what may be any number or vector."""
 
@@ -72,7 +75,7 @@ def values(trees: Sequence[Node], leaves: Mapping[str, F64]) -> dict[Node, Wide]
             leaf = leaves[str(node.payload)]
             known[node] = Wide(leaf, np.zeros_like(leaf))
         else:
-            known[node] = RULES[node.op](*(known[arg] for arg in node.args))
+            known[node] = placed(RULES[node.op], node, AXES)(*(known[arg] for arg in node.args))
     return known
 
 
