@@ -8,7 +8,7 @@ from typing import Any
 
 from flint import arb
 
-from lossmark.golden.certified import rows
+from lossmark.golden.certified import known
 from lossmark.readings import page
 from lossmark.readings.convention import IEEE
 from lossmark.results.cell import Cell
@@ -64,10 +64,10 @@ def _terms(loss: Loss, case: Case) -> list[tuple[str, str, str]]:
     """Each named term of the formula with its exact value in the first example, to 15 digits."""
     written = loss.model.formula
     formula = loss.gradients(case.params).formula
-    values = rows(loss, case, IEEE)[0]
+    values = known(loss, case, IEEE)
     named = [*formula.named, ("loss", formula.loss)]
     texts = {**written.where, "loss": written.loss}
-    return [(name, texts.get(name, ""), _digits(values[node])) for name, node in named if node in values]
+    return [(name, texts.get(name, ""), _digits(values[node].flat[0])) for name, node in named if node in values]
 
 
 def _digits(value: Any) -> str:

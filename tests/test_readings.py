@@ -36,14 +36,13 @@ def test_the_wide_reading_agrees_with_arb(loss, case):
     """Values and gradients in double-double lie within 2⁻²⁶ of the bound around Arb's."""
     gradients = loss.gradients(case.params)
     with ctx.workprec(256):
-        rows = certify.rows(loss, case, IEEE)
+        exactly = certify.known(loss, case, IEEE)
     found = tolerance.expected(loss, case, DTYPES["float64"], np.ones(case.batch))
-    pairs = [(found.values["none"], [two_doubles(row[gradients.formula.loss]) for row in rows])]
-    for name, tree in gradients.trees[0].items():
-        slopes = [row[tree] if isinstance(row[tree], list) else [row[tree]] for row in rows]
-        pairs.append((found.gradients["none"][name], [two_doubles(x) for row in slopes for x in row]))
+    pairs = [(found.values["none"], exactly[gradients.formula.loss])]
+    pairs += [(found.gradients["none"][name], exactly[tree]) for name, tree in gradients.trees[0].items()]
     for accepted, truth in pairs:
-        high, low = np.array(truth).T
+        numbers = np.broadcast_to(truth, (case.batch, accepted.exact.size // case.batch)).ravel()
+        high, low = np.array([two_doubles(x) for x in numbers]).T
         error = np.abs((accepted.exact.ravel() - high) + (accepted.exact_low.ravel() - low))
         assert np.all(error <= accepted.bound.ravel() * 2.0**-26)
 
@@ -70,7 +69,7 @@ def test_the_infix_text_of_a_formula_is_read_into_the_same_tree(grouped):
             for node in gradients.formula.evaluations:
                 build, parts = Builder(), topological([node])
                 leaves = {
-                    str(leaf.payload): build(leaf.op, payload=leaf.payload, vector=leaf.vector)
+                    str(leaf.payload): build(leaf.op, payload=leaf.payload, dims=leaf.dims)
                     for leaf in parts
                     if leaf.op in ("input", "param")
                 }
@@ -82,7 +81,10 @@ def test_the_infix_text_of_every_operation_inside_every_other_is_read_into_the_s
     number = Fraction("12345678.00000000000000000000000000001e-9")
     for outer, inner, place in itertools.product(infix.RULES, infix.RULES, (0, 1)):
         build = Builder()
-        leaves = {name: build("input", payload=name, vector=name != "label") for name in ("x", "y", "label")}
+        leaves = {
+            name: build("input", payload=name, dims=("B",) if name == "label" else ("B", "D"))
+            for name in ("x", "y", "label")
+        }
 
         def made(name, x, y, build=build, leaves=leaves):
             operands = (leaves["label"], build.const(number), x, y) if name == "where" else (x, y)
@@ -91,7 +93,7 @@ def test_the_infix_text_of_every_operation_inside_every_other_is_read_into_the_s
         operands = [leaves["x"], leaves["y"]]
         operands[place] = made(inner, *operands)
         node = made(outer, *operands)
-        if not OPERATIONS[outer].reduces or all(operand.vector for operand in node.args):
+        if not OPERATIONS[outer].reduces or all("D" in operand.dims for operand in node.args):
             assert read_back(node, build, leaves, grouped) is node
 
 
@@ -100,11 +102,14 @@ def test_a_formula_writes_every_operation_as_its_row_says():
     for name, operation in OPERATIONS.items():
         if operation.in_formulas:
             build = Builder()
-            leaves = {leaf: build("input", payload=leaf, vector=operation.reduces) for leaf in ("x", "y")}
-            leaves |= {"label": build("input", payload="label"), "number": build.const(1)}
+            leaves = {
+                leaf: build("input", payload=leaf, dims=("B", "D") if operation.reduces else ("B",))
+                for leaf in ("x", "y")
+            }
+            leaves |= {"label": build("input", payload="label", dims=("B",)), "number": build.const(1)}
             text = operation.written.replace("number", "1")
             node = Parser(build, leaves, {}).parse(text, Place("a spec", 1, 1, "formula"))
-            assert (node.op, len(node.args), node.vector) == (name, operation.operands, False)
+            assert (node.op, len(node.args), node.dims) == (name, operation.operands, ("B",))
 
 
 def test_the_outcomes_of_overflow_follow_ieee_arithmetic():
@@ -126,14 +131,12 @@ def test_associations_are_equal_to_the_formula(loss, case):
     """Every declared association has the exact value of the formula as written."""
     formula = loss.gradients(case.params).formula
     with ctx.workprec(400):
-        for row in range(case.batch):
-            leaves = {k: lift(v) for k, v in loss.params(case.params).items() if not isinstance(v, str)}
-            for name, array in case.inputs.items():
-                numbers = [lift(float(x)) for x in array[row].ravel()]
-                leaves[name] = numbers if array.ndim == 2 else numbers[0]
-            known = exact.evaluate(topological(formula.evaluations), leaves, IEEE, case.shape[-1])
-            for association in formula.associations:
-                assert abs(known[association] - known[formula.loss]) < 1e-100
+        numbers = {k: v for k, v in loss.params(case.params).items() if not isinstance(v, str)}
+        leaves = {name: exact.single(lift(x), formula.axes) for name, x in numbers.items()}
+        leaves |= {x.name: exact.lifted(case.inputs[x.name], x.dims, formula.axes) for x in loss.inputs}
+        known = exact.evaluate(topological(formula.evaluations), leaves, IEEE, formula.axes)
+        for association in formula.associations:
+            assert all(abs(known[association] - known[formula.loss]).ravel() < 1e-100)
 
 
 def test_pages_are_well_formed():

@@ -77,7 +77,7 @@ def test_what_a_spec_may_leave_out_it_can_do_without():
 
 def test_similarity_is_what_its_definition_says_in_the_formula_language():
     build = Builder()
-    names = {name: build("input", payload=name, vector=True) for name in ("u", "v")}
+    names = {name: build("input", payload=name, dims=("B", "D")) for name in ("u", "v")}
     for choice, text in (("dot", "dot(u, v)"), ("cosine", "dot(u, v)/max(norm(u)*norm(v), 1e-8)")):
         place = parse("a: 1\n").place(())
         assert Parser(build, names, {"similarity": choice}).parse("sim(u, v)", place) is Parser(build, names, {}).parse(

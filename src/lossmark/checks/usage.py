@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import DTYPES
+from ..formula.tree import BATCH, EMBEDDING, shape_of
 from ..sandbox.messages import Answer, Failure, Outcome, Returned
 from ..specification.case import Case
 from .dialogue import Conclusion, Dialogue, reduced
@@ -95,13 +96,14 @@ class Usage(Dialogue):
         batch = max(
             self.case.inputs[item.name].size if item.label else len(self.case.inputs[item.name]) for item in inputs
         )
-        width = max((self.case.inputs[item.name].shape[-1] for item in inputs if item.vector), default=1)
+        width = max((self.case.inputs[item.name].shape[-1] for item in inputs if EMBEDDING in item.dims), default=1)
+        sizes = {BATCH: batch, EMBEDDING: width}
         arrays = {}
         for item in inputs:
             array = self.case.inputs[item.name]
             try:
                 array = array.reshape(-1) if item.label else array
-                arrays[item.name] = np.broadcast_to(array, (batch, width) if item.vector else (batch,)).copy()
+                arrays[item.name] = np.broadcast_to(array, shape_of(item.dims, sizes)).copy()
             except ValueError:
                 return None
         return replace(self.case, inputs=arrays, error=None, golden=None)

@@ -107,7 +107,7 @@ def _over(denominator: Callable[[Builder, Node], Node]) -> Rule:
 
 
 def _sum(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
-    yield node.args[0], build("spread", g, vector=True)
+    yield node.args[0], build("spread", g, dims=node.args[0].dims)
 
 
 def _sqnorm(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:

@@ -16,7 +16,7 @@ from fractions import Fraction
 
 from .adjoints import RULES
 from .operations import OPERATIONS, REDUCING
-from .tree import Builder, Node, topological
+from .tree import EMBEDDING, Builder, Node, topological
 
 
 def gradients(build: Builder, evaluations: Sequence[Node], wrt: Mapping[str, Node]) -> list[dict[str, Node]]:
@@ -40,8 +40,8 @@ def curvature(build: Builder, first: Mapping[str, Node], wrt: Mapping[str, Node]
     """
     parts = []
     for name, slope in first.items():
-        direction = build("input", payload=along + name, vector=wrt[name].vector)
-        parts.append(build("dot" if wrt[name].vector else "mul", slope, direction))
+        direction = build("input", payload=along + name, dims=wrt[name].dims)
+        parts.append(build("dot" if EMBEDDING in direction.dims else "mul", slope, direction))
     total = functools.reduce(lambda x, y: build("add", x, y), parts)
     found = _reverse(build, {total: build.const(1)}, wrt, until=frozenset())
     return {name: found.get(node, build.const(0)) for name, node in wrt.items()}
@@ -103,7 +103,8 @@ def _meet(build: Builder, contributions: list[Node]) -> Node:
 
 
 def _fit(build: Builder, contribution: Node, operand: Node) -> Node:
-    """A scalar that was broadcast over D collects its adjoint by a sum over D."""
-    if contribution.vector and not operand.vector:
-        return build("sum", contribution)
+    """What was broadcast along an axis collects its adjoint by a sum over that axis."""
+    for axis in contribution.dims:
+        if axis not in operand.dims:
+            contribution = build("sum", contribution, payload=axis)
     return contribution

@@ -16,7 +16,7 @@ from fractions import Fraction
 from ..errors import FormulaError, Place
 from .defined import DEFINED
 from .operations import OPERATIONS, REDUCING
-from .tree import Builder, Node
+from .tree import BATCH, EMBEDDING, Builder, Node
 
 MAX_LENGTH, MAX_DEPTH, MAX_NODES = 2000, 60, 400
 
@@ -119,7 +119,7 @@ class Parser:
         operands = [self._expression(arg, depth) for arg in args]
         if name in REDUCING or name in DEFINED:
             for arg, operand in zip(args, operands, strict=True):
-                if not operand.vector:
+                if EMBEDDING not in operand.dims:
                     raise self._refuse(arg, f"{name} takes vectors over D, this is a scalar")
         return self._defined(node, name, operands) if name in DEFINED else self.build(name, *operands)
 
@@ -136,7 +136,7 @@ class Parser:
         if len(args) != 2 or not (isinstance(args[1], ast.Name) and args[1].id == "D"):
             raise self._refuse(node, "sum is written sum(term, D)")
         operand = self._expression(args[0], depth)
-        if not operand.vector:
+        if EMBEDDING not in operand.dims:
             raise self._refuse(args[0], "sum takes a vector over D, this is a scalar")
         return self.build("sum", operand)
 
@@ -148,7 +148,7 @@ class Parser:
                 label, value = self._expression(left, depth), self._expression(right, depth)
             case _:
                 raise self._refuse(args[0], "the condition of where must be label == number")
-        if label.op != "input" or label.vector:
+        if label.op != "input" or label.dims != (BATCH,):
             raise self._refuse(left, "only a label [B] can be compared")
         return self.build("where", label, value, self._expression(args[1], depth), self._expression(args[2], depth))
 

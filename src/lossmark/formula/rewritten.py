@@ -49,7 +49,8 @@ def rewritten(
     ``guard`` maps a key of :data:`GUARDS`, ``epsilon`` one of :data:`EPSILONS` to its ε; ``clip`` maps a term that the
     spec defines, or an input, to the range that it is clipped to.
     """
-    build, formula = Builder(), known.formula
+    formula = known.formula
+    build = Builder(formula.axes)
     clipped = {node: clip[name] for name, node in formula.named if name in clip}
     order = topological([*formula.evaluations, *(node for _, node in formula.named)])
     evaluations: dict[Node, None] = {}
@@ -68,6 +69,7 @@ def rewritten(
         formula.inputs,
         formula.gradient_of,
         tuple((name, new[node]) for name, node in formula.named),
+        formula.axes,
     )
     wrt = {name: leaves[name] for name in formula.gradient_of}
     return Gradients(changed, tuple(gradients(build, changed.evaluations, wrt)))
@@ -89,7 +91,7 @@ def _changed(
     if node.op == "norm":
         for kind, eps in epsilon.items():
             return EPSILONS[kind](build, args[0], Fraction(eps))
-    return build(node.op, *args, payload=node.payload, vector=node.vector)
+    return build(node.op, *args, payload=node.payload, dims=node.dims)
 
 
 def _clipped(build: Builder, node: Node, bounds: ClipRange | None) -> Node:

@@ -1,16 +1,16 @@
 """The tree of a formula: frozen nodes, shared where the text names a thing twice.
 
-A formula speaks of ONE example of a batch. A node is therefore either a scalar of that example (``vector=False``,
-an array ``[B]`` over the batch) or a vector over the embedding dimension (``vector=True``, an array ``[B, D]``).
-Nodes compare by identity; :class:`Builder` returns the same node for the same operation on the same operands, so
-every reading computes a shared term once.
+A formula speaks of ONE example of a batch. A node has named axes: ``B``, the batch, where it depends on the example,
+and every other axis that it has numbers along, such as ``D``, the embedding dimension. Operands are aligned by the
+names of their axes, never by position. Nodes compare by identity; :class:`Builder` returns the same node for the same
+operation on the same operands, so every reading computes a shared term once.
 
 The readings (``lossmark.readings``) give each operation its meaning in numbers; here only shapes are known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -18,6 +18,16 @@ from typing import Literal
 from .operations import REDUCING
 
 Payload = str | Fraction | None
+Dims = tuple[str, ...]
+"""The names of the axes of a node or an input, in the order of memory."""
+Sizes = Mapping[str, int]
+"""How long each axis is, by its name."""
+BATCH, EMBEDDING = "B", "D"
+
+
+def shape_of(dims: Dims, sizes: Sizes) -> tuple[int, ...]:
+    """The shape of an array with these axes."""
+    return tuple(sizes[axis] for axis in dims)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -25,12 +35,12 @@ class Node:
     """One operation (a name in ``OPERATIONS``) on ``args``, or a leaf without operands.
 
     A leaf has the ``op`` ``input``, ``param``, ``const`` or ``seed`` (the cotangent of an example's loss), and as
-    ``payload`` its name or, for a ``const``, its exact value.
+    ``payload`` its name or, for a ``const``, its exact value. That of an operation that reduces is the axis.
     """
 
     op: str
     args: tuple[Node, ...] = ()
-    vector: bool = False
+    dims: Dims = ()
     payload: Payload = None
 
     def __repr__(self) -> str:
@@ -40,20 +50,30 @@ class Node:
 
 
 class Builder:
-    """Makes nodes, each distinct one once; its length is the number of distinct nodes made so far."""
+    """Makes nodes, each distinct one once; its length is the number of distinct nodes made so far.
 
-    def __init__(self) -> None:
+    ``axes`` are those of the formula, in the order in which a node that has several has them.
+    """
+
+    def __init__(self, axes: Dims = (BATCH, EMBEDDING)) -> None:
+        self._axes = axes
         self._known: dict[tuple[object, ...], Node] = {}
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def __call__(self, op: str, *args: Node, payload: Payload = None, vector: bool | None = None) -> Node:
-        """The node of ``op`` on ``args``; it is a vector where an operand is one, unless ``op`` takes D away."""
-        if vector is None:
-            vector = op not in REDUCING and any(arg.vector for arg in args)
-        key = (op, payload, vector, *map(id, args))
-        return self._known.setdefault(key, Node(op, args, vector, payload))
+    def __call__(self, op: str, *args: Node, payload: Payload = None, dims: Dims | None = None) -> Node:
+        """The node of ``op`` on ``args``; it has every axis of its operands, but for the one that ``op`` reduces.
+
+        That is ``payload``, or the embedding dimension.
+        """
+        if op in REDUCING:
+            payload = payload or EMBEDDING
+        if dims is None:
+            found = {axis for arg in args for axis in arg.dims} - ({payload} if op in REDUCING else set())
+            dims = tuple(axis for axis in self._axes if axis in found)
+        key = (op, payload, dims, *map(id, args))
+        return self._known.setdefault(key, Node(op, args, dims, payload))
 
     def const(self, value: int | Fraction) -> Node:
         """The node of an exact number."""
@@ -81,14 +101,14 @@ def topological(roots: Iterable[Node]) -> list[Node]:
 
 @dataclass(frozen=True)
 class Input:
-    """An argument of a loss: an embedding ``[B, D]``, or a score, distance or label ``[B]``.
+    """An argument of a loss, such as an embedding ``[B, D]``, or a score, distance or label ``[B]``.
 
     ``label`` is ``None`` for what the loss is differentiated by, ``"hard"`` for labels in {0, 1} (the formula only
     compares them) and ``"soft"`` for labels in [0, 1] (the formula computes with them).
     """
 
     name: str
-    vector: bool
+    dims: Dims
     label: Literal["hard", "soft"] | None = None
 
 
@@ -97,6 +117,7 @@ class Formula:
     """A loss of one example: its tree, the equal evaluations that its bound covers too, and its arguments.
 
     ``gradient_of`` names the inputs that the loss is differentiated by; ``named`` are the terms that the spec defines.
+    ``axes`` are all axes, in the order in which the arrays of a reading have them.
     """
 
     loss: Node
@@ -104,6 +125,7 @@ class Formula:
     inputs: tuple[Input, ...]
     gradient_of: tuple[str, ...]
     named: tuple[tuple[str, Node], ...] = ()
+    axes: Dims = (BATCH, EMBEDDING)
 
     @property
     def evaluations(self) -> tuple[Node, ...]:

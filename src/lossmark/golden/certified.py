@@ -11,13 +11,15 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from flint import arb
 
-from ..formula.tree import Node
+from ..formula.tree import BATCH, Node
 from ..readings import exact, rounding
-from ..readings.balls import lift
+from ..readings.balls import Real, lift
 from ..readings.convention import IEEE, LIMIT, OTHER_SIDE, Convention
-from ..readings.exact import Value
+from ..readings.exact import Exact
+from ..readings.layout import taken_out
 from ..specification import hexfloat as numbers
 from ..specification.case import Case
 from ..specification.loss import Loss
@@ -32,20 +34,19 @@ class Certified:
     grad: dict[str, list[Any]]
 
 
-def rows(loss: Loss, case: Case, convention: Convention) -> list[dict[Node, Value]]:
-    """The exact value of every node of the formula and its gradient (cotangent 1), example by example."""
+def known(loss: Loss, case: Case, convention: Convention) -> dict[Node, Exact]:
+    """The exact value of every node of the formula and its gradient (cotangent 1), for all examples of a case."""
     gradients = loss.gradients(case.params)
-    shared: dict[str, Value] = {"seed": arb(1)}
-    shared |= {k: lift(v) for k, v in loss.params(case.params).items() if not isinstance(v, str)}
-    width = case.shape[1] if len(case.shape) == 2 else 1
-    result = []
-    for index in range(case.batch):
-        leaves = dict(shared)
-        for name, array in case.inputs.items():
-            row = array[index]
-            leaves[name] = [lift(float(x)) for x in row] if array.ndim == 2 else lift(float(row))
-        result.append(exact.evaluate(gradients.order, leaves, convention, width))
-    return result
+    axes = gradients.formula.axes
+    leaves = {"seed": exact.single(arb(1), axes)}
+    leaves |= {k: exact.single(lift(v), axes) for k, v in loss.params(case.params).items() if not isinstance(v, str)}
+    leaves |= {item.name: exact.lifted(case.inputs[item.name], item.dims, axes) for item in loss.inputs}
+    return exact.evaluate(gradients.order, leaves, convention, axes)
+
+
+def scalars(loss: Loss, case: Case, found: Exact) -> list[Real]:
+    """A number of each example, from what :func:`known` has of a node with no axis but the batch."""
+    return list(taken_out(found, (BATCH,), loss.gradients(case.params).formula.axes, {BATCH: case.batch}))
 
 
 def certified(loss: Loss, case: Case) -> Certified:
@@ -68,20 +69,16 @@ _Rounded = tuple[list[float], float, dict[str, list[Any]]]
 def _rounded(loss: Loss, case: Case, convention: Convention) -> _Rounded:
     """Per-example values, mean and gradients as float64; raises ``Undecided`` at too low a precision."""
     gradients = loss.gradients(case.params)
-    known = rows(loss, case, convention)
-    losses = [row[gradients.formula.loss] for row in known]
-    assert not any(isinstance(x, list) for x in losses)
-    scalars: list[Any] = list(losses)
-    mean = exact.div(exact.total(scalars), arb(len(scalars)))
-    grad = {name: [_round(row[tree], case, name) for row in known] for name, tree in gradients.trees[0].items()}
-    return [rounding.round_to_double(x) for x in scalars], rounding.round_to_double(mean), grad
-
-
-def _round(x: Value, case: Case, name: str) -> Any:
-    width = case.inputs[name].shape[1:]
-    if isinstance(x, list):
-        return [rounding.round_to_double(item) for item in x]
-    return [rounding.round_to_double(x)] * width[0] if width else rounding.round_to_double(x)
+    found = known(loss, case, convention)
+    each = scalars(loss, case, found[gradients.formula.loss])
+    mean = exact.div(exact.total(each), arb(len(each)))
+    grad = {}
+    for item in loss.inputs:
+        if item.name in gradients.trees[0]:
+            sizes = dict(zip(item.dims, case.inputs[item.name].shape, strict=True))
+            slopes = taken_out(found[gradients.trees[0][item.name]], item.dims, gradients.formula.axes, sizes)
+            grad[item.name] = np.frompyfunc(rounding.round_to_double, 1, 1)(slopes).tolist()
+    return [rounding.round_to_double(x) for x in each], rounding.round_to_double(mean), grad
 
 
 def _merge(plain: Any, tie: Any, limit: Any) -> Any:

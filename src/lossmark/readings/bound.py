@@ -8,7 +8,8 @@ rule, then one rounding (:meth:`.arithmetic.Arithmetic.round`; Higham, section 2
 summation and any IEEE arithmetic of the format, with or without gradual underflow. An operation that is exact in the
 format adds nothing, so that a bound of 0 means: bit for bit.
 
-Arrays are ``[B, 1]``, ``[B, D]`` or ``[1, 1]``, as those of :class:`.double_double.Wide`. Below, x̂ is a computed x.
+Arrays are as those of :class:`.double_double.Wide`. Below, x̂ is a computed x. The rule of a reduction takes the place
+of its axis as ``axis``.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def mul(arithmetic: Arithmetic, v: Wide, x: Bounded, y: Bounded) -> F64:
     e = product_error(x, y)
     rounded = arithmetic.round(v, e)
     for operand in (x, y):
-        if operand.v.hi.shape[1] == 1:
+        if operand.v.hi.size == len(operand.v.hi):
             mantissa, _ = np.frexp(operand.size)
             scaling = (operand.e == 0) & ((mantissa == 0.5) | (mantissa == 0))
             if scaling.any():
@@ -169,7 +170,7 @@ RULES: Mapping[str, Callable[..., F64]] = {
     "add": addition, "sub": addition, "mul": mul, "div": div, "neg": unchanged, "square": square,
     "max": maximum, "min": minimum, "relu": relu, "abs": unchanged, "where": where,
     "exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "sqrt": sqrt, "softplus": softplus, "sigmoid": sigmoid,
-    "sum": sums.sum_over_d, "dot": sums.dot, "sqnorm": sums.sqnorm, "norm": sums.norm, "fork": sums.fork,
+    "sum": sums.sum_along, "dot": sums.dot, "sqnorm": sums.sqnorm, "norm": sums.norm, "fork": sums.fork,
     "step": derivatives.slope, "sign": derivatives.slope, "unit": derivatives.unit, "radial": derivatives.radial,
     "spread": unchanged, "either": derivatives.either,
 }  # fmt: skip

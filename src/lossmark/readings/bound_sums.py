@@ -1,9 +1,9 @@
-"""Bounds of sums: over D or over the batch, of products, of squares, and of contributions that meet at a fork.
+"""Bounds of sums: along an axis, of products, of squares, and of contributions that meet at a fork.
 
 Any order of summation conforms. n terms summed in any order, in an arithmetic of unit a, are off by at most
 (n - 1)·a·Σ|xᵢ| (Higham, section 4.2, to first order in a; without higher orders by Lange & Rump, Error estimates for
-the summation of real numbers with application to floating-point summation, BIT 57, 2017). Sums over D and over the
-batch accumulate in at least float32, a fork in the format itself.
+the summation of real numbers with application to floating-point summation, BIT 57, 2017). Sums along an
+axis accumulate in at least float32, a fork in the format itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .double_double import Wide, mul
 from .overflow import Bounded
 
 
-def total(arithmetic: Arithmetic, v: Wide, terms: F64, errors: F64, axis: int = 1, lows: F64 | None = None) -> F64:
+def total(arithmetic: Arithmetic, v: Wide, terms: F64, errors: F64, axis: int, lows: F64 | None = None) -> F64:
     """The error of a computed sum ``v`` of ``terms`` along ``axis``, each already off by ``errors``.
 
     Σeᵢ + (n - 1)·a·Σ(|xᵢ| + eᵢ), where n counts the terms that may not be 0, then one rounding from the accumulator
@@ -37,24 +37,24 @@ def total(arithmetic: Arithmetic, v: Wide, terms: F64, errors: F64, axis: int = 
     return np.where(count > 1, arithmetic.round(v, e), e)
 
 
-def sum_over_d(arithmetic: Arithmetic, v: Wide, x: Bounded) -> F64:
-    """The error of Σxᵢ over D."""
-    return total(arithmetic, v, x.v.hi, x.e, lows=x.v.lo)
+def sum_along(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
+    """The error of Σxᵢ."""
+    return total(arithmetic, v, x.v.hi, x.e, axis, x.v.lo)
 
 
-def dot(arithmetic: Arithmetic, v: Wide, x: Bounded, y: Bounded) -> F64:
+def dot(arithmetic: Arithmetic, v: Wide, x: Bounded, y: Bounded, axis: int) -> F64:
     """The error of Σxᵢyᵢ: each product is rounded to the format, then summed (Higham, section 3.1)."""
     product = mul(x.v, y.v)
     errors = arithmetic.round(product, product_error(x, y))
-    return total(arithmetic, v, product.hi, errors, lows=product.lo)
+    return total(arithmetic, v, product.hi, errors, axis, product.lo)
 
 
-def sqnorm(arithmetic: Arithmetic, v: Wide, x: Bounded) -> F64:
+def sqnorm(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
     """The error of Σxᵢ²."""
-    return dot(arithmetic, v, x, x)
+    return dot(arithmetic, v, x, x, axis)
 
 
-def norm(arithmetic: Arithmetic, v: Wide, x: Bounded) -> F64:
+def norm(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
     """The error of ‖x‖ = √Σxᵢ², from the relative error r of ‖x‖²: ‖x‖·r / (1 + √(1 - r)), then one rounding.
 
     Relative, so that squares beyond the range of float64 do no harm; √ as in :func:`.bound.sqrt`. Where ‖x‖ = 0, a
@@ -64,20 +64,20 @@ def norm(arithmetic: Arithmetic, v: Wide, x: Bounded) -> F64:
     dtype = arithmetic.dtype
     length = np.where((v.hi > 0) & np.isfinite(v.hi), v.hi, 1.0)
     ratio = np.where(np.isfinite(x.v.hi), x.v.hi / length, 0.0)
-    square, exact = _squares(arithmetic, x)
+    square, exact = _squares(arithmetic, x, axis)
     underflow = arithmetic.eta(square, 2 * x.size * x.e + x.e * x.e) / (length * length)
     if not arithmetic.textbook:
-        underflow = np.where(np.sum(underflow, axis=1, keepdims=True) <= dtype.u, underflow, 0.0)
+        underflow = np.where(np.sum(underflow, axis=axis, keepdims=True) <= dtype.u, underflow, 0.0)
     per_term = 2 * np.abs(ratio) * (x.e / length) + (x.e / length) ** 2
     rounded = np.where(exact, 0.0, per_term + dtype.u * (ratio * ratio + per_term)) + underflow
-    count = np.count_nonzero(ratio, axis=1, keepdims=True)
-    relative = np.sum(rounded, axis=1, keepdims=True)
+    count = np.count_nonzero(ratio, axis=axis, keepdims=True)
+    relative = np.sum(rounded, axis=axis, keepdims=True)
     summing = np.maximum(count - 1, 0) * dtype.a * (1 + relative)
     if dtype.accumulator_p != dtype.p:
         summing = summing + np.where(count > 1, dtype.u * (1 + relative), 0.0)
     relative = relative + np.where(exact, 0.0, summing)
     e = length * relative / (1 + np.sqrt(np.maximum(1 - relative, 0.0)))
-    return np.where(v.hi == 0, np.sqrt(np.sum(x.e * x.e, axis=1, keepdims=True)), arithmetic.round(v, e))
+    return np.where(v.hi == 0, np.sqrt(np.sum(x.e * x.e, axis=axis, keepdims=True)), arithmetic.round(v, e))
 
 
 def squares_underflow(arithmetic: Arithmetic, x: Bounded) -> bool:
@@ -85,14 +85,14 @@ def squares_underflow(arithmetic: Arithmetic, x: Bounded) -> bool:
     return bool(((x.size > 0) & (x.size < 2 * arithmetic.dtype.smallest_normal**0.5)).any())
 
 
-def _squares(arithmetic: Arithmetic, x: Bounded) -> tuple[Wide, NDArray[np.bool_]]:
-    """The squares ``[B, D]``, and where all of an example and their sums in any order are exact ``[B, 1]``."""
+def _squares(arithmetic: Arithmetic, x: Bounded, axis: int) -> tuple[Wide, NDArray[np.bool_]]:
+    """The squares, and where all along the axis and their sums in any order are exact."""
     with np.errstate(over="ignore"):
         square = Wide(x.v.hi * x.v.hi, None if x.v.lo is None else mul(x.v, x.v).lo)
-        exact = np.all((x.e == 0) & arithmetic.holds(square), axis=1, keepdims=True)
+        exact = np.all((x.e == 0) & arithmetic.holds(square), axis=axis, keepdims=True)
     if exact.any():
-        mass = np.sum(square.hi, axis=1, keepdims=True)
-        exact &= exact_in_any_order(square.hi, square.lo, mass, arithmetic.dtype.accumulator_p, 1)
+        mass = np.sum(square.hi, axis=axis, keepdims=True)
+        exact &= exact_in_any_order(square.hi, square.lo, mass, arithmetic.dtype.accumulator_p, axis)
     return square, exact
 
 

@@ -6,13 +6,14 @@ implementation needs none. Operations are counted per component, sums over D as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..dtypes import DType
 from ..formula.gradients import Gradients
 from ..formula.operations import OPERATIONS
-from ..formula.tree import Node, topological
+from ..formula.tree import BATCH, Dims, Node, Sizes, shape_of, topological
 
 
 @dataclass(frozen=True)
@@ -51,31 +52,35 @@ class Cost:
     transcendental: int
 
 
-def forward(gradients: Gradients, batch: int, width: int, dtype: DType) -> Cost:
-    """The cost of the per-example losses of ``batch`` examples of ``width`` dimensions."""
-    return _cost(gradients, [gradients.formula.loss], batch, width, dtype, passes=1, results=0)
+def forward(gradients: Gradients, sizes: Sizes, dtype: DType) -> Cost:
+    """The cost of the per-example losses of a batch."""
+    return _cost(gradients, [gradients.formula.loss], sizes, dtype, passes=1, results=0)
 
 
-def forward_backward(gradients: Gradients, batch: int, width: int, dtype: DType) -> Cost:
+def forward_backward(gradients: Gradients, sizes: Sizes, dtype: DType) -> Cost:
     """The cost of loss and gradient, the inputs read twice (a separate backward pass cannot do better)."""
     formula = gradients.formula
     roots = [formula.loss, *gradients.trees[0].values()]
-    written = sum(batch * (width if item.vector else 1) for item in formula.inputs if item.name in formula.gradient_of)
-    return _cost(gradients, roots, batch, width, dtype, passes=2, results=written)
+    written = _numbers((item.dims for item in formula.inputs if item.name in formula.gradient_of), sizes)
+    return _cost(gradients, roots, sizes, dtype, passes=2, results=written)
 
 
-def _cost(
-    gradients: Gradients, roots: list[Node], batch: int, width: int, dtype: DType, *, passes: int, results: int
-) -> Cost:
+def _cost(gradients: Gradients, roots: list[Node], sizes: Sizes, dtype: DType, *, passes: int, results: int) -> Cost:
     """The cost of ``roots``, with inputs read ``passes`` times and ``results`` numbers written beside the losses."""
-    read = sum(batch * (width if item.vector else 1) for item in gradients.formula.inputs)
+    read = _numbers((item.dims for item in gradients.formula.inputs), sizes)
     flops = transcendental = 0
     for node in topological(roots):
         if not node.args:
             continue
-        size = batch * (width if node.vector or any(arg.vector for arg in node.args) else 1)
+        size = _numbers([tuple({*node.dims, *(axis for arg in node.args for axis in arg.dims)})], sizes)
         work = RULES[node.op]
         times = len(node.args) - 1 if OPERATIONS[node.op].operands is None else 1
-        flops += size * work.flops * times + (size - batch) * work.summed
+        flops += size * work.flops * times + (size - _numbers([node.dims], sizes)) * work.summed
         transcendental += size * work.transcendental
-    return Cost((passes * read + results + batch) * dtype.numpy.itemsize, flops, transcendental)
+    losses = sizes[BATCH]
+    return Cost((passes * read + results + losses) * dtype.numpy.itemsize, flops, transcendental)
+
+
+def _numbers(arrays: Iterable[Dims], sizes: Sizes) -> int:
+    """How many numbers arrays with these axes hold together."""
+    return sum(math.prod(shape_of(dims, sizes)) for dims in arrays)

@@ -17,7 +17,7 @@ from ..dtypes import F64
 
 
 class Wide(NamedTuple):
-    """An array of numbers ``hi + lo``; ``[B, 1]`` for scalars, ``[B, D]`` for vectors, ``[1, 1]`` for constants."""
+    """An array of numbers ``hi + lo``, with every axis of the formula at its place, 1 long where it is absent."""
 
     hi: F64
     lo: F64 | None = None
@@ -87,8 +87,8 @@ def div(x: Wide, y: Wide) -> Wide:
     return _tidy(q, np.where(np.isfinite(q), rest.hi / y.hi, 0.0))
 
 
-def total(x: Wide, axis: int = 1) -> Wide:
-    """The sum over D (``axis=1``) or over the batch (``axis=0``), kept as a dimension of size 1, added pairwise."""
+def total(x: Wide, axis: int) -> Wide:
+    """The sum along an axis, which is kept with size 1, added pairwise."""
     if x.lo is None:
         return Wide(x.hi.sum(axis=axis, keepdims=True))
     hi, lo = np.moveaxis(x.hi, axis, 0), np.moveaxis(x.lo, axis, 0)

@@ -1,8 +1,8 @@
-"""The exact reading: values and gradients as balls of real numbers, example by example.
+"""The exact reading: values and gradients as balls of real numbers, for the examples of a batch.
 
 A scalar is a ball or a float that is nan or ±inf (see ``balls``), and each rule says what the two do together. Rules
-take and give scalars, but for those of reductions, which take vectors; :func:`evaluate` applies a rule to the
-components of vectors. Any rule that compares may raise :class:`.balls.Undecided`.
+take and give scalars, but for those of reductions, which take the scalars along an axis; :func:`evaluate` applies a
+rule to each element of arrays of objects. Any rule that compares may raise :class:`.balls.Undecided`.
 """
 
 from __future__ import annotations
@@ -11,17 +11,22 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
+import numpy as np
 from flint import arb, fmpq
+from numpy.typing import NDArray
 
+from ..dtypes import F64
 from ..formula.operations import OPERATIONS, REDUCING
-from ..formula.tree import Node
-from .balls import BALL_FUNCTIONS, Real, any_nan, shadow
+from ..formula.tree import Dims, Node
+from .balls import BALL_FUNCTIONS, Real, any_nan, lift, shadow
 from .balls import sign as sign_of
 from .convention import Convention
+from .layout import laid_out
 
-Vector = list[Real]
-"""The components of one example's vector over D."""
-Value = Real | Vector
+Vector = Sequence[Real]
+"""Scalars along an axis."""
+Exact = NDArray[np.object_]
+"""Scalars, with every axis of the formula at its place (see ``layout``)."""
 
 
 def add(x: Real, y: Real) -> Real:
@@ -177,26 +182,51 @@ RULES: Mapping[str, Callable[..., Real]] = {
 _DEPENDS_ON_CONVENTION = frozenset(name for name, row in OPERATIONS.items() if row.sides or row.multiplies)
 
 
-def evaluate(
-    order: Sequence[Node], leaves: Mapping[str, Value], convention: Convention, width: int
-) -> dict[Node, Value]:
-    """The value of every node of ``order`` (operands first) for one example.
+def lifted(array: F64, dims: Dims, axes: Dims) -> Exact:
+    """Numbers with the axes ``dims`` as scalars of this reading, exactly."""
+    return np.asarray(np.frompyfunc(lambda x: lift(float(x)), 1, 1)(laid_out(array, dims, axes)), object)
 
-    ``leaves`` gives inputs, parameters and the seed by name, a list of ``width`` = D scalars for a vector. Works at
-    the current Arb precision; raises :class:`.balls.Undecided` when that is too low.
+
+def single(x: Real, axes: Dims) -> Exact:
+    """One scalar that has none of the axes."""
+    found = np.empty((1,) * len(axes), object)
+    found[...] = x
+    return found
+
+
+def evaluate(
+    order: Sequence[Node], leaves: Mapping[str, Exact], convention: Convention, axes: Dims
+) -> dict[Node, Exact]:
+    """The value of every node of ``order`` (operands first).
+
+    ``leaves`` gives inputs, parameters and the seed by name; ``axes`` are those of the formula. Works at the current
+    Arb precision; raises :class:`.balls.Undecided` when that is too low.
     """
-    values: dict[Node, Value] = {}
-    for node in order:
-        args = [values[arg] for arg in node.args]
-        if isinstance(node.payload, Fraction):
-            values[node] = arb(fmpq(node.payload.numerator, node.payload.denominator))
-        elif not node.args:
-            values[node] = leaves[str(node.payload)]
-        else:
-            rule, more = RULES[node.op], (convention,) if node.op in _DEPENDS_ON_CONVENTION else ()
-            if node.vector and node.op not in REDUCING:
-                columns = zip(*(arg if isinstance(arg, list) else [arg] * width for arg in args), strict=True)
-                values[node] = [rule(*column, *more) for column in columns]
+    values: dict[Node, Exact] = {}
+    with np.errstate(invalid="ignore"):  # of floats, which are not finite here
+        for node in order:
+            args = [values[arg] for arg in node.args]
+            if isinstance(node.payload, Fraction):
+                values[node] = single(arb(fmpq(node.payload.numerator, node.payload.denominator)), axes)
+            elif not args:
+                values[node] = leaves[str(node.payload)]
+            elif node.op in REDUCING:
+                values[node] = _along(_rule(node, convention), args, axes.index(str(node.payload)))
             else:
-                values[node] = rule(*args, *more)
+                values[node] = np.asarray(np.frompyfunc(_rule(node, convention), len(args), 1)(*args), object)
     return values
+
+
+def _rule(node: Node, convention: Convention) -> Callable[..., Real]:
+    """The rule of a node's operation under a convention, from its operands alone."""
+    rule = RULES[node.op]
+    return (lambda *xs: rule(*xs, convention)) if node.op in _DEPENDS_ON_CONVENTION else rule
+
+
+def _along(rule: Callable[..., Real], args: Sequence[Exact], axis: int) -> Exact:
+    """A reduction of arrays along an axis, which stays with size 1."""
+    last = [np.moveaxis(x, axis, -1) for x in np.broadcast_arrays(*args)]
+    found = np.empty((*last[0].shape[:-1], 1), object)
+    for index in np.ndindex(found.shape[:-1]):
+        found[index] = rule(*(x[index].tolist() for x in last))
+    return np.moveaxis(found, -1, axis)

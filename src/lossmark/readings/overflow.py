@@ -13,7 +13,9 @@ import numpy as np
 
 from ..dtypes import F64, DType
 from ..formula.operations import OPERATIONS
+from ..formula.tree import Dims, Node
 from .double_double import Wide
+from .layout import placed
 from .nonfinite import ALL_FINITE, NonFinite
 from .wide import RULES as WIDE
 
@@ -22,7 +24,7 @@ from .wide import RULES as WIDE
 class Bounded:
     """Exact numbers ``v``, the error ``e`` that computed ones may have, and the outcomes that conform as well.
 
-    Arrays are ``[B, 1]`` for scalars, ``[B, D]`` for vectors and ``[1, 1]`` for constants; ``e`` is not negative.
+    Arrays are as those of :class:`.double_double.Wide`; ``e`` is not negative.
     """
 
     v: Wide
@@ -35,20 +37,20 @@ class Bounded:
         return np.abs(self.v.hi)
 
 
-def finish(dtype: DType, op: str, v: Wide, e: F64, args: Sequence[Bounded]) -> Bounded:
-    """The result ``v`` ± ``e`` of ``op`` on ``args``, with the outcomes that its own overflow and theirs lead to."""
-    sums_products = OPERATIONS[op].sums_products
+def finish(dtype: DType, node: Node, axes: Dims, v: Wide, e: F64, args: Sequence[Bounded]) -> Bounded:
+    """The result ``v`` ± ``e`` of a node on ``args``, with the outcomes that its own overflow and theirs lead to."""
+    sums_products = OPERATIONS[node.op].sums_products
     some = any(arg.also for arg in args)
     if not sums_products and not some and _in_range(dtype, v, e):
         return Bounded(v, e)
     e = _tidy_error(v, e)
     also = _beyond(dtype, v, e)
     if sums_products:
-        also |= _partial_sums(dtype, args[0], args[-1])
-    if op == "div":
+        also |= _partial_sums(dtype, args[0], args[-1], axes.index(str(node.payload)))
+    if node.op == "div":
         also |= _divisor_lost(dtype, v, e, args[1])
     if some:
-        e, more = _alternatives(WIDE[op], v, e, args)
+        e, more = _alternatives(placed(WIDE[node.op], node, axes), v, e, args)
         also |= more
     return Bounded(v, e, also)
 
@@ -75,7 +77,7 @@ def _beyond(dtype: DType, v: Wide, e: F64) -> NonFinite:
     return NonFinite.of(over & np.isfinite(e), under & np.isfinite(e))
 
 
-def _partial_sums(dtype: DType, x: Bounded, y: Bounded) -> NonFinite:
+def _partial_sums(dtype: DType, x: Bounded, y: Bounded, axis: int) -> NonFinite:
     """A product, or a partial sum of products in some order, that overflows on the way to a finite dot.
 
     The extreme partial sums are those of all positive and of all negative products. They are held in the accumulator,
@@ -85,8 +87,8 @@ def _partial_sums(dtype: DType, x: Bounded, y: Bounded) -> NonFinite:
     largest = dtype.largest
     top, bottom = np.maximum(products, 0), np.minimum(products, 0)
     accumulator = max(largest, 2.0**127)
-    up = (top > largest).any(axis=1, keepdims=True) | (top.sum(axis=1, keepdims=True) > accumulator)
-    down = (bottom < -largest).any(axis=1, keepdims=True) | (bottom.sum(axis=1, keepdims=True) < -accumulator)
+    up = (top > largest).any(axis=axis, keepdims=True) | (top.sum(axis=axis, keepdims=True) > accumulator)
+    down = (bottom < -largest).any(axis=axis, keepdims=True) | (bottom.sum(axis=axis, keepdims=True) < -accumulator)
     if not (up.any() or down.any()):
         return ALL_FINITE
     return NonFinite.of(up, down, up & down)

@@ -49,22 +49,22 @@ def absolute(x: Wide) -> Wide:
     return maximum(x, neg(x))
 
 
-def dot(x: Wide, y: Wide) -> Wide:
-    """Σxᵢyᵢ over D."""
-    return total(mul(x, y))
+def dot(x: Wide, y: Wide, axis: int) -> Wide:
+    """Σxᵢyᵢ along an axis."""
+    return total(mul(x, y), axis)
 
 
-def sqnorm(x: Wide) -> Wide:
-    """Σxᵢ² over D."""
-    return total(mul(x, x))
+def sqnorm(x: Wide, axis: int) -> Wide:
+    """Σxᵢ² along an axis."""
+    return total(mul(x, x), axis)
 
 
-def norm(x: Wide) -> Wide:
+def norm(x: Wide, axis: int) -> Wide:
     """‖x‖, scaled by a power of two so that no square overflows or underflows; inf beats nothing but nan."""
-    largest = np.max(np.abs(x.hi), axis=1, keepdims=True, initial=0.0)
+    largest = np.max(np.abs(x.hi), axis=axis, keepdims=True, initial=0.0)
     _, exponent = np.frexp(np.where(np.isfinite(largest), largest, 1.0))
     scaled = Wide(np.ldexp(x.hi, -exponent), None if x.lo is None else np.ldexp(x.lo, -exponent))
-    root = sqrt(total(mul(scaled, scaled)))
+    root = sqrt(total(mul(scaled, scaled), axis))
     return Wide(np.ldexp(root.hi, exponent), None if root.lo is None else np.ldexp(root.lo, exponent))
 
 

@@ -20,6 +20,7 @@ from ..formula.gradients import Gradients
 from ..formula.operations import OPERATIONS
 from ..formula.tree import Node
 from ..readings.double_double import Wide
+from ..readings.layout import placed
 from ..readings.wide import RULES
 from .case import Param
 
@@ -132,9 +133,10 @@ def _extents(
     with np.errstate(all="ignore"):
         for node in gradients.order:
             args = [known[arg] for arg in node.args]
-            known[node] = RULES[node.op](*args) if args else _leaf(node, params, inputs)
             if not args:
+                known[node] = _leaf(node, params, inputs)
                 continue
+            known[node] = placed(RULES[node.op], node, gradients.formula.axes)(*args)
             parts = [known[node].hi]
             operation = OPERATIONS[node.op]
             if operation.multiplies or operation.sums_products or node.op in ("norm", "square"):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dtypes import DTYPES, F64
+from ..formula.tree import BATCH, EMBEDDING, Sizes
 from . import hexfloat as numbers
 from .model import CaseModel, FamilyModel
 
@@ -106,6 +107,11 @@ class Family:
     def shape(self) -> tuple[int, ...]:
         """(B, D)."""
         return tuple(self.model.shape)
+
+    @property
+    def sizes(self) -> Sizes:
+        """How long each axis is."""
+        return dict(zip((BATCH, EMBEDDING), self.model.shape, strict=True))
 
     @property
     def full(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..formula.derivative import gradients
 from ..formula.gradients import Gradients
 from ..formula.grammar import Parser
-from ..formula.tree import Builder, Formula, Input, Node, topological
+from ..formula.tree import BATCH, EMBEDDING, Builder, Formula, Input, Node, topological
 from .document import Document, Path_
 from .model import Association, SpecModel
 from .parameters import check_when, combinations
@@ -25,8 +25,9 @@ def formulas(model: SpecModel, document: Document) -> dict[Chosen, Gradients]:
 
 
 def _formula(model: SpecModel, document: Document, chosen: Mapping[str, str]) -> Gradients:
-    build = Builder()
-    names = {name: build("input", payload=name, vector=spec.dims == ["B", "D"]) for name, spec in model.inputs.items()}
+    axes = tuple(dict.fromkeys((BATCH, EMBEDDING, *(axis for spec in model.inputs.values() for axis in spec.dims))))
+    build = Builder(axes)
+    names = {name: build("input", payload=name, dims=tuple(spec.dims)) for name, spec in model.inputs.items()}
     names |= {name: build("param", payload=name) for name, spec in model.params.items() if spec.choices is None}
     leaves = dict(names)
     parser = Parser(build, names, chosen)
@@ -41,7 +42,7 @@ def _formula(model: SpecModel, document: Document, chosen: Mapping[str, str]) ->
     for item in inputs:
         if leaves[item.name] not in used:
             raise document.error(("inputs", item.name), "the formula does not use this input")
-    formula = Formula(loss, associations, inputs, tuple(model.gradient_of), tuple(names.items()))
+    formula = Formula(loss, associations, inputs, tuple(model.gradient_of), tuple(names.items()), axes)
     wrt = {name: leaves[name] for name in model.gradient_of}
     return Gradients(formula, tuple(gradients(build, formula.evaluations, wrt)))
 
@@ -58,7 +59,7 @@ def _associations(parser: Parser, model: SpecModel, document: Document, chosen: 
 
 def _scalar(parser: Parser, text: str, document: Document, path: Path_) -> Node:
     node = parser.parse(text, document.place(path))
-    if node.vector:
+    if EMBEDDING in node.dims:
         raise document.error(path, "the loss of an example must be a scalar, this is a vector over D")
     return node
 
@@ -66,6 +67,6 @@ def _scalar(parser: Parser, text: str, document: Document, path: Path_) -> Node:
 def _input(name: str, node: Node, model: SpecModel, used: list[Node]) -> Input:
     """An input that is not differentiated is a label: hard if the formula only compares it, else soft."""
     if name in model.gradient_of:
-        return Input(name, node.vector)
+        return Input(name, node.dims)
     computed = any(node in (user.args[2:] if user.op == "where" else user.args) for user in used)
-    return Input(name, node.vector, "soft" if computed else "hard")
+    return Input(name, node.dims, "soft" if computed else "hard")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import DTYPES, F64
-from ..formula.tree import Input
+from ..formula.tree import BATCH, EMBEDDING, Input, shape_of
 from . import hexfloat as numbers
 from .case import Case
 from .document import Document, Path_
@@ -56,10 +56,10 @@ def _array(document: Document, path: Path_, rows: Any) -> F64:
 
 def _check_arrays(document: Document, path: Path_, arrays: Mapping[str, F64], inputs: tuple[Input, ...]) -> None:
     """Embeddings share [B, D], everything else is [B]; labels lie in their range."""
-    batch = len(next(iter(arrays.values())))
     width = next((array.shape[-1] for array in arrays.values() if array.ndim == 2), 0)
+    sizes = {BATCH: len(next(iter(arrays.values()))), EMBEDDING: width}
     for item in inputs:
-        array, expected = arrays[item.name], (batch, width) if item.vector else (batch,)
+        array, expected = arrays[item.name], shape_of(item.dims, sizes)
         where = (*path, "inputs", item.name)
         if array.shape != expected:
             raise document.error(where, f"wrong shape {list(array.shape)}, expected {list(expected)}")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dtypes import F64, DType
-from ..formula.tree import Input
+from ..formula.tree import BATCH, EMBEDDING, Input, Sizes, shape_of
 from . import hexfloat as numbers
 from .borders import SCALED_ROWS, at_borders
 from .case import Case, Family
@@ -42,12 +42,11 @@ def draw(loss: Loss, family: Family, dtype: DType) -> Case:
         return np.asarray(generator.choice([0.0, 1.0, 0.0, 1.0, 0.25, 0.625], shape))
 
     draws = {"hard": _bits(generator, np.float64), "soft": soft, "embedding": number, "number": number}
-    return Case(family.id, loss.id, family.params, _each(loss, family.model.shape, draws))
+    return Case(family.id, loss.id, family.params, _each(loss, family.sizes, draws))
 
 
 def _bordering(loss: Loss, family: Family, dtype: DType, generator: np.random.Generator) -> dict[str, Numbers]:
     """The inputs of a family at the borders of the dtype, from rows of numbers between 1/2 and 1 times its scale."""
-    batch, width = family.model.shape
     scale = numbers.parse(family.model.scale)
 
     def number(shape: tuple[int, ...]) -> Numbers:
@@ -60,9 +59,10 @@ def _bordering(loss: Loss, family: Family, dtype: DType, generator: np.random.Ge
         return np.resize([0.0, 1.0], shape)
 
     draws = {"hard": label, "soft": label, "embedding": embedding, "number": number}
-    bases = {name: array.reshape(SCALED_ROWS, -1) for name, array in _each(loss, (SCALED_ROWS, width), draws).items()}
-    found = at_borders(loss.gradients(family.params), loss.params(family.params), bases, dtype, batch)
-    return {item.name: found[item.name] if item.vector else found[item.name][:, 0] for item in loss.inputs}
+    few = {**family.sizes, BATCH: SCALED_ROWS}
+    bases = {name: array.reshape(SCALED_ROWS, -1) for name, array in _each(loss, few, draws).items()}
+    found = at_borders(loss.gradients(family.params), loss.params(family.params), bases, dtype, family.sizes[BATCH])
+    return {item.name: found[item.name].reshape(shape_of(item.dims, family.sizes)) for item in loss.inputs}
 
 
 def timed(loss: Loss, size: tuple[int, int], dtype: DType, seed: int) -> dict[str, Numbers]:
@@ -79,7 +79,8 @@ def timed(loss: Loss, size: tuple[int, int], dtype: DType, seed: int) -> dict[st
     def number(shape: tuple[int, ...]) -> Numbers:
         return generator.uniform(0, 2, shape).astype(dtype.numpy)
 
-    return _each(loss, size, {"hard": bits, "soft": bits, "embedding": embedding, "number": number})
+    sizes = dict(zip((BATCH, EMBEDDING), size, strict=True))
+    return _each(loss, sizes, {"hard": bits, "soft": bits, "embedding": embedding, "number": number})
 
 
 def directions(case: Case, names: Sequence[str]) -> dict[str, F64]:
@@ -96,21 +97,16 @@ def searched(item: Input, dtype: DType) -> list[float]:
     """
     if item.label:
         return list(LABELS[item.label])
-    signed = item.vector
+    signed = EMBEDDING in item.dims
     dyadic = sorted((k / 8 for k in range(-32 if signed else 0, 33)), key=lambda x: (x * 8 % 8 != 0, abs(x), x < 0))
     generic = np.random.default_rng(dtype.p).integers(-(2**dtype.p), 2**dtype.p, len(dyadic)) * 2.0 ** (2 - dtype.p)
     return [*dyadic, *np.where(signed, generic, np.abs(generic)).tolist()]
 
 
-def _each(loss: Loss, size: Sequence[int], draws: Mapping[str, Draw]) -> dict[str, Numbers]:
-    """The inputs of a loss by name, ``[B, D]`` or ``[B]``, each drawn as what it is."""
-    batch, width = size
-    return {
-        item.name: draws[item.label or ("embedding" if item.vector else "number")](
-            (batch, width) if item.vector else (batch,)
-        )
-        for item in loss.inputs
-    }
+def _each(loss: Loss, sizes: Sizes, draws: Mapping[str, Draw]) -> dict[str, Numbers]:
+    """The inputs of a loss by name, each drawn as what it is."""
+    kinds = {item: item.label or ("embedding" if EMBEDDING in item.dims else "number") for item in loss.inputs}
+    return {item.name: draws[kind](shape_of(item.dims, sizes)) for item, kind in kinds.items()}
 
 
 def _bits(generator: np.random.Generator, dtype: Any) -> Draw:

@@ -14,14 +14,17 @@ import numpy as np
 
 from ..dtypes import F64
 from ..formula.grammar import Parser
-from ..formula.tree import Builder, Node, topological
+from ..formula.tree import BATCH, EMBEDDING, Builder, Node, topological
 from ..readings.double_double import Wide
+from ..readings.layout import placed
 from ..readings.wide import RULES
 from .case import Case, Param
 from .document import Document, Path_
 from .model import PropertyModel, SpecModel
 from .parameters import check_when
 
+AXES = (BATCH, EMBEDDING)
+"""The axes that the arrays of a law have."""
 ANY = "t"
 """The name of what may be any number or vector."""
 
@@ -72,7 +75,7 @@ def values(trees: Sequence[Node], leaves: Mapping[str, F64]) -> dict[Node, Wide]
             leaf = leaves[str(node.payload)]
             known[node] = Wide(leaf, np.zeros_like(leaf))
         else:
-            known[node] = RULES[node.op](*(known[arg] for arg in node.args))
+            known[node] = placed(RULES[node.op], node, AXES)(*(known[arg] for arg in node.args))
     return known
 
 
@@ -91,17 +94,18 @@ def _law(model: SpecModel, item: PropertyModel, document: Document, path: Path_)
     numeric = [name for name, param in model.params.items() if param.choices is None]
     check_when(model, document, item.when, (*path, "when"))
     build = Builder()
-    vectors = {name: spec.dims == ["B", "D"] for name, spec in model.inputs.items()}
-    leaves = {name: build("input", payload=name, vector=vector) for name, vector in vectors.items()}
+    dims = {name: tuple(spec.dims) for name, spec in model.inputs.items()}
+    leaves = {name: build("input", payload=name, dims=found) for name, found in dims.items()}
     leaves |= {name: build("param", payload=name) for name in numeric}
-    leaves[ANY] = build("input", payload=ANY, vector=any(vectors.values()))
+    shared = (EMBEDDING,) if any(EMBEDDING in found for found in dims.values()) else ()
+    leaves[ANY] = build("input", payload=ANY, dims=shared)
     changes = {}
     for name, text in item.given.items():
         place = (*path, "given", name)
         if name not in leaves or name == ANY:
-            raise document.error(place, f"found {name!r}, expected one of {[*vectors, *numeric]}")
+            raise document.error(place, f"found {name!r}, expected one of {[*dims, *numeric]}")
         changes[name] = Parser(build, dict(leaves), {}).parse(text, document.place(place))
-        if changes[name].vector and not leaves[name].vector:
+        if not set(changes[name].dims) <= set(leaves[name].dims):
             raise document.error(place, f"{name} is a scalar of an example, this is a vector over D")
     key = "becomes" if item.at_least is None else "at_least"
     names = {"loss": build("input", payload="loss")} | {name: leaves[name] for name in numeric}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..dtypes import DTYPES
 from ..formula.gradients import Gradients
-from ..formula.tree import Input
+from ..formula.tree import Dims, Input
 from .case import Case, Embedded, Family, Param, Parameters, param_value
 from .document import Document
 from .formulas import Chosen
@@ -42,6 +42,11 @@ class Loss:
     def inputs(self) -> tuple[Input, ...]:
         """The arguments in the order of the spec, with their shapes and what labels they are."""
         return next(iter(self.formulas.values())).formula.inputs
+
+    @property
+    def axes(self) -> Dims:
+        """Every axis of its inputs, the batch first."""
+        return tuple(dict.fromkeys(axis for item in self.inputs for axis in item.dims))
 
     def params(self, given: Parameters) -> dict[str, Param]:
         """All parameters: the given ones over the defaults."""

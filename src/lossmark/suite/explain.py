@@ -8,7 +8,7 @@ from flint import arb, ctx
 
 from ..dtypes import DTYPES, DType
 from ..errors import LossmarkError
-from ..golden.certified import rows
+from ..golden.certified import known, scalars
 from ..readings.balls import Real
 from ..readings.convention import IEEE
 from ..readings.infix import infix
@@ -63,14 +63,11 @@ def _digits(x: Real) -> str:
 def _exact(loss: Loss, case: Case) -> Iterator[str]:
     before, ctx.prec = ctx.prec, 256
     try:
-        known = rows(loss, case, IEEE)
+        found = known(loss, case, IEEE)
     finally:
         ctx.prec = before
-    root = loss.gradients(case.params).formula.loss
     yield f"exact value to {DIGITS} digits:"
-    for index, row in enumerate(known):
-        value = row[root]
-        assert not isinstance(value, list)
+    for index, value in enumerate(scalars(loss, case, found[loss.gradients(case.params).formula.loss])):
         yield f"  [{index}] {_digits(value)}"
 
 

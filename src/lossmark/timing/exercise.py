@@ -15,6 +15,7 @@ import numpy as np
 from ..adapters.deviation import Deviation
 from ..checks.judgement import Judgement, combine, judge, slopes
 from ..dtypes import DTYPES
+from ..formula.tree import BATCH, EMBEDDING, Sizes, shape_of
 from ..readings.cost import Cost, forward, forward_backward
 from ..sandbox.messages import Array, Failure, Returned, Stage, Stored, Timed
 from ..sandbox.stopwatch import batch_of
@@ -68,7 +69,11 @@ class Exercise:
     @property
     def _dims(self) -> tuple[int, ...]:
         """The dimensions of the largest input."""
-        return self.size if any(item.vector for item in self.loss.inputs) else self.size[:1]
+        return shape_of(self.loss.axes, self._sizes)
+
+    @property
+    def _sizes(self) -> Sizes:
+        return dict(zip((BATCH, EMBEDDING), self.size, strict=True))
 
     @property
     def passes(self) -> str:
@@ -78,15 +83,14 @@ class Exercise:
     @property
     def bytes(self) -> int:
         """Bytes of the inputs of one call."""
-        batch, width = self.size
-        numbers = sum(batch * (width if item.vector else 1) for item in self.loss.inputs)
+        numbers = sum(math.prod(shape_of(item.dims, self._sizes)) for item in self.loss.inputs)
         return numbers * DTYPES[self.dtype].numpy.itemsize
 
     @property
     def cost(self) -> Cost:
         """The least bytes and operations that a call has to do."""
         reading = forward_backward if self.backward else forward
-        return reading(self.loss.gradients({}), *self.size, DTYPES[self.dtype])
+        return reading(self.loss.gradients({}), self._sizes, DTYPES[self.dtype])
 
     def stage(self, impl: str, mode: str, device: str) -> Stage:
         """The message that makes a worker ready to time the implementation ``impl``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..formula.tree import EMBEDDING
 from ..specification.loss import Loss
 
 
@@ -52,7 +53,7 @@ def grid(
     every = tuple((batch, width) for batch in BATCH_SIZES for width in WIDTHS)
     groups = []
     for loss in losses:
-        flat = not any(item.vector for item in loss.inputs)
+        flat = EMBEDDING not in loss.axes
         for size in sizes or (every if full else QUICK_SIZES):
             if flat and full and size[1] != WIDTHS[0]:
                 continue

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from ..dtypes import F64, DType
 from ..formula.gradients import Gradients
 from ..formula.operations import OPERATIONS
-from ..formula.tree import Node, topological
+from ..formula.tree import Dims, Node, topological
 from ..readings import bound, wide
 from ..readings.arithmetic import Arithmetic
 from ..readings.bound_derivatives import undecided
 from ..readings.bound_sums import squares_underflow
 from ..readings.convention import IEEE, Convention
 from ..readings.double_double import Wide
+from ..readings.layout import placed
 from ..readings.overflow import Bounded, by_a_lost_norm, finish
 from ..specification.case import Param
 
@@ -84,6 +85,10 @@ class Reading:
     params: Mapping[str, Param]
     dtype: DType
 
+    @property
+    def _axes(self) -> Dims:
+        return self.plan.gradients.formula.axes
+
     def unseeded(self, leaves: Mapping[str, F64], convention: Convention = IEEE) -> Unseeded:
         """What does not depend on the cotangent, from ``leaves``: each input as ``[B, D]`` or ``[B, 1]``."""
         known: dict[Node, Bounded] = {}
@@ -116,7 +121,7 @@ class Reading:
         return [{name: known[tree] for name, tree in trees.items()} for trees in self.plan.gradients.trees]
 
     def _operation(self, node: Node, args: Sequence[Bounded], convention: Convention) -> Bounded:
-        v = wide.RULES[node.op](*(arg.v for arg in args))
+        v = placed(wide.RULES[node.op], node, self._axes)(*(arg.v for arg in args))
         # the factors inside a dot are left to IEEE arithmetic: it is one operation
         if convention.limit and OPERATIONS[node.op].multiplies and not OPERATIONS[node.op].reduces:
             v = _limit(v, args)
@@ -127,13 +132,14 @@ class Reading:
         sides = _sides(node)
         assert sides is not None
         kinks = undecided(*args)
-        v = wide.RULES[node.op](*(arg.v for arg in args))
+        v = placed(wide.RULES[node.op], node, self._axes)(*(arg.v for arg in args))
         v = v._replace(hi=np.where(kinks, sides[convention.tie], v.hi))
         return self._with_error(node, v, args, convention), np.asarray(kinks.any(axis=1))
 
     def _with_error(self, node: Node, v: Wide, args: Sequence[Bounded], convention: Convention) -> Bounded:
-        e = bound.RULES[node.op](Arithmetic(self.dtype, convention.textbook), v, *args)
-        found = finish(self.dtype, node.op, v, np.broadcast_to(e, v.hi.shape), args)
+        rule = placed(bound.RULES[node.op], node, self._axes)
+        e = rule(Arithmetic(self.dtype, convention.textbook), v, *args)
+        found = finish(self.dtype, node, self._axes, v, np.broadcast_to(e, v.hi.shape), args)
         if convention.textbook and node.op in ("unit", "radial"):
             return replace(found, also=found.also | by_a_lost_norm(node.op, args))
         return found

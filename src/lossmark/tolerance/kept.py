@@ -50,7 +50,7 @@ def _formula(gradients: Gradients) -> str:
     roots = [*gradients.formula.evaluations, *(tree for trees in gradients.trees for tree in trees.values())]
     order = topological(roots)
     number = {node: place for place, node in enumerate(order)}
-    nodes = [(node.op, node.payload, node.vector, [number[arg] for arg in node.args]) for node in order]
+    nodes = [(node.op, node.payload, node.dims, [number[arg] for arg in node.args]) for node in order]
     names = [sorted((name, number[tree]) for name, tree in trees.items()) for trees in gradients.trees]
     return repr((nodes, [number[root] for root in gradients.formula.evaluations], names))
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..dtypes import DType
+from ..formula.tree import Node
 from ..readings.arithmetic import Arithmetic
 from ..readings.bound import WIDENING
 from ..readings.bound_sums import fork
@@ -44,7 +45,7 @@ def added(x: Acceptance, y: Acceptance, dtype: DType) -> Acceptance:
     parts = [Bounded(Wide(part.exact, part.exact_low), part.bound, part.also) for part in (x, y)]
     v = add(parts[0].v, parts[1].v)
     with np.errstate(over="ignore", invalid="ignore"):
-        found = finish(dtype, "fork", v, fork(Arithmetic(dtype), v, *parts), parts)
+        found = finish(dtype, Node("fork"), (), v, fork(Arithmetic(dtype), v, *parts), parts)
     return Acceptance(exact=v.hi, exact_low=v.lo, bound=found.e * WIDENING, also=found.also)
 
 

@@ -1,0 +1,37 @@
+"""Where the axes of a formula lie in the arrays of a reading: each at a place of its own, 1 long where it is absent.
+
+So operands align by the names of their axes, and NumPy's broadcasting does the rest.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..formula.operations import REDUCING
+from ..formula.tree import Dims, Node, Sizes
+
+Result = TypeVar("Result")
+
+
+def laid_out(array: NDArray[Any], dims: Dims, axes: Dims) -> NDArray[Any]:
+    """An array with the axes ``dims``, in their order, as one with every axis in the order of ``axes``."""
+    order = sorted(range(len(dims)), key=lambda place: axes.index(dims[place]))
+    sizes = dict(zip(dims, array.shape, strict=True))
+    return array.transpose(order).reshape([sizes.get(axis, 1) for axis in axes])
+
+
+def taken_out(array: NDArray[Any], dims: Dims, axes: Dims, sizes: Sizes) -> NDArray[Any]:
+    """The array with the axes ``dims`` in their order, repeated along those in which it is only 1 long."""
+    whole = np.broadcast_to(array, [sizes[axis] if axis in dims else 1 for axis in axes])
+    found = [axis for axis in axes if axis in dims]
+    return whole.reshape([sizes[axis] for axis in found]).transpose([found.index(axis) for axis in dims])
+
+
+def placed(rule: Callable[..., Result], node: Node, axes: Dims) -> Callable[..., Result]:
+    """The rule of a node's operation; one that reduces takes as ``axis`` the place of the axis that it reduces."""
+    return functools.partial(rule, axis=axes.index(str(node.payload))) if node.op in REDUCING else rule
