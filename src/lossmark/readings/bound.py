@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from ..dtypes import F64
+from . import bound_classes as classes
 from . import bound_derivatives as derivatives
 from . import bound_sums as sums
 from .arithmetic import Arithmetic, product_error, quotient_error
@@ -170,6 +171,8 @@ RULES: Mapping[str, Callable[..., F64]] = {
     "add": addition, "sub": addition, "mul": mul, "div": div, "neg": unchanged, "square": square,
     "max": maximum, "min": minimum, "relu": relu, "abs": unchanged, "where": where,
     "exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "sqrt": sqrt, "softplus": softplus, "sigmoid": sigmoid,
+    "largest": classes.largest, "lse": classes.lse, "softmax": classes.softmax, "pick": classes.pick,
+    "scatter": classes.scatter, "detach": unchanged,
     "sum": sums.sum_along, "dot": sums.dot, "sqnorm": sums.sqnorm, "norm": sums.norm, "fork": sums.fork,
     "step": derivatives.slope, "sign": derivatives.slope, "unit": derivatives.unit, "radial": derivatives.radial,
     "spread": unchanged, "either": derivatives.either,
