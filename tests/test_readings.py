@@ -94,7 +94,7 @@ def test_the_infix_text_of_every_operation_inside_every_other_is_read_into_the_s
         operands = [leaves["x"], leaves["y"]]
         operands[place] = made(inner, *operands)
         node = made(outer, *operands)
-        (*_, whole) = node.args if outer == "largest" else (node,)
+        whole = node.args[0] if outer == "largest" else node
         vectors = whole.args[:1] if outer == "pick" else whole.args
         if not OPERATIONS[outer].along or all("D" in operand.dims for operand in vectors):
             assert read_back(node, build, leaves, grouped) is node
