@@ -96,6 +96,12 @@ def soak(targets: Sequence[Target], seed: int) -> Iterator[Observed]:
     lossmark's own implementations run in every mode, the others eagerly: to compile each for every shape takes hours.
     """
     specs = {name: fresh(loss, seed) for name, loss in losses().items()}
+    for framework in dict.fromkeys(target.reference.framework for target in targets):  # so that all workers can live
+        mine = [target for target in targets if target.reference.framework == framework]
+        yield from _of_one_framework(specs, mine, seed)
+
+
+def _of_one_framework(specs: Mapping[str, Loss], targets: Sequence[Target], seed: int) -> Iterator[Observed]:
     others = [target for target in targets if not target.reference.own]
     runs = plan_targets(specs, Choice(case="*/soak-*"), [target for target in targets if target.reference.own])
     runs += plan_targets(specs, Choice(case="*/soak-*", modes=("eager",)), others)
