@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dtypes import F64
-from .arithmetic import Arithmetic
+from .arithmetic import ULPS, Arithmetic
 from .double_double import Wide
 from .overflow import Bounded
 from .wide import picked, scattered
 
-EXP_ULPS = LOG_ULPS = 4
-"""Units in the last place granted to exp and log inside; a relative error of one is at most 2a."""
+_EXP, _LOG = 2 * ULPS["exp"], 2 * ULPS["log"]
+"""The relative errors of the two in units of a."""
 
 
 def largest(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
@@ -46,7 +46,7 @@ def lse(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
     most = _finite(np.max(x.v.hi, axis=axis, keepdims=True))
     whole = _finite(v.hi)
     e = _propagated(x, shares, axis) + inside
-    e = e + 2 * LOG_ULPS * a * np.abs(whole - most) + a * (np.abs(most) + np.abs(whole))
+    e = e + _LOG * a * np.abs(whole - most) + a * (np.abs(most) + np.abs(whole))
     return e + arithmetic.eta(v, e) if arithmetic.dtype.accumulator_p == arithmetic.dtype.p else arithmetic.round(v, e)
 
 
@@ -56,8 +56,8 @@ def softmax(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
     shares = v.hi
     with np.errstate(divide="ignore"):
         exponent = np.where(shares > 0, np.abs(np.log(np.where(shares > 0, shares, 1.0))), 0.0)
-    relative = _relative(arithmetic, x, shares, axis) + a * exponent + 2 * EXP_ULPS * a
-    relative = relative + 2 * LOG_ULPS * a * np.log(np.maximum(np.count_nonzero(shares, axis=axis, keepdims=True), 1))
+    relative = _relative(arithmetic, x, shares, axis) + a * exponent + _EXP * a
+    relative = relative + _LOG * a * np.log(np.maximum(np.count_nonzero(shares, axis=axis, keepdims=True), 1))
     moved = np.expm1(np.where(np.isfinite(x.v.hi), x.e, 0.0) + _propagated(x, shares, axis))
     e = np.where(shares > 0, shares * (moved + (1 + moved) * relative), 0.0)
     return e + arithmetic.eta(v, e)
@@ -96,5 +96,5 @@ def _relative(arithmetic: Arithmetic, x: Bounded, shares: F64, axis: int) -> F64
     most = _finite(np.max(x.v.hi, axis=axis, keepdims=True))
     below = np.where(some, np.abs(x.v.hi - most), 0.0)
     n = np.maximum(np.count_nonzero(some, axis=axis, keepdims=True), 1)
-    rescaled = np.minimum(n - 1, 1 + np.log2(n)) * (2 * EXP_ULPS + 1)
-    return np.asarray(np.sum(shares * a * below, axis=axis, keepdims=True) + a * (2 * EXP_ULPS + n - 1 + rescaled))
+    rescaled = np.minimum(n - 1, 1 + np.log2(n)) * (_EXP + 1)
+    return np.asarray(np.sum(shares * a * below, axis=axis, keepdims=True) + a * (_EXP + n - 1 + rescaled))
