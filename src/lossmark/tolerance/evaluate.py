@@ -1,7 +1,7 @@
 """The joined reading: the wide reading (values) with the bound reading (errors) over a formula and its gradients.
 
 A :class:`Reading` reads one formula in one dtype under a convention (which side of a kink, what 0·∞ is); ``block``
-compares the readings that conform. Arrays are ``[B, 1]`` for scalars, ``[B, D]`` for vectors, ``[1, 1]`` for constants.
+compares the readings that conform. Arrays have every axis of the formula at its place, the batch first.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..readings.bound_derivatives import undecided
 from ..readings.bound_sums import squares_underflow
 from ..readings.convention import IEEE, Convention
 from ..readings.double_double import Wide
-from ..readings.layout import placed
+from ..readings.layout import laid_out, placed
 from ..readings.overflow import Bounded, by_a_lost_norm, finish, overflow
 from ..specification.case import Param
 
@@ -97,8 +97,13 @@ class Reading:
     def _axes(self) -> Dims:
         return self.plan.gradients.formula.axes
 
+    def leaves(self, inputs: Mapping[str, F64]) -> dict[str, F64]:
+        """Inputs with their own axes as arrays with every axis of the formula."""
+        dims = {str(node.payload): node.dims for node in self.plan.unseeded if node.op == "input"}
+        return {name: laid_out(array, dims[name], self._axes) for name, array in inputs.items()}
+
     def unseeded(self, leaves: Mapping[str, F64], convention: Convention = IEEE) -> Unseeded:
-        """What does not depend on the cotangent, from ``leaves``: each input as ``[B, D]`` or ``[B, 1]``."""
+        """What does not depend on the cotangent, from the ``leaves`` that :meth:`leaves` makes."""
         known: dict[Node, Bounded] = {}
         kinked: dict[Node, NDArray[np.bool_]] = {}
         underflows = False
