@@ -87,13 +87,16 @@ def test_the_infix_text_of_every_operation_inside_every_other_is_read_into_the_s
         }
 
         def made(name, x, y, build=build, leaves=leaves):
-            operands = (leaves["label"], build.const(number), x, y) if name == "where" else (x, y)
-            return build(name, *operands[: OPERATIONS[name].operands])
+            chosen = {"where": (leaves["label"], build.const(number), x, y), "pick": (x, leaves["label"])}
+            node = build(name, *chosen.get(name, (x, y))[: OPERATIONS[name].operands])
+            return build("detach", node) if name == "largest" else node
 
         operands = [leaves["x"], leaves["y"]]
         operands[place] = made(inner, *operands)
         node = made(outer, *operands)
-        if not OPERATIONS[outer].reduces or all("D" in operand.dims for operand in node.args):
+        whole = node.args[0] if outer == "largest" else node
+        vectors = whole.args[:1] if outer == "pick" else whole.args
+        if not OPERATIONS[outer].along or all("D" in operand.dims for operand in vectors):
             assert read_back(node, build, leaves, grouped) is node
 
 
@@ -102,14 +105,13 @@ def test_a_formula_writes_every_operation_as_its_row_says():
     for name, operation in OPERATIONS.items():
         if operation.in_formulas:
             build = Builder()
-            leaves = {
-                leaf: build("input", payload=leaf, dims=("B", "D") if operation.reduces else ("B",))
-                for leaf in ("x", "y")
-            }
+            dims = ("B", "D") if operation.along else ("B",)
+            leaves = {leaf: build("input", payload=leaf, dims=dims) for leaf in ("x", "y")}
             leaves |= {"label": build("input", payload="label", dims=("B",)), "number": build.const(1)}
-            text = operation.written.replace("number", "1")
-            node = Parser(build, leaves, {}).parse(text, Place("a spec", 1, 1, "formula"))
-            assert (node.op, len(node.args), node.dims) == (name, operation.operands, ("B",))
+            text = operation.written.replace("number", "1").replace(", A)", ", D)")
+            node = Parser(build, leaves, {}).parse(f"detach({text})", Place("a spec", 1, 1, "formula")).args[0]
+            expected = ("B",) if operation.reduces else dims
+            assert (node.op, len(node.args), node.dims) == (name, operation.operands, expected)
 
 
 def test_the_outcomes_of_overflow_follow_ieee_arithmetic():

@@ -2,8 +2,8 @@
 
 from lossmark.formula.defined import DEFINED
 from lossmark.formula.grammar import MAX_DEPTH, MAX_LENGTH, MAX_NODES
-from lossmark.formula.operations import OPERATIONS
-from lossmark.readings.bound import ULPS
+from lossmark.formula.operations import OPERATIONS, Operation
+from lossmark.readings.arithmetic import ULPS
 
 from .markdown import code, escaped, table
 
@@ -15,10 +15,19 @@ parentheses and the operations below.
 
 - Parentheses are normative: they fix the order of operations that the tolerance assumes.
 - A constant is the decimal as written: `1e-8` is 10⁻⁸, not the nearest float64.
-- An input of shape `[B, D]` is a vector, an input of shape `[B]` is a number.
+- An input of shape `[B, D]` is a vector, an input of shape `[B]` is a number. Every axis has a capital letter, and
+  operands align by these names.
+- Where a function is written with the axis `A`, a formula names the axis that it works along.
 - A formula has at most {MAX_LENGTH} characters, {MAX_DEPTH} levels of parentheses and {MAX_NODES} operations.
 
 """
+
+
+def _acts_on(operation: Operation) -> str:
+    if not operation.along:
+        return "each component"
+    axis = "an axis" if operation.names_axis else "D"
+    return f"{axis}, which it takes away" if operation.reduces else f"{axis}, which stays"
 
 
 def pages() -> dict[str, str]:
@@ -26,7 +35,7 @@ def pages() -> dict[str, str]:
     rows = [
         (
             code(operation.written),
-            "vectors to a number" if operation.reduces else "each component",
+            _acts_on(operation),
             escaped(operation.meaning),
             f"{ULPS[name]:g}" if name in ULPS else "",
         )
@@ -36,10 +45,11 @@ def pages() -> dict[str, str]:
     for name, definition in DEFINED.items():
         bodies = ", ".join(f"{code(body)} for {choice}" for choice, body in definition.bodies.items())
         meaning = f"By the parameter {code(definition.parameter)}: {bodies}."
-        rows.append((code(f"{name}({', '.join(definition.arguments)})"), "vectors to a number", meaning, ""))
+        rows.append((code(f"{name}({', '.join(definition.arguments)})"), "D, which it takes away", meaning, ""))
     head = ("written", "acts on", "meaning", "ulp granted")
     after = """
 *ulp granted* is what the tolerance gives a transcendental function on top of the error of its operand; `sigmoid` gets
-|x| more. All other operations are rounded once, or not at all where they are exact.
+|x| more, and `lse` and `softmax` have [a derivation of their own](../explanation/classes.md). All other
+operations are rounded once, or not at all where they are exact.
 """
     return {"reference/formula-language.md": HEAD + table(head, rows) + after}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lossmark.dtypes import BFLOAT16, DTYPES, FLOAT32, DType
-from lossmark.readings.bound import ULPS
+from lossmark.readings.arithmetic import ULPS
 from lossmark.readings.infix import infix
 from lossmark.readings.page import mathml
 from lossmark.specification.case import Case

@@ -71,5 +71,11 @@ FLOAT32 = DType("float32", np.dtype(np.float32), 24, -126, 127, 24)
 BFLOAT16 = DType("bfloat16", np.dtype(ml_dtypes.bfloat16), 8, -126, 127, 24)
 FLOAT16 = DType("float16", np.dtype(np.float16), 11, -14, 15, 24)
 
+
+def accumulator_of(dtype: DType) -> DType:
+    """The format that sums of a format are accumulated in, at least."""
+    return FLOAT64 if dtype.accumulator_p == FLOAT64.p else FLOAT32
+
+
 DTYPES = {dtype.name: dtype for dtype in (FLOAT64, FLOAT32, BFLOAT16, FLOAT16)}
 """The formats by name, widest first."""

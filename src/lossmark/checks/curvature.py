@@ -32,7 +32,7 @@ def curved(loss: Loss) -> Loss:
 def _second(loss: Loss, found: Gradients) -> Gradients:
     nodes = topological([found.formula.loss, *found.trees[0].values()])
     wrt = {str(node.payload): node for node in nodes if node.op == "input" and node.payload in loss.gradient_of}
-    return Gradients(found.formula, (derivative.curvature(Builder(), found.trees[0], wrt, ALONG),))
+    return Gradients(found.formula, (derivative.curvature(Builder(found.formula.axes), found.trees[0], wrt, ALONG),))
 
 
 def directed(case: Case, loss: Loss) -> Case:

@@ -120,6 +120,26 @@ def _norm(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     yield x, build("mul", g, build("unit", x, node))
 
 
+def _lse(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    (x,) = node.args
+    yield x, build("mul", g, build("softmax", x, payload=node.payload))
+
+
+def _softmax(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    mean = build("sum", build("mul", g, node), payload=node.payload)
+    yield node.args[0], build("mul", node, build("sub", g, mean))
+
+
+def _pick(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    x, label = node.args
+    yield x, build("scatter", g, label, x, payload=node.payload)
+
+
+def _constant(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    """What is detached: nothing is handed on."""
+    yield from ()
+
+
 # -- derivatives of derivatives: a gradient's tree is differentiated as a formula's is -----------------------------
 
 
@@ -140,6 +160,11 @@ def _radial(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     yield x, build("mul", g, outer)
 
 
+def _scatter(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    x, label, _ = node.args
+    yield x, build("pick", g, label, payload=node.payload)
+
+
 def _spread(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     yield node.args[0], g
 
@@ -156,6 +181,7 @@ def _either(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
 RULES: Mapping[str, Rule] = {
     "add": _add, "sub": _sub, "neg": _neg, "mul": _mul, "div": _div, "square": _square,
     "max": _max, "min": _min, "relu": _relu, "abs": _abs, "where": _where,
+    "largest": _constant, "lse": _lse, "softmax": _softmax, "pick": _pick, "detach": _constant, "scatter": _scatter,
     "sum": _sum, "dot": _mul, "sqnorm": _sqnorm, "norm": _norm,
     "exp": _slope(lambda build, node: node),
     "expm1": _slope(lambda build, node: build("exp", node.args[0])),

@@ -15,17 +15,17 @@ from fractions import Fraction
 
 from ..errors import FormulaError, Place
 from .defined import DEFINED
-from .operations import OPERATIONS, REDUCING
+from .operations import FUNCTIONS, Operation
 from .tree import BATCH, EMBEDDING, Builder, Node
 
 MAX_LENGTH, MAX_DEPTH, MAX_NODES = 2000, 60, 400
 
-FUNCTIONS = sorted({name for name, operation in OPERATIONS.items() if operation.is_called} | {*DEFINED})
+CALLED = sorted({name for name, _ in FUNCTIONS} | {*DEFINED})
 """The functions a formula may call."""
 
 _ALLOWED = (
     "allowed are numbers, names of inputs, parameters and terms, + - * /, x**2, parentheses, "
-    f"label == 1 inside where, and {', '.join(FUNCTIONS)}"
+    f"label == 1 inside where, and {', '.join(CALLED)}"
 )
 _BINARY: Mapping[type[ast.operator], str] = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
 _DECIMAL = re.compile(r"(?=.{1,40}$)(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
@@ -40,6 +40,7 @@ class Parser:
 
     def __init__(self, build: Builder, names: dict[str, Node], choices: Mapping[str, str]):
         self.build, self.names, self.choices = build, names, choices
+        self._detached = 0
 
     def parse(self, text: str, place: Place) -> Node:
         """The node of an expression that stands at ``place`` in a spec file.
@@ -107,21 +108,43 @@ class Parser:
         return self.build.const(Fraction(text))  # the decimal as written, not the float that Python made of it
 
     def _call(self, node: ast.Call, name: str, args: list[ast.expr], depth: int) -> Node:
-        if name not in FUNCTIONS:
+        if name not in CALLED:
             raise self._refuse(node, f"unknown function {_shorten(name)!r}")
         if name == "where":
             return self._where(node, args, depth)
-        if name == "sum":
-            return self._sum(node, args, depth)
-        count = len(DEFINED[name].arguments) if name in DEFINED else OPERATIONS[name].operands
-        if len(args) != count:
-            raise self._refuse(node, f"{name} takes {count} argument{'s' if count != 1 else ''}, got {len(args)}")
-        operands = [self._expression(arg, depth) for arg in args]
-        if name in REDUCING or name in DEFINED:
-            for arg, operand in zip(args, operands, strict=True):
-                if EMBEDDING not in operand.dims:
-                    raise self._refuse(arg, f"{name} takes vectors over D, this is a scalar")
-        return self._defined(node, name, operands) if name in DEFINED else self.build(name, *operands)
+        axis = args[-1].id if args and isinstance(args[-1], ast.Name) and args[-1].id in self.build.axes else None
+        operation = FUNCTIONS.get((name, axis is not None))
+        if operation is None and name not in DEFINED:
+            raise self._refuse(node, f"{name} is written {_written(name)}")
+        count = len(DEFINED[name].arguments) if operation is None else operation.operands
+        given = args[:-1] if axis else args
+        if len(given) != count:
+            raise self._refuse(node, f"{name} takes {count} argument{'s' if count != 1 else ''}, got {len(given)}")
+        self._detached += name == "detach"
+        operands = [self._expression(arg, depth) for arg in given]
+        self._detached -= name == "detach"
+        if operation is None:
+            self._require(EMBEDDING, name, given, operands)
+            return self._defined(node, name, operands)
+        return self._operation(operation, given, operands, axis)
+
+    def _operation(self, operation: Operation, args: list[ast.expr], operands: list[Node], axis: str | None) -> Node:
+        """An operation that a formula calls, along an axis if it names one."""
+        if operation.name == "largest" and not self._detached:
+            raise self._refuse(args[0], "max along an axis is written detach(max(x, A)), this is without detach")
+        if operation.name == "pick":
+            if operands[1].op != "input":
+                raise self._refuse(args[1], "only a label can be an index")
+            self._require(axis or "", operation.function, args[:1], operands[:1])
+        elif operation.along:
+            self._require(axis or EMBEDDING, operation.function, args, operands)
+        return self.build(operation.name, *operands, payload=axis)
+
+    def _require(self, axis: str, name: str, args: list[ast.expr], operands: list[Node]) -> None:
+        for arg, operand in zip(args, operands, strict=True):
+            if axis not in operand.dims:
+                what = "vectors over D, this is a scalar" if axis == EMBEDDING else f"what has the axis {axis}"
+                raise self._refuse(arg, f"{name} takes {what}")
 
     def _defined(self, node: ast.Call, name: str, operands: list[Node]) -> Node:
         """The body that the parameter chooses, over the operands."""
@@ -131,14 +154,6 @@ class Parser:
         arguments = dict(zip(definition.arguments, operands, strict=True))
         body = definition.bodies[self.choices[definition.parameter]]
         return Parser(self.build, arguments, {}).parse(body, self._place)
-
-    def _sum(self, node: ast.Call, args: list[ast.expr], depth: int) -> Node:
-        if len(args) != 2 or not (isinstance(args[1], ast.Name) and args[1].id == "D"):
-            raise self._refuse(node, "sum is written sum(term, D)")
-        operand = self._expression(args[0], depth)
-        if EMBEDDING not in operand.dims:
-            raise self._refuse(args[0], "sum takes a vector over D, this is a scalar")
-        return self.build("sum", operand)
 
     def _where(self, node: ast.Call, args: list[ast.expr], depth: int) -> Node:
         if len(args) != 3:
@@ -151,6 +166,10 @@ class Parser:
         if label.op != "input" or label.dims != (BATCH,):
             raise self._refuse(left, "only a label [B] can be compared")
         return self.build("where", label, value, self._expression(args[1], depth), self._expression(args[2], depth))
+
+
+def _written(name: str) -> str:
+    return " or ".join(operation.written for (called, _), operation in FUNCTIONS.items() if called == name)
 
 
 def _shorten(text: str) -> str:

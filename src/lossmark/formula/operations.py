@@ -20,8 +20,10 @@ class Operation:
     written: str
     """How a formula writes it; empty for an operation that occurs only in derivatives."""
     meaning: str
+    along: bool = False
+    """It works along an axis: the one that a formula writes for ``A``, or else the embedding dimension D."""
     reduces: bool = False
-    """It takes vectors over D to a scalar; every other operation acts on each component."""
+    """It takes the axis that it works along away."""
     linear: bool = False
     """Its adjoint is passed on without rounding.
 
@@ -32,6 +34,8 @@ class Operation:
     """It multiplies two different operands: 0·∞ may occur, which is NaN in IEEE arithmetic and 0 in the limit."""
     sums_products: bool = False
     """It adds up products: a product or a partial sum may overflow although the result does not."""
+    inside: bool = False
+    """Its result is not rounded to the format before the next operation on numbers: 1 - p would be lost."""
     sides: tuple[int, int] | None = None
     """The two slopes of a kink between which it chooses, by the sign of (first operand - second operand, or 0)."""
 
@@ -43,7 +47,18 @@ class Operation:
     @property
     def is_called(self) -> bool:
         """Whether a formula writes it as a function: ``max(x, y)``, not ``x + y``."""
-        return self.written.startswith(f"{self.name}(")
+        return bool(self.function)
+
+    @property
+    def function(self) -> str:
+        """The name of the function that a formula writes it as; empty for an operator."""
+        name, bracket, _ = self.written.partition("(")
+        return name if bracket and name.isidentifier() else ""
+
+    @property
+    def names_axis(self) -> bool:
+        """Whether a formula writes the axis that it works along, as the last argument."""
+        return self.written.endswith(", A)")
 
 
 _ROWS = (
@@ -68,17 +83,38 @@ _ROWS = (
         "where", 4, "where(label == number, x, y)", "x where the label is the number, else y; the other is not seen.",
         linear=True,
     ),
-    Operation("sum", 1, "sum(x, D)", "The sum over the components.", reduces=True, linear=True),
+    Operation("sum", 1, "sum(x, A)", "The sum along an axis.", along=True, reduces=True, linear=True),
+    Operation(
+        "largest", 1, "max(x, A)", "The largest along an axis; where it is detached.",
+        along=True, reduces=True, linear=True,
+    ),
+    Operation(
+        "lse", 1, "lse(x, A)", "log Σ exp(x) along an axis, as one operation that does not overflow.",
+        along=True, reduces=True,
+    ),
+    Operation("softmax", 1, "softmax(x, A)", "exp(x - lse(x, A)), as one operation.", along=True, inside=True),
+    Operation(
+        "pick", 2, "pick(x, label, A)", "The entry at an integer label, 0 where the label is no index.",
+        along=True, reduces=True, linear=True,
+    ),
+    Operation("detach", 1, "detach(x)", "x, which is constant for the gradient.", linear=True),
     Operation(
         "dot", 2, "dot(x, y)", "The inner product of two vectors.",
-        reduces=True, multiplies=True, sums_products=True,
+        along=True, reduces=True, multiplies=True, sums_products=True,
     ),
-    Operation("sqnorm", 1, "sqnorm(x)", "The squared Euclidean length.", reduces=True, sums_products=True),
-    Operation("norm", 1, "norm(x)", "The Euclidean length, as one operation that does not overflow.", reduces=True),
+    Operation("sqnorm", 1, "sqnorm(x)", "The squared Euclidean length.", along=True, reduces=True, sums_products=True),
+    Operation(
+        "norm", 1, "norm(x)", "The Euclidean length, as one operation that does not overflow.",
+        along=True, reduces=True,
+    ),
     Operation("step", 2, "", "The slope of max(x, y) by x: 1 where x > y, 0 where x < y.", sides=(0, 1)),
     Operation("sign", 1, "", "The slope of abs(x): 1 where x > 0, -1 where x < 0.", sides=(-1, 1)),
     Operation("unit", 2, "", "x / ‖x‖ from a vector and its length: the gradient of the length, 0 where that is 0."),
     Operation("radial", 3, "", "The adjoint of ‖x‖² times x, which implementations take via x / ‖x‖.", multiplies=True),
+    Operation(
+        "scatter", 3, "", "x at the place of an integer label along an axis of a third operand, else 0: for pick.",
+        along=True, linear=True,
+    ),
     Operation("spread", 1, "", "A scalar as a vector of equal components: the adjoint of a sum.", linear=True),
     Operation("fork", None, "", "The sum, in any order, of the contributions that meet at a fork.", linear=True),
     Operation("either", None, "", "Equal numbers computed in different ways; the first stands for all."),
@@ -88,4 +124,8 @@ OPERATIONS: Mapping[str, Operation] = {row.name: row for row in _ROWS}
 """Every operation by its name, which is the ``op`` of a node that has operands."""
 
 REDUCING = frozenset(row.name for row in _ROWS if row.reduces)
-"""Operations that take vectors over D to a scalar."""
+"""Operations that take an axis away."""
+AXIAL = frozenset(row.name for row in _ROWS if row.along)
+"""Operations that work along an axis."""
+FUNCTIONS: Mapping[tuple[str, bool], Operation] = {(row.function, row.names_axis): row for row in _ROWS if row.function}
+"""The operations that a formula calls, by the name of the function and whether an axis is its last argument."""

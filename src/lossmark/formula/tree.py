@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from .operations import REDUCING
+from .operations import AXIAL, REDUCING
 
 Payload = str | Fraction | None
 Dims = tuple[str, ...]
@@ -35,7 +35,7 @@ class Node:
     """One operation (a name in ``OPERATIONS``) on ``args``, or a leaf without operands.
 
     A leaf has the ``op`` ``input``, ``param``, ``const`` or ``seed`` (the cotangent of an example's loss), and as
-    ``payload`` its name or, for a ``const``, its exact value. That of an operation that reduces is the axis.
+    ``payload`` its name or, for a ``const``, its exact value. That of an operation along an axis is the axis.
     """
 
     op: str
@@ -56,7 +56,7 @@ class Builder:
     """
 
     def __init__(self, axes: Dims = (BATCH, EMBEDDING)) -> None:
-        self._axes = axes
+        self.axes = axes
         self._known: dict[tuple[object, ...], Node] = {}
 
     def __len__(self) -> int:
@@ -65,13 +65,13 @@ class Builder:
     def __call__(self, op: str, *args: Node, payload: Payload = None, dims: Dims | None = None) -> Node:
         """The node of ``op`` on ``args``; it has every axis of its operands, but for the one that ``op`` reduces.
 
-        That is ``payload``, or the embedding dimension.
+        The axis that ``op`` works along is ``payload``, or the embedding dimension.
         """
-        if op in REDUCING:
+        if op in AXIAL:
             payload = payload or EMBEDDING
         if dims is None:
             found = {axis for arg in args for axis in arg.dims} - ({payload} if op in REDUCING else set())
-            dims = tuple(axis for axis in self._axes if axis in found)
+            dims = tuple(axis for axis in self.axes if axis in found)
         key = (op, payload, dims, *map(id, args))
         return self._known.setdefault(key, Node(op, args, dims, payload))
 

@@ -7,6 +7,7 @@ bounds how far the number to be rounded is from it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,12 @@ from ..dtypes import F64, DType
 from .double_double import Wide
 from .overflow import Bounded
 
+ULPS: Mapping[str, float] = {
+    "exp": 4, "expm1": 4, "log": 4, "log1p": 4, "softplus": 4, "sigmoid": 4,
+}  # fmt: skip
+"""Units in the last place granted to a transcendental function; ``sigmoid`` gets |x| more, for exp(x - softplus(x)).
+
+Those of exp and log hold inside ``lse`` and ``softmax`` too."""
 _NOTHING = np.zeros((1, 1))
 
 

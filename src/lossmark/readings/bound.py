@@ -19,17 +19,13 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from ..dtypes import F64
+from . import bound_classes as classes
 from . import bound_derivatives as derivatives
 from . import bound_sums as sums
-from .arithmetic import Arithmetic, product_error, quotient_error
+from .arithmetic import ULPS, Arithmetic, product_error, quotient_error
 from .double_double import Wide
 from .overflow import Bounded
 from .wide_functions import stable_sigmoid
-
-ULPS: Mapping[str, float] = {
-    "exp": 4, "expm1": 4, "log": 4, "log1p": 4, "softplus": 4, "sigmoid": 4,
-}  # fmt: skip
-"""Units in the last place granted to a transcendental function; ``sigmoid`` gets |x| more, for exp(x - softplus(x))."""
 
 WIDENING = 1 + 2.0**-25
 """Covers the error of the wide reading (see its docstring) and of computing the bound itself in float64."""
@@ -170,6 +166,8 @@ RULES: Mapping[str, Callable[..., F64]] = {
     "add": addition, "sub": addition, "mul": mul, "div": div, "neg": unchanged, "square": square,
     "max": maximum, "min": minimum, "relu": relu, "abs": unchanged, "where": where,
     "exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "sqrt": sqrt, "softplus": softplus, "sigmoid": sigmoid,
+    "largest": classes.largest, "lse": classes.lse, "softmax": classes.softmax, "pick": classes.pick,
+    "scatter": classes.scatter, "detach": unchanged,
     "sum": sums.sum_along, "dot": sums.dot, "sqnorm": sums.sqnorm, "norm": sums.norm, "fork": sums.fork,
     "step": derivatives.slope, "sign": derivatives.slope, "unit": derivatives.unit, "radial": derivatives.radial,
     "spread": unchanged, "either": derivatives.either,

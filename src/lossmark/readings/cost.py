@@ -37,7 +37,9 @@ RULES: Mapping[str, PerComponent] = {
     "exp": _CALL, "expm1": _CALL, "log": _CALL, "log1p": _CALL,
     "softplus": PerComponent(flops=2, transcendental=2), "sigmoid": PerComponent(flops=2, transcendental=1),
     "sum": PerComponent(summed=1), "dot": PerComponent(flops=1, summed=1), "sqnorm": PerComponent(flops=1, summed=1),
-    "norm": PerComponent(flops=1, summed=1),
+    "norm": PerComponent(flops=1, summed=1), "largest": PerComponent(summed=1), "detach": _FREE,
+    "lse": PerComponent(flops=1, transcendental=1, summed=1), "softmax": PerComponent(flops=2, transcendental=1),
+    "pick": _FREE, "scatter": _FREE,
     "step": _FLOP, "sign": _FLOP, "unit": _FLOP, "radial": _FLOP, "spread": _FREE, "fork": _FLOP, "either": _FREE,
 }  # fmt: skip
 """The work of each operation."""

@@ -7,6 +7,7 @@ rule to each element of arrays of objects. Any rule that compares may raise :cla
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
@@ -16,7 +17,7 @@ from flint import arb, fmpq
 from numpy.typing import NDArray
 
 from ..dtypes import F64
-from ..formula.operations import OPERATIONS, REDUCING
+from ..formula.operations import AXIAL, OPERATIONS, REDUCING
 from ..formula.tree import Dims, Node
 from .balls import BALL_FUNCTIONS, Real, any_nan, lift, shadow
 from .balls import sign as sign_of
@@ -119,6 +120,44 @@ def dot(xs: Vector, ys: Vector, convention: Convention) -> Real:
     return total([mul(x, y, convention) for x, y in zip(xs, ys, strict=True)])
 
 
+def largest(xs: Vector) -> Real:
+    """The largest, nan where one is."""
+    return functools.reduce(maximum, xs)
+
+
+def lse(xs: Vector) -> Real:
+    """log Σ exp(xᵢ), shifted by one of the largest; -∞ of nothing but -∞."""
+    if any_nan(*xs):
+        return math.nan
+    finite = [x for x in xs if not isinstance(x, float)]
+    if any(isinstance(x, float) and x > 0 for x in xs) or not finite:
+        return max((x for x in xs if isinstance(x, float)), default=-math.inf)
+    shift = max(finite, key=lambda x: float(x.mid()))
+    return shift + sum(((x - shift).exp() for x in finite), arb(0)).log()
+
+
+def softmax(xs: Vector) -> Vector:
+    """exp(xᵢ - lse(x)): 0 at -∞; as the difference has it where the lse is an infinity or nan."""
+    whole = lse(xs)
+    return [BALL_FUNCTIONS["exp"](sub(x, whole)) for x in xs]
+
+
+def pick(xs: Vector, labels: Vector) -> Real:
+    """The entry at the label, which is the same all along the axis; 0 where it is no index."""
+    place = _index(labels[0])
+    return xs[place] if place is not None and 0 <= place < len(xs) else arb(0)
+
+
+def scatter(gs: Vector, labels: Vector, like: Vector) -> Vector:
+    """g at the label, else 0."""
+    place = _index(labels[0])
+    return [g if index == place else arb(0) for index, g in enumerate(gs)]
+
+
+def _index(label: Real) -> int | None:
+    return None if isinstance(label, float) else int(float(label.mid()))
+
+
 def sqnorm(xs: Vector) -> Real:
     """Σxᵢ²."""
     return total([square(x) for x in xs])
@@ -171,9 +210,10 @@ def first(x: Real, *others: Real) -> Real:
     return x
 
 
-RULES: Mapping[str, Callable[..., Real]] = {
+RULES: Mapping[str, Callable[..., Real | Vector]] = {
     "add": add, "sub": sub, "mul": mul, "div": div, "neg": neg, "square": square,
     "max": maximum, "min": minimum, "relu": relu, "abs": absolute, "where": where, **BALL_FUNCTIONS,
+    "largest": largest, "lse": lse, "softmax": softmax, "pick": pick, "scatter": scatter, "detach": first,
     "sum": total, "dot": dot, "sqnorm": sqnorm, "norm": norm,
     "step": step, "sign": sign, "unit": unit, "radial": radial, "spread": first, "fork": fork, "either": first,
 }  # fmt: skip
@@ -210,23 +250,23 @@ def evaluate(
                 values[node] = single(arb(fmpq(node.payload.numerator, node.payload.denominator)), axes)
             elif not args:
                 values[node] = leaves[str(node.payload)]
-            elif node.op in REDUCING:
-                values[node] = _along(_rule(node, convention), args, axes.index(str(node.payload)))
+            elif node.op in AXIAL:
+                values[node] = _along(_rule(node, convention), args, axes.index(str(node.payload)), node.op in REDUCING)
             else:
                 values[node] = np.asarray(np.frompyfunc(_rule(node, convention), len(args), 1)(*args), object)
     return values
 
 
-def _rule(node: Node, convention: Convention) -> Callable[..., Real]:
+def _rule(node: Node, convention: Convention) -> Callable[..., Real | Vector]:
     """The rule of a node's operation under a convention, from its operands alone."""
     rule = RULES[node.op]
     return (lambda *xs: rule(*xs, convention)) if node.op in _DEPENDS_ON_CONVENTION else rule
 
 
-def _along(rule: Callable[..., Real], args: Sequence[Exact], axis: int) -> Exact:
-    """A reduction of arrays along an axis, which stays with size 1."""
+def _along(rule: Callable[..., Real | Vector], args: Sequence[Exact], axis: int, reduces: bool) -> Exact:
+    """A rule along an axis of arrays, which stays with size 1 where the operation ``reduces``."""
     last = [np.moveaxis(x, axis, -1) for x in np.broadcast_arrays(*args)]
-    found = np.empty((*last[0].shape[:-1], 1), object)
+    found = np.empty((*last[0].shape[:-1], 1) if reduces else last[0].shape, object)
     for index in np.ndindex(found.shape[:-1]):
         found[index] = rule(*(x[index].tolist() for x in last))
     return np.moveaxis(found, -1, axis)

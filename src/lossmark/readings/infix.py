@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ..formula.operations import OPERATIONS
 from ..formula.tree import Node
 
-_OPERAND = re.compile(r"\b(label|number|x|y)\b")
+_OPERAND = re.compile(r"\b(label|number|x|y|A)\b")
 _EXACT = Context(prec=40)
 """As many digits as a number of a formula may have."""
 
@@ -44,7 +44,8 @@ RULES: Mapping[str, Binds] = {
     "max": _CALL_2, "min": _CALL_2, "relu": _CALL_1, "exp": _CALL_1, "log": _CALL_1, "log1p": _CALL_1,
     "expm1": _CALL_1, "sqrt": _CALL_1, "abs": _CALL_1, "softplus": _CALL_1, "sigmoid": _CALL_1,
     "where": Binds(Binding.WHOLE, (Binding.WHOLE, Binding.WHOLE, Binding.SUM, Binding.SUM)),
-    "sum": _CALL_1, "dot": _CALL_2, "sqnorm": _CALL_1, "norm": _CALL_1,
+    "sum": _CALL_1, "largest": _CALL_1, "lse": _CALL_1, "softmax": _CALL_1, "detach": _CALL_1,
+    "pick": Binds(Binding.WHOLE, (Binding.SUM, Binding.WHOLE)), "dot": _CALL_2, "sqnorm": _CALL_1, "norm": _CALL_1,
 }  # fmt: skip
 """How each operation that a formula can write binds; its row in ``OPERATIONS`` says how it is written."""
 
@@ -61,7 +62,9 @@ def infix(node: Node, names: Mapping[Node, str], *, grouped: bool = False) -> st
         _operand(arg, Binding.WHOLE if grouped else binding, names, grouped)
         for arg, binding in zip(node.args, RULES[node.op].operands, strict=True)
     )
-    return _OPERAND.sub(lambda _: next(operands), OPERATIONS[node.op].written)
+    return _OPERAND.sub(
+        lambda found: str(node.payload) if found.group() == "A" else next(operands), OPERATIONS[node.op].written
+    )
 
 
 def _number(value: Fraction) -> str:

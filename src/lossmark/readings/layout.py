@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..formula.operations import REDUCING
+from ..formula.operations import AXIAL
 from ..formula.tree import Dims, Node, Sizes
 
 Result = TypeVar("Result")
@@ -33,5 +33,5 @@ def taken_out(array: NDArray[Any], dims: Dims, axes: Dims, sizes: Sizes) -> NDAr
 
 
 def placed(rule: Callable[..., Result], node: Node, axes: Dims) -> Callable[..., Result]:
-    """The rule of a node's operation; one that reduces takes as ``axis`` the place of the axis that it reduces."""
-    return functools.partial(rule, axis=axes.index(str(node.payload))) if node.op in REDUCING else rule
+    """The rule of a node's operation; one along an axis takes the place of that axis as ``axis``."""
+    return functools.partial(rule, axis=axes.index(str(node.payload))) if node.op in AXIAL else rule

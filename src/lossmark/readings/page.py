@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
 
+from ..formula.operations import OPERATIONS
 from ..formula.tree import Node
 
 SUM, PRODUCT, FACTOR = 1, 2, 3
@@ -99,12 +100,38 @@ def _root(x: Term) -> Term:
     return Term(f"<msqrt>{x.mathml}</msqrt>", rf"\sqrt{{{x.latex}}}")
 
 
-def _sum(x: Term) -> Term:
+def _sum(x: Term, axis: str) -> Term:
     return Term(
-        f"<mrow><munder><mo>∑</mo><mi>D</mi></munder>{x.within(PRODUCT).mathml}</mrow>",
-        rf"\sum_D {x.within(PRODUCT).latex}",
+        f"<mrow><munder><mo>∑</mo><mi>{axis}</mi></munder>{x.within(PRODUCT).mathml}</mrow>",
+        rf"\sum_{axis} {x.within(PRODUCT).latex}",
         SUM,
     )
+
+
+def _call_along(name: str) -> Callable[..., Term]:
+    """A function with the axis that it works along below its name."""
+
+    def rule(*terms: Term | str) -> Term:
+        *xs, axis = terms
+        operands = [x for x in xs if isinstance(x, Term)]
+        inner = "<mo>,</mo>".join(x.mathml for x in operands)
+        latex = ", ".join(x.latex for x in operands)
+        return Term(
+            f"<mrow><munder><mi>{name}</mi><mi>{axis}</mi></munder><mo>(</mo>{inner}<mo>)</mo></mrow>",
+            rf"\operatorname*{{{name}}}_{axis}\left({latex}\right)",
+        )
+
+    return rule
+
+
+def _entry(x: Term, label: Term, axis: str) -> Term:
+    x = x.within(FACTOR)
+    return Term(f"<msub>{x.mathml}{label.mathml}</msub>", f"{x.latex}_{{{label.latex}}}")
+
+
+def _same(x: Term) -> Term:
+    """A number that is detached is the same number."""
+    return x
 
 
 def _softplus(x: Term) -> Term:
@@ -120,7 +147,8 @@ RULES: Mapping[str, Callable[..., Term]] = {
     "relu": _relu, "exp": _call("exp"), "log": _call("log"), "log1p": _log1p, "expm1": _expm1,
     "sqrt": _root, "abs": _between("|", "|", "|", "|"), "softplus": _softplus, "sigmoid": _call("σ"), "sum": _sum,
     "dot": _between("⟨", "⟩", r"\langle", r"\rangle"), "sqnorm": _between("‖", "‖", r"\lVert", r"\rVert", "2"),
-    "norm": _between("‖", "‖", r"\lVert", r"\rVert"), "where": _where,
+    "norm": _between("‖", "‖", r"\lVert", r"\rVert"), "where": _where, "largest": _call_along("max"),
+    "lse": _call_along("lse"), "softmax": _call_along("softmax"), "pick": _entry, "detach": _same,
 }  # fmt: skip
 """How each operation that a formula can write is shown, from the terms of its operands."""
 
@@ -132,7 +160,8 @@ def render(node: Node) -> Term:
         return Term(f"<mn>{text}</mn>", text)
     if not node.args:
         return _name(str(node.payload))
-    return RULES[node.op](*map(render, node.args))
+    axis = [str(node.payload)] if OPERATIONS[node.op].names_axis else []
+    return RULES[node.op](*map(render, node.args), *axis)
 
 
 def _name(name: str) -> Term:

@@ -68,6 +68,56 @@ def norm(x: Wide, axis: int) -> Wide:
     return Wide(np.ldexp(root.hi, exponent), None if root.lo is None else np.ldexp(root.lo, exponent))
 
 
+def largest(x: Wide, axis: int) -> Wide:
+    """The largest along an axis, NaN where one is."""
+    hi = np.max(x.hi, axis=axis, keepdims=True)
+    if x.lo is None:
+        return Wide(hi)
+    lo = np.max(x.lo, axis=axis, keepdims=True, where=x.hi == hi, initial=-np.inf)
+    return Wide(hi, np.where(np.isfinite(hi), lo, 0.0))
+
+
+def lse(x: Wide, axis: int) -> Wide:
+    """log Σ exp(xᵢ), shifted by the largest; an infinity where that is one."""
+    most = largest(x, axis)
+    shift = Wide(np.where(np.isfinite(most.hi), most.hi, 0.0), most.lo)
+    found = add(shift, WIDE_FUNCTIONS["log"](total(WIDE_FUNCTIONS["exp"](sub(x, shift)), axis)))
+    return found._replace(hi=np.where(np.isfinite(most.hi), found.hi, most.hi))
+
+
+def softmax(x: Wide, axis: int) -> Wide:
+    """exp(xᵢ - lse(x)); NaN where nothing or an infinity is left."""
+    return WIDE_FUNCTIONS["exp"](sub(x, lse(x, axis)))
+
+
+def pick(x: Wide, label: Wide, axis: int) -> Wide:
+    """The entry at the label; 0 where it is no index."""
+    return Wide(picked(x.hi, label.hi, axis), None if x.lo is None else picked(x.lo, label.hi, axis))
+
+
+def scatter(g: Wide, label: Wide, like: Wide, axis: int) -> Wide:
+    """g at the label, else 0."""
+    length = like.hi.shape[axis]
+    low = None if g.lo is None else scattered(g.lo, label.hi, length, axis)
+    return Wide(scattered(g.hi, label.hi, length, axis), low)
+
+
+def picked(array: F64, label: F64, axis: int) -> F64:
+    """The entries at labels along an axis, which the labels have with size 1; 0 where they are no index."""
+    here = (label >= 0) & (label < array.shape[axis])
+    shape = list(np.broadcast_shapes(array.shape, label.shape))
+    shape[axis] = 1
+    place = np.broadcast_to(np.where(here, label, 0).astype(np.intp), shape)
+    shape[axis] = array.shape[axis]
+    return np.where(here, np.take_along_axis(np.broadcast_to(array, shape), place, axis), 0.0)
+
+
+def scattered(array: F64, label: F64, length: int, axis: int) -> F64:
+    """The numbers at labels along an axis of some length, else 0."""
+    places = np.arange(length).reshape([-1 if place == axis else 1 for place in range(array.ndim)])
+    return np.where(places == label, array, 0.0)
+
+
 def step(x: Wide, y: Wide) -> Wide:
     """1 where x > y, 0 where x ≤ y, nan where they do not compare; at a kink the joined reading sets it."""
     difference = sub(x, y).hi
@@ -120,6 +170,7 @@ def first(x: Wide, *others: Wide) -> Wide:
 RULES: Mapping[str, Callable[..., Wide]] = {
     "add": add, "sub": sub, "mul": mul, "div": div, "neg": neg, "square": square, "sqrt": sqrt,
     "max": maximum, "min": minimum, "relu": relu, "abs": absolute, "where": where, **WIDE_FUNCTIONS,
+    "largest": largest, "lse": lse, "softmax": softmax, "pick": pick, "scatter": scatter, "detach": first,
     "sum": total, "dot": dot, "sqnorm": sqnorm, "norm": norm,
     "step": step, "sign": sign, "unit": unit, "radial": radial, "spread": first, "fork": fork, "either": first,
 }  # fmt: skip

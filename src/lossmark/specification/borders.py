@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dtypes import F64, FLOAT32, FLOAT64, DType
+from ..dtypes import F64, DType, accumulator_of
 from ..formula.gradients import Gradients
 from ..formula.operations import OPERATIONS
 from ..formula.tree import Node
@@ -118,7 +118,7 @@ def _rooms(nodes: Iterable[Node], gradients: Gradients, dtype: DType) -> dict[No
 
 def _reciprocal_room(dtype: DType) -> int:
     """The power of two within which numbers, and their reciprocals, are in the range of the accumulator."""
-    return -(FLOAT64 if dtype is FLOAT64 else FLOAT32).emin - SPARE
+    return -accumulator_of(dtype).emin - SPARE
 
 
 def _extents(

@@ -6,8 +6,7 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..formula.defined import DEFINED
-from ..formula.grammar import FUNCTIONS
+from ..formula.operations import OPERATIONS
 from ..formula.tree import topological
 from ..rooms import room
 from .document import Document, dump, editable, read
@@ -68,7 +67,7 @@ def canonical_edges(folder: Path) -> str:
 
 def _check(model: EdgesModel, document: Document) -> None:
     """Ids are unique, an edge is covered in one way, and what it concerns exists in the formula language."""
-    known = sorted(set(FUNCTIONS) - set(DEFINED))
+    known = sorted(name for name, operation in OPERATIONS.items() if operation.is_called)
     seen = set()
     for index, entry in enumerate(model.edges):
         if entry.id in seen:

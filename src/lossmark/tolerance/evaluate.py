@@ -1,7 +1,7 @@
 """The joined reading: the wide reading (values) with the bound reading (errors) over a formula and its gradients.
 
 A :class:`Reading` reads one formula in one dtype under a convention (which side of a kink, what 0·∞ is); ``block``
-compares the readings that conform. Arrays are ``[B, 1]`` for scalars, ``[B, D]`` for vectors, ``[1, 1]`` for constants.
+compares the readings that conform. Arrays have every axis of the formula at its place, the batch first.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dtypes import F64, DType
+from ..dtypes import F64, DType, accumulator_of
 from ..formula.gradients import Gradients
 from ..formula.operations import OPERATIONS
 from ..formula.tree import Dims, Node, topological
@@ -24,11 +24,13 @@ from ..readings.bound_derivatives import undecided
 from ..readings.bound_sums import squares_underflow
 from ..readings.convention import IEEE, Convention
 from ..readings.double_double import Wide
-from ..readings.layout import placed
-from ..readings.overflow import Bounded, by_a_lost_norm, finish
+from ..readings.layout import laid_out, placed
+from ..readings.overflow import Bounded, by_a_lost_norm, finish, overflow
 from ..specification.case import Param
 
 Rows = NDArray[np.intp]
+COMPONENTWISE = frozenset({"add", "sub", "mul", "neg", "where", "fork", "scatter"})
+"""What is computed in the accumulator where an operand is."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,15 @@ class Plan:
     """The nodes of all evaluations of a formula and of their gradients, operands first.
 
     ``seeded`` nodes depend on the cotangent of the loss and are read anew for each; ``unseeded`` are read once.
-    ``slopes`` are, for each group of evaluations, the nodes on which a side of a kink is chosen.
+    ``slopes`` are, for each group of evaluations, the nodes on which a side of a kink is chosen. Nodes ``inside`` are
+    computed in the accumulator: probabilities, and what is made of them component by component.
     """
 
     gradients: Gradients
     unseeded: Sequence[Node]
     seeded: Sequence[Node]
     slopes: Sequence[frozenset[Node]]
+    inside: frozenset[Node]
 
 
 @functools.lru_cache(maxsize=256)
@@ -55,7 +59,11 @@ def plan_of(gradients: Gradients) -> Plan:
         if node.op == "seed" or any(arg in seeded for arg in node.args):
             seeded[node] = None
     slopes = [frozenset(node for node in topological(roots) if _sides(node)) for roots in trees]
-    return Plan(gradients, [node for node in order if node not in seeded], list(seeded), slopes)
+    inside: set[Node] = set()
+    for node in order:
+        if node.args and (OPERATIONS[node.op].inside or (node.op in COMPONENTWISE and inside & {*node.args})):
+            inside.add(node)
+    return Plan(gradients, [node for node in order if node not in seeded], list(seeded), slopes, frozenset(inside))
 
 
 def _sides(node: Node) -> tuple[int, int] | None:
@@ -89,13 +97,18 @@ class Reading:
     def _axes(self) -> Dims:
         return self.plan.gradients.formula.axes
 
+    def leaves(self, inputs: Mapping[str, F64]) -> dict[str, F64]:
+        """Inputs with their own axes as arrays with every axis of the formula."""
+        dims = {str(node.payload): node.dims for node in self.plan.unseeded if node.op == "input"}
+        return {name: laid_out(array, dims[name], self._axes) for name, array in inputs.items()}
+
     def unseeded(self, leaves: Mapping[str, F64], convention: Convention = IEEE) -> Unseeded:
-        """What does not depend on the cotangent, from ``leaves``: each input as ``[B, D]`` or ``[B, 1]``."""
+        """What does not depend on the cotangent, from the ``leaves`` that :meth:`leaves` makes."""
         known: dict[Node, Bounded] = {}
         kinked: dict[Node, NDArray[np.bool_]] = {}
         underflows = False
         for node in self.plan.unseeded:
-            args = [known[arg] for arg in node.args]
+            args = self._operands(node, known)
             if not args:
                 known[node] = self._input(leaves[str(node.payload)]) if node.op == "input" else self._constant(node)
             elif _sides(node):
@@ -116,9 +129,29 @@ class Reading:
         """The gradient by each input under the cotangents ``seed`` ``[B, 1]``, for each group of evaluations."""
         known = dict(unseeded.known)
         for node in self.plan.seeded:
-            args = [known[arg] for arg in node.args]
+            args = self._operands(node, known)
             known[node] = self._operation(node, args, unseeded.convention) if args else seed
-        return [{name: known[tree] for name, tree in trees.items()} for trees in self.plan.gradients.trees]
+        return [
+            {name: self._rounded(tree, known[tree]) for name, tree in trees.items()}
+            for trees in self.plan.gradients.trees
+        ]
+
+    def _operands(self, node: Node, known: Mapping[Node, Bounded]) -> list[Bounded]:
+        """The operands of a node; outside of the accumulator they are rounded to the format."""
+        if node in self.plan.inside:
+            return [known[arg] for arg in node.args]
+        return [self._rounded(arg, known[arg]) for arg in node.args]
+
+    def _rounded(self, node: Node, x: Bounded) -> Bounded:
+        """A number rounded to the format, if it was computed in another."""
+        if node not in self.plan.inside or accumulator_of(self.dtype) is self.dtype:
+            return x
+        e = Arithmetic(self.dtype).round(x.v, x.e)
+        return Bounded(x.v, e, x.also | overflow(self.dtype, x.v, e))
+
+    def _format(self, node: Node) -> DType:
+        """The format that a node is computed in."""
+        return accumulator_of(self.dtype) if node in self.plan.inside else self.dtype
 
     def _operation(self, node: Node, args: Sequence[Bounded], convention: Convention) -> Bounded:
         v = placed(wide.RULES[node.op], node, self._axes)(*(arg.v for arg in args))
@@ -138,8 +171,8 @@ class Reading:
 
     def _with_error(self, node: Node, v: Wide, args: Sequence[Bounded], convention: Convention) -> Bounded:
         rule = placed(bound.RULES[node.op], node, self._axes)
-        e = rule(Arithmetic(self.dtype, convention.textbook), v, *args)
-        found = finish(self.dtype, node, self._axes, v, np.broadcast_to(e, v.hi.shape), args)
+        e = rule(Arithmetic(self._format(node), convention.textbook), v, *args)
+        found = finish(self._format(node), node, self._axes, v, np.broadcast_to(e, v.hi.shape), args)
         if convention.textbook and node.op in ("unit", "radial"):
             return replace(found, also=found.also | by_a_lost_norm(node.op, args))
         return found

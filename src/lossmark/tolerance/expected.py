@@ -66,9 +66,8 @@ def expected_of_many(
 def derivation(loss: Loss, case: Case, dtype: DType) -> list[tuple[Node, Bounded]]:
     """Every operation of the formula as written, with its exact numbers and the error that computed ones may have."""
     reading = Reading(plan_of(loss.gradients(case.params)), loss.params(case.params), dtype)
-    leaves = {name: array.reshape(case.batch, -1) for name, array in case.inputs.items()}
     with np.errstate(all="ignore"):
-        known = reading.unseeded(leaves).known
+        known = reading.unseeded(reading.leaves(case.inputs)).known
     return [(node, known[node]) for node in topological([loss.gradients(case.params).formula.loss])]
 
 
@@ -120,7 +119,7 @@ def _computed(
     """A batch, read in blocks of rows; ``seeds`` are the cotangents of every reduction whose gradient is wanted."""
     blocks = []
     for rows in _blocks(inputs):
-        leaves = {name: array[rows].reshape(rows.stop - rows.start, -1) for name, array in inputs.items()}
+        leaves = reading.leaves({name: array[rows] for name, array in inputs.items()})
         here = {reduction: take(cotangent, rows) for reduction, cotangent in seeds.items()}
         with np.errstate(all="ignore"):
             blocks.append(read_block(reading, leaves, here, rows.start))

@@ -1,0 +1,100 @@
+"""Bounds of operations along an axis of classes: the largest, log-sum-exp, softmax, and the entry at a label.
+
+Any order, any number of chunks, and the shift by the largest or by a running maximum conform. With m the largest of v,
+S = Σ exp(vⱼ - m), L = m + log S and p = exp(v - L), a the unit roundoff of the accumulator and k the units in the last
+place of a function, what is computed for S is off by a relative error of at most
+
+    δ = Σ pⱼ·a|vⱼ - m| + 2k·a + (n - 1)·a + r·(2k + 1)·a,
+
+for the differences, the exponentials, the sum of n terms, and the r ≤ min(n - 1, 1 + log₂ n) times that a running
+maximum is replaced in a tree or, on average, in a row. The inside is counted with a in 16 bits too: a format that holds
+8 bits cannot tell 1 - p from 1.
+
+Source: Blanchard, Higham, Higham, Accurately computing the log-sum-exp and softmax functions, IMA J. Numer. Anal. 41,
+2021, whose bounds are these with a shift that is exact.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..dtypes import F64
+from .arithmetic import ULPS, Arithmetic
+from .double_double import Wide
+from .overflow import Bounded
+from .wide import picked, scattered
+
+_EXP, _LOG = 2 * ULPS["exp"], 2 * ULPS["log"]
+"""The relative errors of the two in units of a."""
+
+
+def largest(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
+    """The largest error of those that may be the largest; nothing is rounded."""
+    within = x.v.hi + x.e >= np.max(x.v.hi - x.e, axis=axis, keepdims=True)
+    return np.asarray(np.max(np.where(within, x.e, 0.0), axis=axis, keepdims=True))
+
+
+def lse(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
+    """The error of L, from those of v: at most the largest of them, and log Σ pⱼ·exp(eⱼ).
+
+    Then δ through the logarithm, the logarithm's own, and m + log S in the accumulator, before one rounding.
+    """
+    a = arithmetic.dtype.a
+    shares = _shares(x, v)
+    inside = -np.log1p(-np.minimum(_relative(arithmetic, x, shares, axis), 0.5))
+    most = _finite(np.max(x.v.hi, axis=axis, keepdims=True))
+    whole = _finite(v.hi)
+    e = _propagated(x, shares, axis) + inside
+    e = e + _LOG * a * np.abs(whole - most) + a * (np.abs(most) + np.abs(whole))
+    return e + arithmetic.eta(v, e) if arithmetic.dtype.accumulator_p == arithmetic.dtype.p else arithmetic.round(v, e)
+
+
+def softmax(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
+    """The error of p = exp(v - L), in the accumulator: relative, that of v and of L, of the difference, and δ."""
+    a = arithmetic.dtype.a
+    shares = v.hi
+    with np.errstate(divide="ignore"):
+        exponent = np.where(shares > 0, np.abs(np.log(np.where(shares > 0, shares, 1.0))), 0.0)
+    relative = _relative(arithmetic, x, shares, axis) + a * exponent + _EXP * a
+    relative = relative + _LOG * a * np.log(np.maximum(np.count_nonzero(shares, axis=axis, keepdims=True), 1))
+    moved = np.expm1(np.where(np.isfinite(x.v.hi), x.e, 0.0) + _propagated(x, shares, axis))
+    e = np.where(shares > 0, shares * (moved + (1 + moved) * relative), 0.0)
+    return e + arithmetic.eta(v, e)
+
+
+def pick(arithmetic: Arithmetic, v: Wide, x: Bounded, label: Bounded, axis: int) -> F64:
+    """The error of the entry."""
+    return picked(np.broadcast_to(x.e, x.v.hi.shape), label.v.hi, axis)
+
+
+def scatter(arithmetic: Arithmetic, v: Wide, g: Bounded, label: Bounded, like: Bounded, axis: int) -> F64:
+    """The error of g where it stands."""
+    return scattered(np.broadcast_to(g.e, g.v.hi.shape), label.v.hi, like.v.hi.shape[axis], axis)
+
+
+def _finite(x: F64) -> F64:
+    return np.where(np.isfinite(x), x, 0.0)
+
+
+def _shares(x: Bounded, v: Wide) -> F64:
+    """p, which is 0 at -∞."""
+    return np.asarray(np.exp(_finite(x.v.hi) - _finite(v.hi)) * np.isfinite(x.v.hi))
+
+
+def _propagated(x: Bounded, shares: F64, axis: int) -> F64:
+    """min(max eⱼ, log1p(Σ pⱼ·expm1(eⱼ))) over the terms that count."""
+    e = np.where(shares > 0, x.e, 0.0)
+    joined = np.log1p(np.sum(shares * np.expm1(np.minimum(e, 700.0)), axis=axis, keepdims=True))
+    return np.asarray(np.minimum(np.max(e, axis=axis, keepdims=True), joined))
+
+
+def _relative(arithmetic: Arithmetic, x: Bounded, shares: F64, axis: int) -> F64:
+    """δ, the relative error of the computed S."""
+    a = arithmetic.dtype.a
+    some: NDArray[np.bool_] = np.isfinite(x.v.hi)
+    most = _finite(np.max(x.v.hi, axis=axis, keepdims=True))
+    below = np.where(some, np.abs(x.v.hi - most), 0.0)
+    n = np.maximum(np.count_nonzero(some, axis=axis, keepdims=True), 1)
+    rescaled = np.minimum(n - 1, 1 + np.log2(n)) * (_EXP + 1)
+    return np.asarray(np.sum(shares * a * below, axis=axis, keepdims=True) + a * (_EXP + n - 1 + rescaled))
