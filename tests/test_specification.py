@@ -75,6 +75,23 @@ def test_what_a_spec_may_leave_out_it_can_do_without():
     assert set(loss.formulas) == {("dot",), ("cosine",)}
 
 
+@pytest.mark.parametrize(
+    ("term", "widens"),
+    [
+        ("sum(u * d_neg, D)", True),
+        ("sum(relu(u) * d_neg - abs(u), D)", True),
+        ("sum(exp(u * d_neg), D)", False),
+        ("sum(u * d_neg + margin, D)", False),
+        ("lse(u * d_neg, D)", False),
+        ("sum(u / d_neg, D)", False),
+    ],
+)
+def test_golden_cases_are_widened_by_zero_columns_only_where_these_change_nothing(term, widens):
+    loss = assemble(parse(_changed(HINGE, 's_neg: "sim(u, d_neg)"', f's_neg: "{term}"')))
+    assert loss.widens is widens
+    assert bool(loss.embedded) is widens
+
+
 def test_similarity_is_what_its_definition_says_in_the_formula_language():
     build = Builder()
     names = {name: build("input", payload=name, dims=("B", "D")) for name in ("u", "v")}

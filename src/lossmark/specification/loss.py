@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..dtypes import DTYPES
 from ..formula.gradients import Gradients
 from ..formula.tree import Dims, Input
+from ..formula.zero_columns import add_nothing
 from .case import Case, Embedded, Family, Param, Parameters, param_value
 from .document import Document
 from .formulas import Chosen
@@ -78,8 +79,13 @@ class Loss:
 
     @functools.cached_property
     def embedded(self) -> tuple[Embedded, ...]:
-        """Its golden cases among the rows of larger batches."""
-        return tuple(in_the_large(self.cases))
+        """Its golden cases among the rows of larger batches; none where zeros behind narrower ones change the loss."""
+        return tuple(in_the_large(self.cases)) if self.widens else ()
+
+    @functools.cached_property
+    def widens(self) -> bool:
+        """Whether columns of zeros leave the loss as it is, whatever its parameters."""
+        return all(add_nothing(gradients.formula) for gradients in self.formulas.values())
 
     def golden(self, dtype: str) -> list[Case]:
         """The golden cases of one dtype, but for those that must be refused."""

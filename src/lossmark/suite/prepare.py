@@ -51,7 +51,7 @@ def _shares_programs(run: Run) -> bool:
 
     Not under ``--full``; and where compiling is short not families in float32, so every shape is compiled somewhere.
     """
-    if run.full or not run.target.reference.own or isinstance(run.case, Embedded):
+    if run.full or not run.target.reference.own or isinstance(run.case, Embedded) or not run.loss.widens:
         return False
     mode = run.target.mode(run.mode)
     every_shape = mode.compiling == Compiling.SHORT and run.dtype == "float32" and isinstance(run.case, Family)
