@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from ..formula.derivative import gradients
 from ..formula.gradients import Gradients
@@ -12,10 +12,8 @@ from .document import Document, Path_
 from .model import Association, SpecModel
 from .parameters import check_when, combinations
 
-_NUMBERS: Mapping[str, Callable[[tuple[Node, ...]], tuple[Node, ...]]] = {
-    "where": lambda args: args[2:], "pick": lambda args: args[:1],
-}  # fmt: skip
-"""The operands that an operation computes with, where it only compares others or counts by them."""
+_NUMBERS = {"where": slice(2, None), "pick": slice(1)}
+"""The operands that an operation computes with, where it only compares others or picks by them."""
 Chosen = tuple[str, ...]
 """A choice for each parameter that has choices, in the order of the spec."""
 
@@ -69,8 +67,8 @@ def _scalar(parser: Parser, text: str, document: Document, path: Path_) -> Node:
 
 
 def _input(name: str, node: Node, model: SpecModel, used: list[Node]) -> Input:
-    """An input that is not differentiated is a label: hard if the formula only compares it or picks by it, else soft."""
+    """An input that is not differentiated is a label: hard if the formula only compares or picks by it, else soft."""
     if name in model.gradient_of:
         return Input(name, node.dims)
-    computed = any(node in _NUMBERS.get(user.op, lambda args: args)(user.args) for user in used)
+    computed = any(node in user.args[_NUMBERS.get(user.op, slice(None))] for user in used)
     return Input(name, node.dims, "soft" if computed else "hard")
