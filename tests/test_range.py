@@ -11,6 +11,7 @@ from lossmark.specification.case import Case
 from lossmark.specification.library import losses
 from lossmark.tolerance.acceptance import Acceptance
 from lossmark.tolerance.expected import expected
+from lossmark.tolerance.reduced import reduce
 from lossmark.tolerance.transformed import added
 
 PAIR = losses()["contrastive_pair"]
@@ -74,6 +75,35 @@ def test_nothing_is_lost_where_the_squares_are_normal(name, label):
     assert judged(found, exact, name).ok
     for wrong in (0.0, exact * (1 + 16 * dtype.u)):
         assert not judged(found, wrong, name).ok
+
+
+def test_a_quotient_by_the_norm_that_is_subnormal_is_graded():
+    """x/‖x‖ of a small component beside a large one, times twice the norm, in float16: it may be lost, or in part."""
+    x = np.array([[258.75, -(2.0**-9)]])
+    case = Case("contrastive_pair/drawn", PAIR.id, {}, {"x1": x, "x2": 0 * x, "y": np.ones(1)})
+    found = expected(PAIR, case, DTYPES["float16"], np.ones(1))
+    quotient = (x / 258.75).astype(np.float16)
+    textbook = (quotient * np.float16(2 * 258.75)).astype(np.float64)
+    accepted = {"x1": found.gradients["sum"]["x1"]}
+    judgement = slopes({"x1": textbook}, accepted, found.kinks["sum"], DTYPES["float16"], "sum")
+    assert textbook[0, 1] != 2 * x[0, 1]
+    assert (judgement.ok, judgement.grade) == (True, UNDERFLOW)
+    assert not slopes({"x1": 2 * x * [1, -1]}, accepted, found.kinks["sum"], DTYPES["float16"], "sum").ok
+
+
+@pytest.mark.parametrize(("signs", "conform"), [((1, 1, -1), [np.inf]), ((1, 1, -1, -1), [np.inf, -np.inf, np.nan])])
+def test_a_sum_over_the_batch_may_overflow_on_the_way(signs, conform):
+    losses = 3e38 * np.array([signs], float).T
+    example = Acceptance(exact=losses, exact_low=None, bound=np.zeros_like(losses))
+    for reduction in ("sum", "mean"):
+        accepted = reduce(example, reduction, DTYPES["float32"])
+        for number in (np.inf, -np.inf, np.nan):
+            got = np.asarray(number, np.float32)
+            assert judge(got, accepted, DTYPES["float32"], reduction).ok == any(
+                np.array_equal(number, one, equal_nan=True) for one in conform
+            )
+    few = reduce(Acceptance(exact=losses / 4, exact_low=None, bound=0 * losses), "sum", DTYPES["float32"])
+    assert not judge(np.asarray(np.inf, np.float32), few, DTYPES["float32"], "sum").ok
 
 
 def test_the_value_of_a_cosine_whose_norm_underflows_is_graded():

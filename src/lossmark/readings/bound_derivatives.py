@@ -41,7 +41,7 @@ def radial(arithmetic: Arithmetic, v: Wide, g: Bounded, x: Bounded, length: Boun
     """The error of g·x computed as (g·‖x‖)·(x/‖x‖): that of the product and four roundings, none where g·x is 0.
 
     Three roundings would do, but XLA divides by a broadcast scalar through its reciprocal. By the textbook g·‖x‖, or
-    (g·‖x‖)·x that is divided last, may underflow, and a norm of which nothing is left makes the gradient 0.
+    x/‖x‖, or (g·‖x‖)·x that is divided last, may underflow, and a norm of which nothing is left makes the gradient 0.
     """
     e = product_error(g, x)
     rounded = arithmetic.round_inexact(v, e, 4)
@@ -50,7 +50,8 @@ def radial(arithmetic: Arithmetic, v: Wide, g: Bounded, x: Bounded, length: Boun
         some = np.where(low > 0, low, 1.0)
         first = arithmetic.eta(Wide(g.v.hi * some), g.e * some) * x.size / some
         second = arithmetic.eta(Wide(v.hi * some), e * some) / some
-        lost = np.minimum(first, np.abs(v.hi)) + np.minimum(second, np.abs(v.hi))
+        third = arithmetic.eta(Wide(x.v.hi / some), x.e / some) * g.size * some
+        lost = sum(np.minimum(part, np.abs(v.hi)) for part in (first, second, third))
         rounded = rounded + np.where(low > 0, lost, np.abs(v.hi))
     return np.where((v.hi == 0) & (e == 0), 0.0, rounded)
 

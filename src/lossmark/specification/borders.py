@@ -36,7 +36,7 @@ DEGREES = (1, 2, 3, 4, 6, 8)
 
 def exponents(dtype: DType) -> list[int]:
     """Powers of two near which an operation of some degree comes to an end of its room."""
-    ends = {dtype.emax, -dtype.emin, min(dtype.emax, _reciprocal_room(dtype))}
+    ends = {dtype.emax, -dtype.emin, min(dtype.emax, _reciprocal_room(dtype) * 2 // 3)}
     near = {end // degree - more for end in ends for degree in DEGREES for more in range(6)}
     return sorted({k for k in near if k > 0} | {-k for k in near if k > 0})
 
@@ -101,16 +101,16 @@ def _room(dtype: DType) -> tuple[float, float]:
 def _rooms(nodes: Iterable[Node], gradients: Gradients, dtype: DType) -> dict[Node, tuple[float, float]]:
     """The least and the largest magnitude of each operation.
 
-    The slope of x/y is -x/y², of which implementations take y² or 1/y² by itself, in the accumulator; likewise with
-    the square of a norm. The formula's own gradient need not.
+    The slope of x/y is -x/y², of which implementations take y² or 1/y² by itself, in the accumulator, and that of
+    1/√y² is -1/√y⁶; likewise with a norm. The formula's own gradient need not.
     """
     divisors = {arg for node in gradients.order if node.op == "div" for arg in node.args[1:]}
     found = {}
     for node in nodes:
         low, high = _room(dtype)
         if node.op == "norm" or node in divisors:
-            squared = 1 if node.op == "norm" else 2  # the extent of a norm is that of its square
-            end = 2.0 ** (_reciprocal_room(dtype) / squared)
+            cubed = 1.5 if node.op == "norm" else 3  # the extent of a norm is that of its square
+            end = 2.0 ** (_reciprocal_room(dtype) / cubed)
             low, high = max(low, 1 / end), min(high, end)
         found[node] = low, high
     return found

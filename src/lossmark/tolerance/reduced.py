@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..dtypes import F64, DType
+from ..dtypes import F64, DType, accumulator_of
 from ..readings.arithmetic import Arithmetic
 from ..readings.bound import WIDENING
 from ..readings.bound_sums import total as total_error
 from ..readings.double_double import Wide, div, mul, total
+from ..readings.nonfinite import ALL_FINITE, NonFinite
 from ..readings.overflow import Bounded, overflow
 from .acceptance import Acceptance
 from .transformed import rounded_factor
@@ -28,7 +29,7 @@ def reduce(example: Acceptance, reduction: str, dtype: DType) -> Acceptance:
         e = total_error(arithmetic, v, example.exact, example.bound, axis=0, lows=example.exact_low)
         nonfinite = ~np.isfinite(v.hi)
         e = np.where(nonfinite, 0.0, np.where(np.isnan(e), np.inf, e))  # no bound of one example is none of the sum
-        also = overflow(dtype, v, e) | example.also.of_a_sum()
+        also = overflow(dtype, v, e) | example.also.of_a_sum() | _partial_sums(example, dtype)
         if reduction == "mean":
             count = len(example.exact)
             n = Wide(np.full((1, 1), float(count)), None if v.lo is None else np.zeros((1, 1)))
@@ -40,6 +41,19 @@ def reduce(example: Acceptance, reduction: str, dtype: DType) -> Acceptance:
     textbook = None if example.textbook is None else reduce(example.textbook, reduction, dtype)
     reduced = Acceptance(exact=v.hi, exact_low=v.lo, bound=e * WIDENING, also=also, limit=limit, textbook=textbook)
     return reduced.reshape(())
+
+
+def _partial_sums(example: Acceptance, dtype: DType) -> NonFinite:
+    """What a sum may be that overflows on the way, in some order, though its terms and the whole do not.
+
+    The extreme partial sums are those of all positive and of all negative terms. They are held in the accumulator.
+    """
+    largest = accumulator_of(dtype).largest
+    some = np.where(np.isfinite(example.exact), example.exact, 0.0)
+    bound = np.where(np.isfinite(example.bound), example.bound, 0.0)
+    up = np.sum(np.maximum(some + bound, 0.0), axis=0, keepdims=True) > largest
+    down = np.sum(np.minimum(some - bound, 0.0), axis=0, keepdims=True) < -largest
+    return NonFinite.of(up, down, up & down) if up.any() or down.any() else ALL_FINITE
 
 
 def seed(reduction: str, weights: F64, batch: int, dtype: DType, scale: float) -> Bounded:
