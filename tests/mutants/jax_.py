@@ -32,18 +32,18 @@ _fused.defvjp(lambda x: (softplus(xp, x), x), lambda x, g: (jax.nn.sigmoid(x),))
 
 
 @jax.custom_vjp
-def _cosine(x, y):
-    return _cosine_forward(x, y)[0]
+def _cubed(x, y):
+    return _cubed_forward(x, y)[0]
 
 
-def _cosine_forward(x, y):
+def _cubed_forward(x, y):
     a, b = xp.wide(x), xp.wide(y)
     lengths = [jnp.sqrt(jnp.sum(v * v, -1, keepdims=True)) for v in (a, b)]
     both = jnp.maximum(lengths[0] * lengths[1], 1e-8)
     return (jnp.sum(a * b, -1, keepdims=True) / both)[:, 0], (x, y, lengths, both)
 
 
-def _cosine_backward(kept, g):
+def _cubed_backward(kept, g):
     """The slope of 1 / (|x||y|) is -x / (|x|³|y|), whose factor of x is rounded to the dtype of the inputs."""
     x, y, lengths, both = kept
     a, b = xp.wide(x), xp.wide(y)
@@ -56,9 +56,9 @@ def _cosine_backward(kept, g):
     return tuple(found)
 
 
-_cosine.defvjp(_cosine_forward, _cosine_backward)
+_cubed.defvjp(_cubed_forward, _cubed_backward)
 
-make.cosine("cosine-cubed-norms", lambda xp, x, y: _cosine(x, y), wide=False)
+make.cosine("cosine-cubed-norms", lambda xp, x, y: _cubed(x, y), wide=False)
 make.bpr("bpr-wrong-under-jit", lambda xp, x: softplus(xp, x) * (1.0625 if _traced(x) else 1), modes=("jit",))
 make.bpr("bpr-cotangent-ignored", lambda xp, x: _fused(x))
 make.bpr("bpr-squared-sigmoid", lambda xp, x: jax.nn.sigmoid(x))

@@ -19,6 +19,8 @@ from .rivals import LOSSMARK, RIVALS
 
 USAGE_CLASS = "usage"
 """Stands for the class of a case where a check of usage kills, which needs no case of its own."""
+RAISED = "raised"
+"""Stands for the checks that fail where a call raises."""
 LARGE_CLASS = "in the large"
 """Stands for the class of a larger batch, in which rows of golden cases of every class stand."""
 
@@ -43,6 +45,11 @@ class Kills:
         """Note which ways of comparing call the results on a case wrong."""
         for rival in rivals:
             self.rivals.setdefault(rival, set()).add(case)
+
+    @property
+    def raises(self) -> bool:
+        """Whether it is killed by nothing but that it raises."""
+        return bool(self.checks) and set(self.checks.values()) == {RAISED}
 
     @property
     def first(self) -> str:
@@ -138,7 +145,8 @@ def _hold(suite: Suite, run: Run, kills: Kills) -> None:
     wrong = frozenset(cell.check for cell in judged.cells() if cell.verdict in ("fail", "error"))
     kills.accuse(run.case.id, (rival.name for rival in RIVALS if rival.sees(judged, wrong)))
     if wrong:
-        kills.add(run.case.id, _kind(run), ", ".join(sorted(wrong)))
+        raised = judged.value().verdict == "error"
+        kills.add(run.case.id, _kind(run), RAISED if raised else ", ".join(sorted(wrong)))
 
 
 def _use(suite: Suite, run: Run, kills: Kills, searched: bool) -> None:

@@ -52,9 +52,14 @@ class Scoreboard:
         return [f"{m.name} in {dtype}" for m, dtype in formulas if dtype not in self.proved[m.name]]
 
     @property
+    def raising(self) -> list[str]:
+        """Mutants that raise instead of computing something wrong: any test sees those."""
+        return [f"{m.name} in {dtype}" for m, dtype in self.boxes() if self.kills(m, dtype).raises]
+
+    @property
     def sharp(self) -> bool:
-        """Whether every mutant is killed where it can be, and every kill of a formula proved."""
-        return not (self.survivors or self.refuted or self.unproved)
+        """Whether every mutant is killed where it can be, by what it computes, and every kill of a formula proved."""
+        return not (self.survivors or self.refuted or self.unproved or self.raising)
 
     def lost_without(self, case_class: str) -> list[str]:
         """Kills that only this class of cases makes."""
@@ -137,6 +142,7 @@ def summary(board: Scoreboard) -> list[str]:
         ("survive", board.survivors),
         ("are killed but listed as equivalent", board.refuted),
         ("are formulas whose kill is not proved", board.unproved),
+        ("raise instead of computing", board.raising),
     ):
         lines.append(f"{len(items)} {what}" + (f": {', '.join(items)}" if items else ""))
     lines.append(f"{len(board.unseen_by(USUAL))} of {len(board.mutants)} mutants pass {USUAL}, in every dtype")
