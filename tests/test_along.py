@@ -1,6 +1,5 @@
 """Operations along an axis of classes: what they mean and what their bounds accept, with them as cross entropy."""
 
-import ml_dtypes  # noqa: F401 (gives NumPy bfloat16)
 import mpmath
 import numpy as np
 import pytest

@@ -135,16 +135,11 @@ def _pick(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     yield x, build("scatter", g, label, x, payload=node.payload)
 
 
-def _constant(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
-    """What is detached: nothing is handed on."""
-    yield from ()
-
-
 # -- derivatives of derivatives: a gradient's tree is differentiated as a formula's is -----------------------------
 
 
 def _flat(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
-    """A slope of a piecewise linear function: constant but at the kink, where nothing is asked."""
+    """What is detached, or a slope of a piecewise linear function: constant but at the kink, where nothing is asked."""
     yield from ()
 
 
@@ -181,7 +176,7 @@ def _either(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
 RULES: Mapping[str, Rule] = {
     "add": _add, "sub": _sub, "neg": _neg, "mul": _mul, "div": _div, "square": _square,
     "max": _max, "min": _min, "relu": _relu, "abs": _abs, "where": _where,
-    "largest": _constant, "lse": _lse, "softmax": _softmax, "pick": _pick, "detach": _constant, "scatter": _scatter,
+    "largest": _flat, "lse": _lse, "softmax": _softmax, "pick": _pick, "detach": _flat, "scatter": _scatter,
     "sum": _sum, "dot": _mul, "sqnorm": _sqnorm, "norm": _norm,
     "exp": _slope(lambda build, node: node),
     "expm1": _slope(lambda build, node: build("exp", node.args[0])),

@@ -54,8 +54,7 @@ def softmax(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
     """The error of p = exp(v - L), in the accumulator: relative, that of v and of L, of the difference, and δ."""
     a = arithmetic.dtype.a
     shares = v.hi
-    with np.errstate(divide="ignore"):
-        exponent = np.where(shares > 0, np.abs(np.log(np.where(shares > 0, shares, 1.0))), 0.0)
+    exponent = np.abs(np.log(np.where(shares > 0, shares, 1.0)))
     relative = _relative(arithmetic, x, shares, axis) + a * exponent + _EXP * a
     relative = relative + _LOG * a * np.log(np.maximum(np.count_nonzero(shares, axis=axis, keepdims=True), 1))
     moved = np.expm1(np.where(np.isfinite(x.v.hi), x.e, 0.0) + _propagated(x, shares, axis))
