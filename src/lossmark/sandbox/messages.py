@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-"""Numbers on the host."""
+Array = np.ndarray[Any, np.dtype[Any]]
+"""Numbers on the host. Not ``numpy.typing.NDArray``, which since NumPy 2.5 is an alias that hides its type."""
 USES = ("differentiated once", "differentiated again", "accumulated", "before another", "after another")
 """What is done with the graph of a call. ``accumulated`` are the gradients of two equal calls; in the last two both
 calls are made before either is differentiated, and what is told is the gradient of the first, and of the other."""
