@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from lossmark.impls.arguments import check_label, check_label_values
 
 
@@ -17,6 +17,23 @@ def wide(*tensors: Array) -> tuple[Array, ...]:
 def wide_of(x: Array) -> jnp.dtype:
     """The dtype that sums accumulate in: float64 for float64, else float32."""
     return jnp.dtype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32)
+
+
+@jax.jit
+def root(x: Array) -> Array:
+    """√x to half an ulp, as IEEE 754 has it; without a derivative of its own.
+
+    XLA's float32 root on a GPU is wrong by up to 0.94 ulp (measured on an H200). One step of Newton mends it: of a root
+    in halves of 12 bits every product is exact, and with them what the root leaves of x.
+    """
+    y = jnp.sqrt(x)
+    if x.dtype == jnp.float64:
+        return y
+    high = lax.bitcast_convert_type(lax.bitcast_convert_type(y, jnp.int32) & jnp.int32(-1 << 12), x.dtype)
+    low = y - high
+    left = (x - high * high) - 2 * high * low - low * low
+    products_hold = (x > 2.0**-80) & (x < jnp.inf)
+    return jnp.where(products_hold, y + left / jnp.where(products_hold, 2 * y, 1), y)
 
 
 def reduce(loss: Array, reduction: str, dtype: jnp.dtype) -> Array:

@@ -19,7 +19,7 @@ from lossmark.impls.arguments import check_margin, check_ranking, check_reductio
 from lossmark import Implementation, __version__
 
 from . import losses as plain
-from .common import checked_label, wide, wide_of
+from .common import checked_label, root, wide, wide_of
 from .framework import FRAMEWORK
 from .lanes import lane_reduced, lane_sums
 
@@ -148,7 +148,7 @@ def _distance(x1: Array, x2: Array) -> Array:
     (squared,) = lane_sums(jnp.square(x1 - x2))
     least = 2.0**-900 if squared.dtype == jnp.float64 else 2.0**-80
     ordinary = jnp.all((squared > least) & (squared < jnp.inf))
-    return lax.cond(ordinary, lambda x1, x2: jnp.sqrt(squared), lambda x1, x2: plain.norm(x1 - x2), x1, x2)
+    return lax.cond(ordinary, lambda x1, x2: root(squared), lambda x1, x2: plain.norm(x1 - x2), x1, x2)
 
 
 @_distance.defjvp

@@ -13,7 +13,7 @@ from lossmark.impls.arguments import check_margin, check_ranking, check_reductio
 
 from lossmark import Implementation, __version__
 
-from .common import checked_label, reduce, wide
+from .common import checked_label, reduce, root, wide
 from .framework import FRAMEWORK
 
 impl = Implementation("jax", framework="jax", version=__version__, modes=FRAMEWORK.own["jax"].modes)
@@ -49,7 +49,7 @@ def _quotient_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -
 def norm(x: Array) -> Array:
     """‖x‖₂, scaled by a power of two so that no square overflows, with gradient x/‖x‖, and 0 at 0."""
     scale = _power_of_two(jnp.max(jnp.abs(x), axis=1, initial=0))
-    return scale * jnp.sqrt(jnp.sum((x / scale[:, None]) ** 2, axis=1))
+    return scale * root(jnp.sum((x / scale[:, None]) ** 2, axis=1))
 
 
 @norm.defjvp

@@ -22,7 +22,11 @@ from .peak_memory import faults, peak
 from .readout import Readout, failure
 
 COPIES = 10
-"""How often each of the stage's batches is copied."""
+AT_ONCE = 4
+"""How often each of the stage's batches is copied, and how many copies are waited for together: the wait for a device,
+and what its framework does before a copy, are no part of what its memory can do."""
+WARM_CALLS = 5
+"""Calls of the batch before, made on a device ahead of a block: it has rested while the block's inputs were made."""
 
 
 def batch_of(batches: Sequence[Mapping[str, Array]], first: str, turn: int) -> Mapping[str, Array]:
@@ -86,6 +90,7 @@ class Stopwatch:
             tensors = [self._tensors(batch) for batch in batches]
             self._framework.synchronise(tensors)
             transfer = clock() - begun
+            self._warm_up()
             given_back = []
             pages, used = faults(), process_time()
             start = clock()
@@ -106,16 +111,22 @@ class Stopwatch:
             cores, given_pages / timing.calls, transfer / timing.calls,
         )  # fmt: skip
 
+    def _warm_up(self) -> None:
+        if self._stage.device != "cpu":
+            before = self._tensors(self._batch(self._turn - 1))
+            for _ in range(WARM_CALLS):
+                self._framework.synchronise(self._run(before))
+
     def stream(self, clock: Callable[[], float] = perf_counter) -> Streamed:
         """Bytes per second of the fastest of some copies, each of other inputs than the one before."""
         batches = [self._tensors(batch) for batch in self._batches]
         seconds = float("inf")
         for tensors in batches * COPIES:
             start = clock()
-            copies = [self._framework.copied(x) for x in tensors.values()]
+            copies = [self._framework.copied(x) for x in tensors.values() for _ in range(AT_ONCE)]
             self._framework.synchronise(copies)
             seconds = min(seconds, clock() - start)
-        return Streamed(2 * sum(x.nbytes for x in self._batches[0].values()) / seconds)
+        return Streamed(2 * AT_ONCE * sum(x.nbytes for x in self._batches[0].values()) / seconds)
 
     def weigh(self, weighing: Weighing) -> Weighed:
         """What a call costs beside time: peak memory if that is asked for, traffic, and programs compiled anew."""
