@@ -16,7 +16,6 @@ import vl_convert
 
 from lossmark.adapters.registry import load
 from lossmark.dtypes import DTYPES
-from lossmark.formula.tree import EMBEDDING
 from lossmark.results.cell import Cell
 from lossmark.results.history import Series
 from lossmark.specification.hexfloat import parse
@@ -68,7 +67,7 @@ def _points(loss: Loss, curve: CurveModel) -> Iterator[tuple[float, str, float]]
     numpy = load("numpy")
     xs = np.linspace(*map(parse, curve.ends), POINTS)
     arrays = {name: np.full(POINTS, parse(value)) for name, value in curve.fixed.items()} | {curve.along: xs}
-    vectors = {item.name for item in loss.inputs if EMBEDDING in item.dims}
+    vectors = {item.name for item in loss.inputs if len(item.dims) > 1}
     shaped = {name: array[:, None] if name in vectors else array for name, array in arrays.items()}
     labels = [item.name for item in loss.inputs if item.label]
     for chosen in itertools.product((1.0, 0.0), repeat=len(labels)):

@@ -23,7 +23,7 @@ def truth(name, exponent, label, dims=3):
     """What a pair at the distance 2**exponent, along the first axis, expects."""
     x = np.zeros((1, dims))
     x[0, 0] = 2.0**exponent
-    case = Case("contrastive_pair/drawn", PAIR.id, {}, {"x1": x, "x2": 0 * x, "y": np.array([float(label)])})
+    case = Case("contrastive_pair/drawn", PAIR.id, {}, {"x1": x, "x2": 0 * x, "y": np.array([float(label)])}, PAIR.dims)
     return expected(PAIR, case, DTYPES[name], np.ones(1))
 
 
@@ -61,7 +61,7 @@ def test_a_division_by_the_lost_norm_conforms_with_the_grade(name):
     assert judged(far, np.inf * float(far.gradients["sum"]["x1"].exact[0, 0]), name).grade == UNDERFLOW
     assert not judged(near, np.inf, name).ok
     zero = Case(
-        "contrastive_pair/drawn", PAIR.id, {}, {"x1": np.zeros((1, 3)), "x2": np.zeros((1, 3)), "y": np.ones(1)}
+        "contrastive_pair/drawn", PAIR.id, {}, {"x1": np.zeros((1, 3)), "x2": np.zeros((1, 3)), "y": np.ones(1)}, PAIR.dims
     )
     assert not judged(expected(PAIR, zero, DTYPES[name], np.ones(1)), np.nan, name).ok
 
@@ -80,7 +80,7 @@ def test_nothing_is_lost_where_the_squares_are_normal(name, label):
 def test_a_quotient_by_the_norm_that_is_subnormal_is_graded():
     """x/‖x‖ of a small component beside a large one, times twice the norm, in float16: it may be lost, or in part."""
     x = np.array([[258.75, -(2.0**-9)]])
-    case = Case("contrastive_pair/drawn", PAIR.id, {}, {"x1": x, "x2": 0 * x, "y": np.ones(1)})
+    case = Case("contrastive_pair/drawn", PAIR.id, {}, {"x1": x, "x2": 0 * x, "y": np.ones(1)}, PAIR.dims)
     found = expected(PAIR, case, DTYPES["float16"], np.ones(1))
     quotient = (x / 258.75).astype(np.float16)
     textbook = (quotient * np.float16(2 * 258.75)).astype(np.float64)
@@ -110,7 +110,7 @@ def test_the_value_of_a_cosine_whose_norm_underflows_is_graded():
     """‖u‖ = 2⁻⁷⁰ is 0 by the textbook in float32, so that the guard divides; a NaN is no result of that."""
     loss = losses()["bpr"]
     u, d = np.array([[2.0**-70, 0.0]]), np.array([[2.0**60, 0.0]])
-    case = Case("bpr/drawn", loss.id, {"similarity": "cosine"}, {"u": u, "d_pos": 0 * d, "d_neg": d})
+    case = Case("bpr/drawn", loss.id, {"similarity": "cosine"}, {"u": u, "d_pos": 0 * d, "d_neg": d}, loss.dims)
     accepted = expected(loss, case, DTYPES["float32"], np.ones(1)).values["sum"]
     right, guarded = np.log1p(np.exp(1.0)), 2.0**-10 / 1e-8  # softplus(x) is x here
     assert judge(np.asarray(right, np.float32), accepted, DTYPES["float32"], "sum").grade == ""

@@ -105,5 +105,4 @@ def _shaped(numbers: F64, shape: tuple[int, ...], places: list[int]) -> F64:
 
 
 def _shifts(host: Case) -> st.SearchStrategy[F64]:
-    width = host.shape[1] if len(host.shape) == 2 else 1
-    return st.lists(st.integers(-16, 16).map(lambda k: k / 4), min_size=width, max_size=width).map(np.array)
+    return st.lists(st.integers(-16, 16).map(lambda k: k / 4), min_size=host.width, max_size=host.width).map(np.array)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import DTYPES
-from ..formula.tree import BATCH, EMBEDDING, shape_of
+from ..formula.tree import BATCH, Input, shape_of
 from ..sandbox.messages import Answer, Failure, Outcome, Returned
 from ..specification.case import Case
 from .dialogue import Conclusion, Dialogue, reduced
@@ -94,15 +94,18 @@ class Usage(Dialogue):
         """The case with labels flattened and sizes of 1 repeated; None where shapes do not fit at all."""
         inputs = self.run.loss.inputs
         batch = max(
-            self.case.inputs[item.name].size if item.label else len(self.case.inputs[item.name]) for item in inputs
+            self.case.inputs[item.name].size if _is_flat(item) else len(self.case.inputs[item.name]) for item in inputs
         )
-        width = max((self.case.inputs[item.name].shape[-1] for item in inputs if EMBEDDING in item.dims), default=1)
-        sizes = {BATCH: batch, EMBEDDING: width}
+        sizes = dict.fromkeys((axis for item in inputs for axis in item.dims), 1)
+        for item in inputs:
+            for axis, size in list(zip(item.dims, self.case.inputs[item.name].shape, strict=False))[1:]:
+                sizes[axis] = max(sizes[axis], size)
+        sizes[BATCH] = batch
         arrays = {}
         for item in inputs:
             array = self.case.inputs[item.name]
             try:
-                array = array.reshape(-1) if item.label else array
+                array = array.reshape(-1) if _is_flat(item) else array
                 arrays[item.name] = np.broadcast_to(array, shape_of(item.dims, sizes)).copy()
             except ValueError:
                 return None
@@ -257,6 +260,11 @@ class Usage(Dialogue):
             return f"shape {list(outcome.shape)}, expected {list(expected)}"
         zero = outcome.array is not None and bool(np.all(outcome.array.astype(np.float64) == 0))
         return "" if zero else f"{outcome.array}, expected 0"
+
+
+def _is_flat(item: Input) -> bool:
+    """Whether it is a label with one number of each example."""
+    return bool(item.label) and item.dims == (BATCH,)
 
 
 def _shapes(case: Case) -> str:

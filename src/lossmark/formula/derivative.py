@@ -16,7 +16,7 @@ from fractions import Fraction
 
 from .adjoints import RULES
 from .operations import OPERATIONS, REDUCING
-from .tree import EMBEDDING, Builder, Node, topological
+from .tree import BATCH, Builder, Node, topological
 
 
 def gradients(build: Builder, evaluations: Sequence[Node], wrt: Mapping[str, Node]) -> list[dict[str, Node]]:
@@ -41,7 +41,8 @@ def curvature(build: Builder, first: Mapping[str, Node], wrt: Mapping[str, Node]
     parts = []
     for name, slope in first.items():
         direction = build("input", payload=along + name, dims=wrt[name].dims)
-        parts.append(build("dot" if EMBEDDING in direction.dims else "mul", slope, direction))
+        across = [axis for axis in direction.dims if axis != BATCH]
+        parts.append(build("dot", slope, direction, payload=across[0]) if across else build("mul", slope, direction))
     total = functools.reduce(lambda x, y: build("add", x, y), parts)
     found = _reverse(build, {total: build.const(1)}, wrt, until=frozenset())
     return {name: found.get(node, build.const(0)) for name, node in wrt.items()}

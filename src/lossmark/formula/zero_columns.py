@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .operations import OPERATIONS
-from .tree import EMBEDDING, Formula, Node, topological
+from .tree import BATCH, EMBEDDING, Formula, Node, topological
 
 _ALL = frozenset({"add", "sub", "neg", "square", "max", "min", "relu", "sqrt", "abs", "log1p", "expm1", "detach"})
 """Operations that are 0 where all of their operands are."""
@@ -16,7 +16,12 @@ _SUMMING = frozenset({"sum", "dot", "sqnorm", "norm"})
 
 
 def add_nothing(formula: Formula) -> bool:
-    """Whether zeros behind every vector over D leave the loss as it is, by each of its evaluations."""
+    """Whether zeros behind every vector over D leave the loss as it is, by each of its evaluations.
+
+    A class more is another loss: where there is an axis beside B and D the answer is no.
+    """
+    if not {*formula.axes} <= {BATCH, EMBEDDING}:
+        return False
     zero: dict[Node, bool] = {}
     for node in topological(formula.evaluations):
         along = OPERATIONS[node.op].along and node.payload == EMBEDDING if node.args else False

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..dtypes import DTYPES
-from ..formula.tree import Input
+from ..formula.tree import BATCH, EMBEDDING, Input
 from . import hexfloat as numbers
 from .case import Family
 from .document import Document, read
@@ -36,6 +36,7 @@ def assemble(document: Document) -> Loss:
     if document.file != "<string>" and model.loss != stem:
         raise document.error(("loss",), f"found {model.loss!r}, expected {stem!r} as the file is named")
     _check_names(model, document)
+    _check_axes(model, document)
     _check_ids(model, document)
     _check_flags(model, document)
     check_defaults(model, document)
@@ -60,6 +61,26 @@ def _check_names(model: SpecModel, document: Document) -> None:
     for name in model.params:
         if name in names or name == "reduction":
             raise document.error(("params", name), f"{name!r} cannot name a parameter")
+
+
+def _check_axes(model: SpecModel, document: Document) -> None:
+    """Inputs are [B], or have one other axis behind the batch, the same in all of them; families have these axes."""
+    axes: dict[str, None] = {BATCH: None}
+    for name, spec in model.inputs.items():
+        place = ("inputs", name, "dims")
+        if spec.dims[0] != BATCH or len(spec.dims) > 2 or spec.dims[1:] == [BATCH]:
+            raise document.error(place, f"found {list(spec.dims)}, expected B, or [B, D] with any letter for D")
+        axes |= dict.fromkeys(spec.dims)
+        if len(axes) > 2:
+            raise document.error(place, f"found the axes {', '.join(axes)}, a loss has one beside the batch")
+    for index, family in enumerate(model.families):
+        shape = family.shape
+        if isinstance(shape, dict) and shape.keys() != axes.keys():
+            message = f"found the axes {', '.join(shape)}, expected {', '.join(axes)}"
+            raise document.error(("families", index, "shape"), message)
+        if isinstance(shape, list) and not {*axes} <= {BATCH, EMBEDDING}:
+            message = f"found a list, expected a length of each of {', '.join(axes)}"
+            raise document.error(("families", index, "shape"), message)
 
 
 def _check_ids(model: SpecModel, document: Document) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dtypes import DTYPES, F64
-from ..formula.tree import BATCH, EMBEDDING, Sizes
+from ..formula.tree import BATCH, EMBEDDING, Dims, Sizes
 from . import hexfloat as numbers
 from .model import CaseModel, FamilyModel
 
@@ -34,7 +35,7 @@ class Repeats:
     columns: NDArray[np.intp]
 
     def expand(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Distinct rows and columns ``[K, C]``, or distinct rows ``[K]``, as the whole batch."""
+        """Distinct rows and columns ``[K, N]``, or distinct rows ``[K]``, as the whole batch."""
         wide = array.take(self.columns, axis=1) if array.ndim == 2 else array
         return wide.take(self.rows, axis=0)
 
@@ -46,7 +47,7 @@ class Repeats:
 
 @dataclass(frozen=True)
 class Case:
-    """Inputs of one call, as float64 arrays ``[B, D]`` or ``[B]``; ``integer`` names labels written as integers.
+    """Inputs of one call, as float64 arrays with the axes ``dims``; ``integer`` names labels written as integers.
 
     ``params`` holds only what the case gives; the rest is left to the defaults. ``error`` names the exception that
     the input must be refused with. ``golden`` is the case as the spec writes it, None for a case that was drawn.
@@ -57,6 +58,7 @@ class Case:
     loss: str
     params: Parameters
     inputs: Mapping[str, F64]
+    dims: Mapping[str, Dims]
     flags: tuple[str, ...] = ()
     why: str = ""
     dtypes: tuple[str, ...] = tuple(DTYPES)
@@ -71,6 +73,15 @@ class Case:
         return min(len(array) for array in self.inputs.values())
 
     @property
+    def sizes(self) -> Sizes:
+        """How long each axis is, the batch first; as the first input says that has the axis."""
+        found: dict[str, int] = {}
+        for name, array in self.inputs.items():
+            for axis, size in zip(self.dims[name], array.shape, strict=False):
+                found.setdefault(axis, size)
+        return found
+
+    @property
     def case_class(self) -> CaseClass | Literal["family"]:
         """The class that the flags of a golden case put it in; ``"family"`` for a case that was drawn."""
         if self.golden is None:
@@ -81,6 +92,11 @@ class Case:
     def shape(self) -> tuple[int, ...]:
         """(B, D), or (B,) for a loss without embeddings."""
         return max((array.shape for array in self.inputs.values()), key=len)
+
+    @property
+    def width(self) -> int:
+        """How long the axis beside the batch is; 1 where there is none."""
+        return math.prod(self.shape[1:])
 
     @property
     def distinct(self) -> Case:
@@ -105,13 +121,14 @@ class Family:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(B, D)."""
-        return tuple(self.model.shape)
+        """The length of each axis, the batch first."""
+        return tuple(self.sizes.values())
 
     @property
     def sizes(self) -> Sizes:
         """How long each axis is."""
-        return dict(zip((BATCH, EMBEDDING), self.model.shape, strict=True))
+        shape = self.model.shape
+        return shape if isinstance(shape, dict) else dict(zip((BATCH, EMBEDDING), shape, strict=True))
 
     @property
     def full(self) -> bool:

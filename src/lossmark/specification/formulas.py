@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..formula.derivative import gradients
 from ..formula.gradients import Gradients
 from ..formula.grammar import Parser
-from ..formula.tree import BATCH, EMBEDDING, Builder, Formula, Input, Node, topological
+from ..formula.tree import BATCH, EMBEDDING, Builder, Dims, Formula, Input, Node, topological
 from .document import Document, Path_
 from .model import Association, SpecModel
 from .parameters import check_when, combinations
@@ -27,7 +27,7 @@ def formulas(model: SpecModel, document: Document) -> dict[Chosen, Gradients]:
 
 
 def _formula(model: SpecModel, document: Document, chosen: Mapping[str, str]) -> Gradients:
-    axes = tuple(dict.fromkeys((BATCH, EMBEDDING, *(axis for spec in model.inputs.values() for axis in spec.dims))))
+    axes = axes_of(model)
     build = Builder(axes)
     names = {name: build("input", payload=name, dims=tuple(spec.dims)) for name, spec in model.inputs.items()}
     names |= {name: build("param", payload=name) for name, spec in model.params.items() if spec.choices is None}
@@ -49,6 +49,12 @@ def _formula(model: SpecModel, document: Document, chosen: Mapping[str, str]) ->
     return Gradients(formula, tuple(gradients(build, formula.evaluations, wrt)))
 
 
+def axes_of(model: SpecModel) -> Dims:
+    """The axes that arrays of a reading have: the batch and the one beside it, which is D where no input has any."""
+    found = dict.fromkeys(axis for spec in model.inputs.values() for axis in spec.dims if axis != BATCH)
+    return BATCH, *(found or (EMBEDDING,))
+
+
 def _associations(parser: Parser, model: SpecModel, document: Document, chosen: Mapping[str, str]) -> tuple[Node, ...]:
     """The equal evaluations that hold for these choices."""
     found = []
@@ -61,8 +67,9 @@ def _associations(parser: Parser, model: SpecModel, document: Document, chosen: 
 
 def _scalar(parser: Parser, text: str, document: Document, path: Path_) -> Node:
     node = parser.parse(text, document.place(path))
-    if EMBEDDING in node.dims:
-        raise document.error(path, "the loss of an example must be a scalar, this is a vector over D")
+    along = [axis for axis in node.dims if axis != BATCH]
+    if along:
+        raise document.error(path, f"the loss of an example must be a scalar, this is a vector over {along[0]}")
     return node
 
 

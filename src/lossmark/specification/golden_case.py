@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import DTYPES, F64
-from ..formula.tree import BATCH, EMBEDDING, Input, shape_of
+from ..formula.tree import Input, shape_of
 from . import hexfloat as numbers
 from .case import Case
 from .document import Document, Path_
@@ -36,8 +36,9 @@ def golden_case(model: SpecModel, document: Document, index: int, inputs: tuple[
     if not refused:
         _check_representable(document, path, arrays, dtypes)
     params = given_values(model, document, case.params, (*path, "params"), valid=not refused)
+    dims = {item.name: item.dims for item in inputs}
     return Case(
-        case.id, model.loss, params, arrays, tuple(case.flags), case.why, dtypes, integer, case.expect.error, case
+        case.id, model.loss, params, arrays, dims, tuple(case.flags), case.why, dtypes, integer, case.expect.error, case
     )
 
 
@@ -55,9 +56,10 @@ def _array(document: Document, path: Path_, rows: Any) -> F64:
 
 
 def _check_arrays(document: Document, path: Path_, arrays: Mapping[str, F64], inputs: tuple[Input, ...]) -> None:
-    """Embeddings share [B, D], everything else is [B]; labels lie in their range."""
-    width = next((array.shape[-1] for array in arrays.values() if array.ndim == 2), 0)
-    sizes = {BATCH: len(next(iter(arrays.values()))), EMBEDDING: width}
+    """Every axis is as long in each input that has it; labels lie in their range."""
+    sizes: dict[str, int] = {axis: 0 for item in inputs for axis in item.dims}
+    for item in reversed(inputs):
+        sizes |= zip(item.dims, arrays[item.name].shape, strict=False)
     for item in inputs:
         array, expected = arrays[item.name], shape_of(item.dims, sizes)
         where = (*path, "inputs", item.name)

@@ -36,21 +36,25 @@ MOST_COPIES = 3
 """How often an edge occurs in a batch that has the room: among the first rows, in the middle, among the last."""
 
 
-def in_the_large(cases: Sequence[Case]) -> Iterator[Embedded]:
-    """The larger batches that a loss's golden cases are embedded in, for each choice of parameters that they have."""
-    groups: dict[str, list[Case]] = {}
+def in_the_large(cases: Sequence[Case], widens: bool) -> Iterator[Embedded]:
+    """The larger batches that a loss's golden cases are embedded in, for each choice of parameters that they have.
+
+    Where zero columns would change the loss, which ``widens`` denies, those of each width stay by themselves.
+    """
+    groups: dict[tuple[str, int], list[Case]] = {}
     for case in cases:
         if case.error is None:
             name = "".join(f"{key}-{value:g}-" if isinstance(value, float) else f"{key}-{value}-"
                            for key, value in sorted(case.params.items()))  # fmt: skip
-            groups.setdefault(name, []).append(case)
-    for name, parts in groups.items():
+            groups.setdefault((name, 0 if widens else case.width), []).append(case)
+    for (name, only), parts in groups.items():
         rank, width = max(len(part.shape) for part in parts), _width(parts)
         for beyond in (False, True):
             dtypes = tuple(dtype for dtype in DTYPES if _edges(parts, dtype, beyond))
-            usual = [size[:rank] for size in _usual(parts, beyond)]
+            usual = [(size[0], only or size[1])[:rank] for size in _usual(parts, beyond)]
             sizes = (TALL, WIDE) if parts[0].params or beyond else SIZES
-            for size in dict.fromkeys(size[:rank] for size in sizes if size[1] >= width):
+            fitting = ((size[0], only or size[1]) for size in sizes if size[1] >= width or only)
+            for size in dict.fromkeys(size[:rank] for size in fitting):
                 case_id = f"{parts[0].loss}/in-the-large-{name}{'beyond-' * beyond}{'x'.join(map(str, size))}"
                 if dtypes:
                     yield Embedded(case_id, size, tuple(parts), dtypes, beyond, size not in usual)
@@ -88,7 +92,7 @@ def embed(large: Embedded, dtype: DType) -> Case:
     columns = _columns(table.width, large.shape[1] if len(large.shape) == 2 else table.width)
     repeats = Repeats(np.array([distinct[row] for row in wanted]), columns)
     inputs = {name: repeats.expand(array) for name, array in table.inputs(list(distinct), columns).items()}
-    return Case(large.id, large.parts[0].loss, large.params, inputs, repeats=repeats)
+    return Case(large.id, large.parts[0].loss, large.params, inputs, large.parts[0].dims, repeats=repeats)
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ class _Rows:
 
 def _width(parts: Sequence[Case]) -> int:
     """The dimensions of the widest case; 1 for a loss without embeddings."""
-    return max(part.shape[1] if len(part.shape) == 2 else 1 for part in parts)
+    return max(part.width for part in parts)
 
 
 def _padded(array: F64, width: int) -> F64:

@@ -29,9 +29,9 @@ LABELS: Mapping[str, tuple[float, ...]] = {"hard": (0.0, 1.0), "soft": (0.0, 1.0
 
 def draw(loss: Loss, family: Family, dtype: DType) -> Case:
     """The family's case in one dtype: every number is drawn in float64, scaled and rounded to the format."""
-    generator = np.random.Generator(np.random.PCG64([family.model.seed, *family.model.shape]))
+    generator = np.random.Generator(np.random.PCG64([family.model.seed, *family.shape]))
     if family.model.distribution == "borders":
-        return Case(family.id, loss.id, family.params, _bordering(loss, family, dtype, generator))
+        return _case(loss, family, _bordering(loss, family, dtype, generator))
     scale = numbers.parse(family.model.scale)
     unscaled: Draw = generator.standard_normal if family.model.distribution == "normal" else generator.random
 
@@ -42,7 +42,11 @@ def draw(loss: Loss, family: Family, dtype: DType) -> Case:
         return np.asarray(generator.choice([0.0, 1.0, 0.0, 1.0, 0.25, 0.625], shape))
 
     draws = {"hard": _bits(generator, np.float64), "soft": soft, "embedding": number, "number": number}
-    return Case(family.id, loss.id, family.params, _each(loss, family.sizes, draws))
+    return _case(loss, family, _each(loss, family.sizes, draws))
+
+
+def _case(loss: Loss, family: Family, inputs: Mapping[str, F64]) -> Case:
+    return Case(family.id, loss.id, family.params, inputs, loss.dims)
 
 
 def _bordering(loss: Loss, family: Family, dtype: DType, generator: np.random.Generator) -> dict[str, Numbers]:
@@ -68,19 +72,19 @@ def _bordering(loss: Loss, family: Family, dtype: DType, generator: np.random.Ge
 def timed(loss: Loss, size: tuple[int, int], dtype: DType, seed: int) -> dict[str, Numbers]:
     """Inputs of a call that is timed, of a size (B, D) and in the dtype: realistic numbers on which branches vary.
 
-    Normal embeddings whose scores have variance 1, distances around a margin of 1, labels 0 and 1.
+    Normal embeddings whose scores have variance 1, normal logits, distances around a margin of 1, labels 0 and 1.
     """
     generator = np.random.default_rng([seed, *size])
     bits = _bits(generator, dtype.numpy)
 
     def embedding(shape: tuple[int, ...]) -> Numbers:
-        return (generator.standard_normal(shape, np.float32) / float(size[1] ** 0.5)).astype(dtype.numpy)
+        return (generator.standard_normal(shape, np.float32) / scale).astype(dtype.numpy)
 
     def number(shape: tuple[int, ...]) -> Numbers:
         return generator.uniform(0, 2, shape).astype(dtype.numpy)
 
-    sizes = dict(zip((BATCH, EMBEDDING), size, strict=True))
-    return _each(loss, sizes, {"hard": bits, "soft": bits, "embedding": embedding, "number": number})
+    scale = float(size[1] ** 0.5) if loss.across == EMBEDDING else 1.0
+    return _each(loss, loss.sizes(size), {"hard": bits, "soft": bits, "embedding": embedding, "number": number})
 
 
 def directions(case: Case, names: Sequence[str]) -> dict[str, F64]:
@@ -97,7 +101,7 @@ def searched(item: Input, dtype: DType) -> list[float]:
     """
     if item.label:
         return list(LABELS[item.label])
-    signed = EMBEDDING in item.dims
+    signed = len(item.dims) > 1
     dyadic = sorted((k / 8 for k in range(-32 if signed else 0, 33)), key=lambda x: (x * 8 % 8 != 0, abs(x), x < 0))
     generic = np.random.default_rng(dtype.p).integers(-(2**dtype.p), 2**dtype.p, len(dyadic)) * 2.0 ** (2 - dtype.p)
     return [*dyadic, *np.where(signed, generic, np.abs(generic)).tolist()]
@@ -105,7 +109,7 @@ def searched(item: Input, dtype: DType) -> list[float]:
 
 def _each(loss: Loss, sizes: Sizes, draws: Mapping[str, Draw]) -> dict[str, Numbers]:
     """The inputs of a loss by name, each drawn as what it is."""
-    kinds = {item: item.label or ("embedding" if EMBEDDING in item.dims else "number") for item in loss.inputs}
+    kinds = {item: item.label or ("embedding" if len(item.dims) > 1 else "number") for item in loss.inputs}
     return {item.name: draws[kind](shape_of(item.dims, sizes)) for item, kind in kinds.items()}
 
 

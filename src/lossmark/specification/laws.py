@@ -14,24 +14,28 @@ import numpy as np
 
 from ..dtypes import F64
 from ..formula.grammar import Parser
-from ..formula.tree import BATCH, EMBEDDING, Builder, Node, topological
+from ..formula.tree import Builder, Dims, Node, topological
 from ..readings.double_double import Wide
 from ..readings.layout import placed
 from ..readings.wide import RULES
 from .case import Case, Param
 from .document import Document, Path_
+from .formulas import axes_of
 from .model import PropertyModel, SpecModel
 from .parameters import check_when
 
-AXES = (BATCH, EMBEDDING)
-"""The axes that the arrays of a law have."""
 ANY = "t"
-"""The name of what may be any number or vector."""
+"""The name of what may be any vector, or any number where the loss has no vectors."""
+OFFSET = "k"
+"""The name of what may be any number."""
 
 
 @dataclass(frozen=True)
 class Law:
-    """``changes`` maps inputs and parameters to their new trees; the loss then is ``relation``, or at least that."""
+    """``changes`` maps inputs and parameters to their new trees; the loss then is ``relation``, or at least that.
+
+    ``axes`` are those that the arrays have.
+    """
 
     id: str
     why: str
@@ -39,9 +43,12 @@ class Law:
     changes: Mapping[str, Node]
     relation: Node
     at_least: bool
+    axes: Dims
 
     def changed(self, case: Case, params: Mapping[str, Param], shift: F64) -> Case | None:
-        """The case with its inputs changed, ``shift`` ([D] or []) for t; None where the law does not speak of it.
+        """The case with its inputs changed, ``shift`` ([D] or [1]) for t; None where the law does not speak of it.
+
+        The first number of ``shift`` stands for k.
 
         That is, for other parameters, or where a changed number is not a float64 exactly.
         """
@@ -49,9 +56,9 @@ class Law:
             return None
         leaves = {name: array.reshape(len(array), -1) for name, array in case.inputs.items()}
         leaves |= {name: np.full((1, 1), value) for name, value in params.items() if isinstance(value, float)}
-        leaves[ANY] = np.reshape(shift, (1, -1))
+        leaves |= {ANY: np.reshape(shift, (1, -1)), OFFSET: np.reshape(shift, (1, -1))[:, :1]}
         inputs, given = dict(case.inputs), dict(case.params)
-        known = values(list(self.changes.values()), leaves)
+        known = values(list(self.changes.values()), leaves, self.axes)
         for name, tree in self.changes.items():
             result = known[tree]
             if result.lo is None or (result.lo != 0).any() or not np.isfinite(result.hi).all():
@@ -65,7 +72,7 @@ class Law:
         return replace(case, id=f"{case.id} under {self.id} {shift.tolist()}", inputs=inputs, params=given, golden=None)
 
 
-def values(trees: Sequence[Node], leaves: Mapping[str, F64]) -> dict[Node, Wide]:
+def values(trees: Sequence[Node], leaves: Mapping[str, F64], axes: Dims) -> dict[Node, Wide]:
     """The values of trees without labels' comparisons, in double-double arithmetic."""
     known: dict[Node, Wide] = {}
     for node in topological(trees):
@@ -75,7 +82,7 @@ def values(trees: Sequence[Node], leaves: Mapping[str, F64]) -> dict[Node, Wide]
             leaf = leaves[str(node.payload)]
             known[node] = Wide(leaf, np.zeros_like(leaf))
         else:
-            known[node] = placed(RULES[node.op], node, AXES)(*(known[arg] for arg in node.args))
+            known[node] = placed(RULES[node.op], node, axes)(*(known[arg] for arg in node.args))
     return known
 
 
@@ -93,21 +100,22 @@ def laws(model: SpecModel, document: Document) -> tuple[Law, ...]:
 def _law(model: SpecModel, item: PropertyModel, document: Document, path: Path_) -> Law:
     numeric = [name for name, param in model.params.items() if param.choices is None]
     check_when(model, document, item.when, (*path, "when"))
-    build = Builder()
+    axes = axes_of(model)
+    build = Builder(axes)
     dims = {name: tuple(spec.dims) for name, spec in model.inputs.items()}
     leaves = {name: build("input", payload=name, dims=found) for name, found in dims.items()}
     leaves |= {name: build("param", payload=name) for name in numeric}
-    shared = (EMBEDDING,) if any(EMBEDDING in found for found in dims.values()) else ()
-    leaves[ANY] = build("input", payload=ANY, dims=shared)
+    shared = axes[1:] if any(len(found) > 1 for found in dims.values()) else ()
+    leaves |= {ANY: build("input", payload=ANY, dims=shared), OFFSET: build("input", payload=OFFSET, dims=())}
     changes = {}
     for name, text in item.given.items():
         place = (*path, "given", name)
-        if name not in leaves or name == ANY:
+        if name not in leaves or name in (ANY, OFFSET):
             raise document.error(place, f"found {name!r}, expected one of {[*dims, *numeric]}")
         changes[name] = Parser(build, dict(leaves), {}).parse(text, document.place(place))
         if not set(changes[name].dims) <= set(leaves[name].dims):
-            raise document.error(place, f"{name} is a scalar of an example, this is a vector over D")
+            raise document.error(place, f"{name} is a scalar of an example, this is a vector over {axes[1]}")
     key = "becomes" if item.at_least is None else "at_least"
     names = {"loss": build("input", payload="loss")} | {name: leaves[name] for name in numeric}
     relation = Parser(build, names, {}).parse(getattr(item, key), document.place((*path, key)))
-    return Law(item.id, item.why, item.when, changes, relation, item.at_least is not None)
+    return Law(item.id, item.why, item.when, changes, relation, item.at_least is not None, axes)

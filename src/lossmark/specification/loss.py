@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..dtypes import DTYPES
 from ..formula.gradients import Gradients
-from ..formula.tree import Dims, Input
+from ..formula.tree import BATCH, Dims, Input, Sizes
 from ..formula.zero_columns import add_nothing
 from .case import Case, Embedded, Family, Param, Parameters, param_value
 from .document import Document
@@ -45,9 +45,23 @@ class Loss:
         return next(iter(self.formulas.values())).formula.inputs
 
     @property
+    def dims(self) -> dict[str, Dims]:
+        """The axes of each input."""
+        return {item.name: item.dims for item in self.inputs}
+
+    @property
     def axes(self) -> Dims:
         """Every axis of its inputs, the batch first."""
         return tuple(dict.fromkeys(axis for item in self.inputs for axis in item.dims))
+
+    @property
+    def across(self) -> str:
+        """The axis beside the batch, which numbers of an example lie along."""
+        return next(iter(self.formulas.values())).formula.axes[1]
+
+    def sizes(self, size: tuple[int, int]) -> Sizes:
+        """How long each axis is at a size: batch, and what lies across."""
+        return dict(zip((BATCH, self.across), size, strict=True))
 
     def params(self, given: Parameters) -> dict[str, Param]:
         """All parameters: the given ones over the defaults."""
@@ -79,8 +93,8 @@ class Loss:
 
     @functools.cached_property
     def embedded(self) -> tuple[Embedded, ...]:
-        """Its golden cases among the rows of larger batches; none where zeros behind narrower ones change the loss."""
-        return tuple(in_the_large(self.cases)) if self.widens else ()
+        """Its golden cases among the rows of larger batches."""
+        return tuple(in_the_large(self.cases, self.widens))
 
     @functools.cached_property
     def widens(self) -> bool:

@@ -35,6 +35,8 @@ Number = Annotated[str, PlainValidator(_number), WithJsonSchema(_NUMBER_SCHEMA)]
 Leaf = Annotated[str | int, PlainValidator(_leaf), WithJsonSchema({"anyOf": [_NUMBER_SCHEMA, {"type": "integer"}]})]
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 CaseId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*/[a-z0-9][a-z0-9.-]*$")]
+Axis = Annotated[str, Field(pattern=r"^[A-Z]$")]
+Length = Annotated[int, Field(ge=1, le=4096)]
 Kind = Literal["embedding", "score", "distance", "logits", "label", "index", "probability", "weight", "mask", "number"]
 DTypeName = Literal["float64", "float32", "bfloat16", "float16"]
 
@@ -54,9 +56,12 @@ class Source(Strict):
 
 
 class InputModel(Strict):
-    """An argument, ``[B, D]`` or ``[B]``. ``kind`` says what its numbers are: some edges concern a kind."""
+    """An argument with the axes ``dims`` in the order of memory: ``B`` is the batch, any other a capital letter.
 
-    dims: Literal["B"] | list[Literal["B", "D"]]
+    ``kind`` says what its numbers are: some edges concern a kind.
+    """
+
+    dims: Literal["B"] | Annotated[list[Axis], Field(min_length=1)]
     kind: Kind | None = None
     meaning: str
 
@@ -135,14 +140,14 @@ class CaseModel(Strict):
 
 
 class FamilyModel(Strict):
-    """Seeded random cases of one shape, drawn in the dtype under test.
+    """Seeded random cases of one shape, drawn in the dtype under test; a list is the shape ``[B, D]``.
 
     With ``borders`` rows are searched that bring operations of the formula just inside the range of the format.
     """
 
     id: CaseId
     seed: Annotated[int, Field(ge=0, lt=2**32)]
-    shape: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=2, max_length=2)]
+    shape: Annotated[list[Length], Field(min_length=2, max_length=2)] | dict[Axis, Length]
     distribution: Literal["normal", "uniform", "borders"]
     scale: Number
     params: dict[Slug, str] = {}
@@ -150,7 +155,10 @@ class FamilyModel(Strict):
 
 
 class PropertyModel(Strict):
-    """A law: what becomes of the loss when inputs or parameters are replaced by expressions over them and any ``t``."""
+    """A law: what becomes of the loss when inputs or parameters are replaced by expressions over them.
+
+    ``t`` is any vector (any number for a loss without vectors), ``k`` any number.
+    """
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z-]*$")]
     why: Annotated[str, Field(min_length=1)]

@@ -32,7 +32,7 @@ class Preparation:
         with self._lock:
             if key not in self._drawn:
                 case = _made(run)
-                self._drawn[key] = pack(case, run.target.mode(run.mode)) if shared and case.error is None else case
+                self._drawn[key] = _packed(case, run) if shared and case.error is None else case
                 while len(self._drawn) > KEPT:
                     self._drawn.popitem(last=False)
             return Prepared(run, self._drawn[key], DTYPES[run.dtype])
@@ -46,12 +46,16 @@ def _made(run: Run) -> Case:
     return embed(run.case, dtype) if isinstance(run.case, Embedded) else draw(run.loss, run.case, dtype)
 
 
+def _packed(case: Case, run: Run) -> Case:
+    return pack(case, run.target.mode(run.mode), run.loss.widens)
+
+
 def _shares_programs(run: Run) -> bool:
     """Whether small cases are brought to one shape: lossmark's own, where every shape is compiled anew.
 
     Not under ``--full``; and where compiling is short not families in float32, so every shape is compiled somewhere.
     """
-    if run.full or not run.target.reference.own or isinstance(run.case, Embedded) or not run.loss.widens:
+    if run.full or not run.target.reference.own or isinstance(run.case, Embedded):
         return False
     mode = run.target.mode(run.mode)
     every_shape = mode.compiling == Compiling.SHORT and run.dtype == "float32" and isinstance(run.case, Family)

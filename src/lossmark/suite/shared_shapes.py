@@ -22,8 +22,13 @@ MANY, WIDE = 64, 129
 """The shape that a narrower case of so many examples is brought to, and the dimensions that those of one less are."""
 
 
-def packed_shape(batch: int, width: int, mode: Mode) -> tuple[int, int]:
-    """The shape under which a case of ``batch`` × ``width`` is run in a compiled mode."""
+def packed_shape(batch: int, width: int, mode: Mode, widens: bool) -> tuple[int, int]:
+    """The shape under which a case of ``batch`` × ``width`` is run in a compiled mode.
+
+    ``widens`` says whether columns of zeros leave the loss as it is: where they do not, the width stays.
+    """
+    if not widens:
+        return (SMALL[0] if batch == 1 else batch), width
     if batch in (1, SMALL[0]) and width <= SMALL[1]:
         return SMALL
     if mode.ones_apart:
@@ -31,10 +36,10 @@ def packed_shape(batch: int, width: int, mode: Mode) -> tuple[int, int]:
     return (batch, WIDE) if width == WIDE - 1 or (batch == MANY and width < WIDE) else (batch, width)
 
 
-def pack(case: Case, mode: Mode) -> Case:
+def pack(case: Case, mode: Mode, widens: bool) -> Case:
     """The case in the shape that shares its program."""
-    width = case.shape[1] if len(case.shape) == 2 else 1
-    batch, wide = packed_shape(case.batch, width, mode)
+    width = case.width
+    batch, wide = packed_shape(case.batch, width, mode, widens)
     if (batch, wide) == (case.batch, width):
         return case
 

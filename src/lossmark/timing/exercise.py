@@ -15,7 +15,7 @@ import numpy as np
 from ..adapters.deviation import Deviation
 from ..checks.judgement import Judgement, combine, judge, slopes
 from ..dtypes import DTYPES
-from ..formula.tree import BATCH, EMBEDDING, Sizes, shape_of
+from ..formula.tree import Sizes, shape_of
 from ..readings.cost import Cost, forward, forward_backward
 from ..sandbox.messages import Array, Failure, Returned, Stage, Stored, Timed
 from ..sandbox.stopwatch import batch_of
@@ -73,7 +73,7 @@ class Exercise:
 
     @property
     def _sizes(self) -> Sizes:
-        return dict(zip((BATCH, EMBEDDING), self.size, strict=True))
+        return self.loss.sizes(self.size)
 
     @property
     def passes(self) -> str:
@@ -143,7 +143,7 @@ class Exercise:
             return self._kept[key]
         batch = batch_of(self.batches, self.loss.gradient_of[0], turn)
         inputs = {name: array.astype(np.float64) for name, array in batch.items()}
-        case = Case(f"{self.loss.id}/timed", self.loss.id, {}, inputs)
+        case = Case(f"{self.loss.id}/timed", self.loss.id, {}, inputs, self.loss.dims)
         scale = deviation.scale if deviation else 1.0
         wanted = ("mean",) if backward else ()
         loss, case = held_to(deviation, self.loss), meant(deviation, case)

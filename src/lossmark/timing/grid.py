@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..formula.tree import EMBEDDING
 from ..specification.loss import Loss
 
 
@@ -53,7 +52,7 @@ def grid(
     every = tuple((batch, width) for batch in BATCH_SIZES for width in WIDTHS)
     groups = []
     for loss in losses:
-        flat = EMBEDDING not in loss.axes
+        flat = len(loss.axes) == 1
         for size in sizes or (every if full else QUICK_SIZES):
             if flat and full and size[1] != WIDTHS[0]:
                 continue
