@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 REDUCTIONS = ("none", "sum", "mean")
 SIMILARITIES = ("dot", "cosine")
 FLOATING = ("float64", "float32", "bfloat16", "float16")
-"""The names of the dtypes that embeddings and distances may have."""
+"""The names of the dtypes that embeddings, logits and distances may have."""
+Shape = Sequence[int | None]
+"""The lengths of the axes of a tensor; None is not known before it runs."""
 
 
 def dtype_name(x: Any) -> str:
@@ -26,22 +28,24 @@ def dtype_name(x: Any) -> str:
     return str(getattr(dtype, "name", dtype)).rpartition(".")[2]
 
 
-def shape_of(x: Any) -> tuple[int | None, ...]:
+def shape_of(x: Any) -> Shape:
     """The static shape of a tensor; an unknown dimension is None."""
     return tuple(x.shape)
 
 
-def _agree(x: Sequence[int | None], y: Sequence[int | None]) -> bool:
+def _agree(x: Shape, y: Shape) -> bool:
     return len(x) == len(y) and all(a == b or a is None or b is None for a, b in zip(x, y, strict=True))
 
 
-def check_tensors(tensors: Mapping[str, Any], rank: int) -> tuple[int | None, ...]:
+def check_tensors(tensors: Mapping[str, Any], rank: int, across: str = "D") -> Shape:
     """Refuse tensors that are not floating, of one dtype and of one shape with ``rank`` dimensions; returns the shape.
+
+    ``across`` is the letter of the second dimension.
 
     Raises TypeError for dtypes, ValueError for shapes.
     """
     (first, x), *rest = tensors.items()
-    dims = "[B, D]" if rank == 2 else "[B]"
+    dims = f"[B, {across}]" if rank == 2 else "[B]"
     for name, tensor in tensors.items():
         if not hasattr(tensor, "shape") or not hasattr(tensor, "dtype"):
             raise TypeError(f"{name} must be a tensor {dims}, got {type(tensor).__name__}")
@@ -58,15 +62,15 @@ def check_tensors(tensors: Mapping[str, Any], rank: int) -> tuple[int | None, ..
     return expected
 
 
-def check_label(name: str, label: Any, batch: int | None) -> None:
-    """Refuse a label whose shape is not ``[B]``: ``(B, 1)`` would broadcast to ``(B, B)``.
+def check_label(name: str, label: Any, shape: Shape) -> None:
+    """Refuse a label of another shape: ``(B, 1)`` in place of ``(B,)`` would broadcast to ``(B, B)``.
 
     Raises TypeError for what is no tensor, ValueError for a shape.
     """
     if not hasattr(label, "shape") or not hasattr(label, "dtype"):
-        raise TypeError(f"{name} must be a tensor [B], got {type(label).__name__}")
-    if not _agree(shape_of(label), (batch,)):
-        raise ValueError(f"{name} has shape {list(shape_of(label))}, expected {[batch]}")
+        raise TypeError(f"{name} must be a tensor {list(shape)}, got {type(label).__name__}")
+    if not _agree(shape_of(label), shape):
+        raise ValueError(f"{name} has shape {list(shape_of(label))}, expected {list(shape)}")
 
 
 def check_label_values(name: str, label: NDArray[Any], *, soft: bool) -> None:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from lossmark.impls.arguments import check_label, check_label_values
+from lossmark.impls.arguments import Shape, check_label, check_label_values
 
 
 def wide(*tensors: Array) -> tuple[Array, ...]:
@@ -43,9 +43,9 @@ def reduce(loss: Array, reduction: str, dtype: jnp.dtype) -> Array:
     return (jnp.sum(loss) if reduction == "sum" else jnp.mean(loss)).astype(dtype)
 
 
-def checked_label(name: str, y: Array, batch: int | None, dtype: jnp.dtype, *, soft: bool) -> Array:
-    """The label [B] in ``dtype``, refused where its shape or a value is not allowed."""
-    check_label(name, y, batch)
+def checked_label(name: str, y: Array, shape: Shape, dtype: jnp.dtype, *, soft: bool) -> Array:
+    """The label in ``dtype``, refused where its shape or a value is not allowed."""
+    check_label(name, y, shape)
     y = jnp.asarray(y, dtype)
     if not isinstance(y, jax.core.Tracer) and y.device.platform == "cpu":  # elsewhere the check would force a sync
         check_label_values(name, np.asarray(y), soft=soft)

@@ -111,7 +111,7 @@ def contrastive(d: Array, y: Array, *, margin: float = 1.0, reduction: str = "me
     (batch,) = check_tensors({"d": d}, rank=1)
     check_margin(margin)
     check_reduction(reduction, batch)
-    y = checked_label("y", y, batch, wide_of(d), soft=True)
+    y = checked_label("y", y, (batch,), wide_of(d), soft=True)
     return _contrastive(d, y, margin, reduction)
 
 
@@ -201,7 +201,7 @@ def contrastive_pair(x1: Array, x2: Array, y: Array, *, margin: float = 1.0, red
     batch, _ = check_tensors({"x1": x1, "x2": x2}, rank=2)
     check_margin(margin)
     check_reduction(reduction, batch)
-    y = checked_label("y", y, batch, wide_of(x1), soft=True)
+    y = checked_label("y", y, (batch,), wide_of(x1), soft=True)
     return _pair(x1, x2, y, margin, reduction)
 
 
@@ -260,5 +260,5 @@ def labeled_triplet(
     batch, _ = check_tensors({"anc": anc, "pos": pos, "neg": neg}, rank=2)
     check_margin(margin)
     check_reduction(reduction, batch)
-    label = checked_label("label", label, batch, wide_of(anc), soft=False)
+    label = checked_label("label", label, (batch,), wide_of(anc), soft=False)
     return _triplet(anc, pos, neg, label, margin, reduction)

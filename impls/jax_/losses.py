@@ -13,6 +13,7 @@ from lossmark.impls.arguments import check_margin, check_ranking, check_reductio
 
 from lossmark import Implementation, __version__
 
+from . import classes
 from .common import checked_label, reduce, root, wide
 from .framework import FRAMEWORK
 
@@ -131,7 +132,7 @@ def contrastive(d: Array, y: Array, *, margin: float = 1.0, reduction: str = "me
     check_reduction(reduction, batch)
     dtype = d.dtype
     (d,) = wide(d)
-    return reduce(contrastive_terms(d, checked_label("y", y, batch, d.dtype, soft=True), margin), reduction, dtype)
+    return reduce(contrastive_terms(d, checked_label("y", y, (batch,), d.dtype, soft=True), margin), reduction, dtype)
 
 
 @impl.loss
@@ -147,7 +148,7 @@ def contrastive_pair(x1: Array, x2: Array, y: Array, *, margin: float = 1.0, red
     check_reduction(reduction, batch)
     dtype = x1.dtype
     x1, x2 = wide(x1, x2)
-    y = checked_label("y", y, batch, x1.dtype, soft=True)
+    y = checked_label("y", y, (batch,), x1.dtype, soft=True)
     return reduce(contrastive_terms(norm(x1 - x2), y, margin), reduction, dtype)
 
 
@@ -174,8 +175,13 @@ def labeled_triplet(
     check_reduction(reduction, batch)
     dtype = anc.dtype
     anc, pos, neg = wide(anc, pos, neg)
-    label = checked_label("label", label, batch, anc.dtype, soft=False)
+    label = checked_label("label", label, (batch,), anc.dtype, soft=False)
     same = (label == 1)[:, None]
     near, far = jnp.where(same, pos, neg), jnp.where(same, neg, pos)
     loss = 2 * _sqnorm(near - anc) - _sqnorm(near - far) - _sqnorm(anc - far) + margin
     return reduce(jnp.where(jnp.isnan(label), label, loss), reduction, dtype)
+
+
+# -- classes -----------------------------------------------------------------------------------------------------------
+
+soft_cross_entropy = impl.loss(classes.soft_cross_entropy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from lossmark.impls.arguments import check_label, check_label_values
+from lossmark.impls.arguments import Shape, check_label, check_label_values
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -34,9 +34,9 @@ def weight(batch: int, reduction: str, wide: np.dtype[Any]) -> Any:
     return wide.type(1.0 / batch if reduction == "mean" else 1.0)
 
 
-def checked_label(name: str, y: Array, batch: int | None, dtype: np.dtype[Any], *, soft: bool) -> Array:
-    """The label [B] in ``dtype``, refused where its shape or a value is not allowed."""
-    check_label(name, y, batch)
+def checked_label(name: str, y: Array, shape: Shape, dtype: np.dtype[Any], *, soft: bool) -> Array:
+    """The label in ``dtype``, refused where its shape or a value is not allowed."""
+    check_label(name, y, shape)
     y = y.astype(dtype, copy=False)
     check_label_values(name, y, soft=soft)
     return y

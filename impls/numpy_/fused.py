@@ -102,7 +102,7 @@ def contrastive(d: Array, y: Array, *, margin: float = 1.0, reduction: str = "me
     check_margin(margin)
     check_reduction(reduction, batch)
     wide = wide_of(d)
-    y = checked_label("y", y, batch, wide, soft=True)
+    y = checked_label("y", y, (batch,), wide, soft=True)
     return reduce(_contrastive(d.astype(wide, copy=False), y, wide.type(margin)), reduction, d.dtype)
 
 
@@ -151,7 +151,7 @@ def contrastive_pair(x1: Array, x2: Array, y: Array, *, margin: float = 1.0, red
     batch, _ = check_tensors({"x1": x1, "x2": x2}, rank=2)
     check_margin(margin)
     check_reduction(reduction, batch)
-    y = checked_label("y", y, batch, wide_of(x1), soft=True)
+    y = checked_label("y", y, (batch,), wide_of(x1), soft=True)
     (squared,) = per_example(_squared_distance, x1, x2)
     return reduce(_contrastive(_distance(squared, x1, x2), y, y.dtype.type(margin)), reduction, x1.dtype)
 
@@ -198,7 +198,7 @@ def labeled_triplet(
     batch, _ = check_tensors({"anc": anc, "pos": pos, "neg": neg}, rank=2)
     check_margin(margin)
     check_reduction(reduction, batch)
-    label = checked_label("label", label, batch, wide_of(anc), soft=False)
+    label = checked_label("label", label, (batch,), wide_of(anc), soft=False)
     ap, an, pn = per_example(_three_squared_distances, anc, pos, neg)
     same = label == 1
     loss = 2 * np.where(same, ap, an) - np.where(same, an, ap) - pn + label.dtype.type(margin)

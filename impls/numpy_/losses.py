@@ -11,6 +11,7 @@ from lossmark.impls.arguments import check_margin, check_ranking, check_reductio
 
 from lossmark import Implementation, __version__
 
+from . import classes
 from .common import Array, checked_label, reduce, weight, wide
 from .framework import FRAMEWORK
 
@@ -161,7 +162,7 @@ def contrastive(d: Array, y: Array, *, margin: float = 1.0, reduction: str = "me
     check_reduction(reduction, batch)
     dtype = d.dtype
     (d,) = wide(d)
-    return reduce(_contrastive(d, checked_label("y", y, batch, d.dtype, soft=True), margin), reduction, dtype)
+    return reduce(_contrastive(d, checked_label("y", y, (batch,), d.dtype, soft=True), margin), reduction, dtype)
 
 
 @impl.gradient("contrastive")
@@ -169,7 +170,7 @@ def contrastive_gradient(d: Array, y: Array, *, margin: float = 1.0, reduction: 
     """The gradient of :func:`contrastive` by d: 2·y·d - 2·(1-y)·max(margin - d, 0)."""
     dtype, batch = d.dtype, len(d)
     (d,) = wide(d)
-    y = checked_label("y", y, batch, d.dtype, soft=True)
+    y = checked_label("y", y, (batch,), d.dtype, soft=True)
     g = weight(batch, reduction, d.dtype)
     return {"d": (g * 2 * y * d - g * 2 * (1 - y) * np.maximum(d.dtype.type(margin) - d, 0)).astype(dtype)}
 
@@ -187,7 +188,7 @@ def contrastive_pair(x1: Array, x2: Array, y: Array, *, margin: float = 1.0, red
     check_reduction(reduction, batch)
     dtype = x1.dtype
     x1, x2 = wide(x1, x2)
-    y = checked_label("y", y, batch, x1.dtype, soft=True)
+    y = checked_label("y", y, (batch,), x1.dtype, soft=True)
     return reduce(_contrastive(norm(x1 - x2), y, margin), reduction, dtype)
 
 
@@ -198,7 +199,7 @@ def contrastive_pair_gradient(
     """The gradient of :func:`contrastive_pair`: 0 where x1 = x2."""
     dtype, batch = x1.dtype, len(x1)
     x1, x2 = wide(x1, x2)
-    y = checked_label("y", y, batch, x1.dtype, soft=True)
+    y = checked_label("y", y, (batch,), x1.dtype, soft=True)
     g = weight(batch, reduction, x1.dtype)
     difference = x1 - x2
     d = norm(difference)
@@ -236,7 +237,7 @@ def labeled_triplet(
     check_reduction(reduction, batch)
     dtype = anc.dtype
     anc, pos, neg = wide(anc, pos, neg)
-    label = checked_label("label", label, batch, anc.dtype, soft=False)
+    label = checked_label("label", label, (batch,), anc.dtype, soft=False)
     a, near, far = _triplet_roles(anc, pos, neg, label)
     loss = 2 * _sqnorm(near - a) - _sqnorm(near - far) - _sqnorm(a - far) + anc.dtype.type(margin)
     return reduce(np.where(np.isnan(label), np.nan, loss), reduction, dtype)
@@ -249,7 +250,7 @@ def labeled_triplet_gradient(
     """The gradient of :func:`labeled_triplet`."""
     dtype, batch = anc.dtype, len(anc)
     anc, pos, neg = wide(anc, pos, neg)
-    label = checked_label("label", label, batch, anc.dtype, soft=False)
+    label = checked_label("label", label, (batch,), anc.dtype, soft=False)
     a, near, far = _triplet_roles(anc, pos, neg, label)
     g = 2 * weight(batch, reduction, anc.dtype)
     by_anc = 2 * g * (a - near) - g * (a - far)
@@ -258,3 +259,9 @@ def labeled_triplet_gradient(
     same = label[:, None] == 1
     rows = {"anc": by_anc, "pos": np.where(same, by_near, by_far), "neg": np.where(same, by_far, by_near)}
     return {name: row.astype(dtype) for name, row in rows.items()}
+
+
+# -- classes -----------------------------------------------------------------------------------------------------------
+
+soft_cross_entropy = impl.loss(classes.soft_cross_entropy)
+impl.gradient("soft_cross_entropy")(classes.soft_cross_entropy_gradient)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from lossmark.impls.arguments import check_label
+from lossmark.impls.arguments import Shape, check_label
 from torch import Tensor
 
 
@@ -25,9 +25,9 @@ def reduce(loss: Tensor, reduction: str, dtype: torch.dtype) -> Tensor:
     return (loss.sum() if reduction == "sum" else loss.mean()).to(dtype)
 
 
-def checked_label(name: str, y: Tensor, batch: int | None, dtype: torch.dtype, *, soft: bool) -> Tensor:
-    """The label [B] in ``dtype``, refused where its shape or a value is not allowed."""
-    check_label(name, y, batch)
+def checked_label(name: str, y: Tensor, shape: Shape, dtype: torch.dtype, *, soft: bool) -> Tensor:
+    """The label in ``dtype``, refused where its shape or a value is not allowed."""
+    check_label(name, y, shape)
     y = y.to(dtype)
     if y.device.type == "cpu" and not torch.compiler.is_compiling():  # elsewhere the check would force a sync
         _refuse(name, y, soft=soft)

@@ -74,7 +74,7 @@ def contrastive(d: Tensor, y: Tensor, *, margin: float = 1.0, reduction: str = "
     (batch,) = check_tensors({"d": d}, rank=1)
     check_margin(margin)
     check_reduction(reduction, batch)
-    y = checked_label("y", y, batch, wide_of(d), soft=True)
+    y = checked_label("y", y, (batch,), wide_of(d), soft=True)
     formula = functools.partial(plain.contrastive, margin=margin)
     return differentiable(passes_for(d).Contrastive(margin), formula, reduction, (d,), y)
 
@@ -87,7 +87,7 @@ def contrastive_pair(x1: Tensor, x2: Tensor, y: Tensor, *, margin: float = 1.0, 
     batch, _ = check_tensors({"x1": x1, "x2": x2}, rank=2)
     check_margin(margin)
     check_reduction(reduction, batch)
-    y = checked_label("y", y, batch, wide_of(x1), soft=True)
+    y = checked_label("y", y, (batch,), wide_of(x1), soft=True)
     formula = functools.partial(plain.contrastive_pair, margin=margin)
     return differentiable(passes_for(x1).ContrastivePair(margin), formula, reduction, (x1, x2), y)
 
@@ -105,6 +105,6 @@ def labeled_triplet(
     batch, _ = check_tensors({"anc": anc, "pos": pos, "neg": neg}, rank=2)
     check_margin(margin)
     check_reduction(reduction, batch)
-    label = checked_label("label", label, batch, wide_of(anc), soft=False)
+    label = checked_label("label", label, (batch,), wide_of(anc), soft=False)
     formula = functools.partial(plain.labeled_triplet, margin=margin)
     return differentiable(passes_for(anc).LabeledTriplet(margin), formula, reduction, (anc, pos, neg), label)

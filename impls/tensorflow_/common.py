@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tensorflow as tf
-from lossmark.impls.arguments import check_label, check_label_values
+from lossmark.impls.arguments import Shape, check_label, check_label_values
 from tensorflow import Tensor
 
 as_written = tf.autograph.experimental.do_not_convert
@@ -27,9 +27,9 @@ def reduce(loss: Tensor, reduction: str, dtype: tf.DType) -> Tensor:
     return tf.cast(tf.reduce_sum(loss) if reduction == "sum" else tf.reduce_mean(loss), dtype)
 
 
-def checked_label(name: str, y: Tensor, batch: int | None, dtype: tf.DType, *, soft: bool) -> Tensor:
-    """The label [B] in ``dtype``, refused where its shape or a value is not allowed."""
-    check_label(name, y, batch)
+def checked_label(name: str, y: Tensor, shape: Shape, dtype: tf.DType, *, soft: bool) -> Tensor:
+    """The label in ``dtype``, refused where its shape or a value is not allowed."""
+    check_label(name, y, shape)
     y = tf.cast(y, dtype)
     if tf.executing_eagerly() and "CPU" in y.device:  # elsewhere the check would force a sync
         check_label_values(name, y.numpy(), soft=soft)

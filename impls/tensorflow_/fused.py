@@ -215,7 +215,7 @@ def contrastive_pair(x1: Tensor, x2: Tensor, y: Tensor, *, margin: float = 1.0, 
     batch, _ = check_tensors({"x1": x1, "x2": x2}, rank=2)
     check_margin(margin)
     check_reduction(reduction, batch)
-    y = checked_label("y", y, batch, wide_of(x1), soft=True)
+    y = checked_label("y", y, (batch,), wide_of(x1), soft=True)
     return _pair(x1, x2, y, margin=margin, reduction=reduction)
 
 
@@ -259,5 +259,5 @@ def labeled_triplet(
     batch, _ = check_tensors({"anc": anc, "pos": pos, "neg": neg}, rank=2)
     check_margin(margin)
     check_reduction(reduction, batch)
-    label = checked_label("label", label, batch, wide_of(anc), soft=False)
+    label = checked_label("label", label, (batch,), wide_of(anc), soft=False)
     return _triplet(anc, pos, neg, label, margin=margin, reduction=reduction)

@@ -15,6 +15,7 @@ from tensorflow import Tensor
 
 from lossmark import Implementation, __version__
 
+from . import classes
 from .common import as_written, checked_label, reduce, wide
 from .framework import FRAMEWORK
 
@@ -128,7 +129,7 @@ def contrastive(d: Tensor, y: Tensor, *, margin: float = 1.0, reduction: str = "
     check_reduction(reduction, batch)
     dtype = d.dtype
     (d,) = wide(d)
-    return reduce(contrastive_terms(d, checked_label("y", y, batch, d.dtype, soft=True), margin), reduction, dtype)
+    return reduce(contrastive_terms(d, checked_label("y", y, (batch,), d.dtype, soft=True), margin), reduction, dtype)
 
 
 @impl.loss
@@ -145,7 +146,7 @@ def contrastive_pair(x1: Tensor, x2: Tensor, y: Tensor, *, margin: float = 1.0, 
     check_reduction(reduction, batch)
     dtype = x1.dtype
     x1, x2 = wide(x1, x2)
-    y = checked_label("y", y, batch, x1.dtype, soft=True)
+    y = checked_label("y", y, (batch,), x1.dtype, soft=True)
     return reduce(contrastive_terms(norm(x1 - x2), y, margin), reduction, dtype)
 
 
@@ -173,8 +174,13 @@ def labeled_triplet(
     check_reduction(reduction, batch)
     dtype = anc.dtype
     anc, pos, neg = wide(anc, pos, neg)
-    label = checked_label("label", label, batch, anc.dtype, soft=False)
+    label = checked_label("label", label, (batch,), anc.dtype, soft=False)
     same = (label == 1)[:, None]
     near, far = tf.where(same, pos, neg), tf.where(same, neg, pos)
     loss = 2 * _sqnorm(near - anc) - _sqnorm(near - far) - _sqnorm(anc - far) + margin
     return reduce(tf.where(tf.math.is_nan(label), label, loss), reduction, dtype)
+
+
+# -- classes -----------------------------------------------------------------------------------------------------------
+
+soft_cross_entropy = impl.loss(classes.soft_cross_entropy)

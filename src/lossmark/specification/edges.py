@@ -39,6 +39,7 @@ class Edge:
             or any(spec.kind in self.whom.kinds for spec in loss.model.inputs.values())
             or any(item.label in self.whom.labels for item in loss.inputs)
             or any(name in loss.model.params for name in self.whom.params)
+            or (self.whom.parametrised is True and bool(loss.model.params))
             or bool(choices & set(self.whom.choices.items()))
             or (self.whom.differentiated is not None and len(loss.gradient_of) >= self.whom.differentiated)
         )

@@ -201,6 +201,8 @@ class Concerns(Strict):
     """The name of a parameter."""
     choices: dict[Slug, str] = {}
     """A parameter and one of its choices."""
+    parametrised: Literal[True] | None = None
+    """Any parameter at all."""
     differentiated: Annotated[int, Field(ge=1)] | None = None
     """At least so many inputs that the loss is differentiated by."""
 
