@@ -4,11 +4,14 @@ Any order, any number of chunks, and the shift by the largest or by a running ma
 S = Σ exp(vⱼ - m), L = m + log S and p = exp(v - L), a the unit roundoff of the accumulator and k the units in the last
 place of a function, what is computed for S is off by a relative error of at most
 
-    δ = Σ pⱼ·a|vⱼ - m| + 2k·a + (n - 1)·a + r·(2k + 1)·a,
+    δ = Σ pⱼ·a·(|vⱼ - m| + 2k + r·(2k + 1)) + (n - 1)·a,
 
-for the differences, the exponentials, the sum of n terms, and the r ≤ min(n - 1, 1 + log₂ n) times that a running
-maximum is replaced in a tree or, on average, in a row. The inside is counted with a in 16 bits too: a format that holds
+over all j but the one of the largest v, whose exp(0) = 1 is exact: for the differences, the exponentials, the
+r ≤ min(n - 1, 1 + log₂ n) times that a running maximum is replaced in a tree or, on average, in a row, which rescales
+what came before the largest, and the sum of n terms. The inside is counted with a in 16 bits too: a format that holds
 8 bits cannot tell 1 - p from 1.
+
+Where one class alone is not -∞, S is exp(0) = 1 and nothing is rounded.
 
 Source: Blanchard, Higham, Higham, Accurately computing the log-sum-exp and softmax functions, IMA J. Numer. Anal. 41,
 2021, whose bounds are these with a shift that is exact.
@@ -46,7 +49,7 @@ def lse(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
     most = _finite(np.max(x.v.hi, axis=axis, keepdims=True))
     whole = _finite(v.hi)
     e = _propagated(x, shares, axis) + inside
-    e = e + _LOG * a * np.abs(whole - most) + a * (np.abs(most) + np.abs(whole))
+    e = e + np.where(_count(x, axis) > 1, _LOG * a * np.abs(whole - most) + a * (np.abs(most) + np.abs(whole)), 0.0)
     return e + arithmetic.eta(v, e) if arithmetic.dtype.accumulator_p == arithmetic.dtype.p else arithmetic.round(v, e)
 
 
@@ -55,7 +58,7 @@ def softmax(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
     a = arithmetic.dtype.a
     shares = v.hi
     exponent = np.abs(np.log(np.where(shares > 0, shares, 1.0)))
-    relative = _relative(arithmetic, x, shares, axis) + a * exponent + _EXP * a
+    relative = _relative(arithmetic, x, shares, axis) + a * exponent + np.where(_count(x, axis) > 1, _EXP * a, 0.0)
     relative = relative + _LOG * a * np.log(np.maximum(np.count_nonzero(shares, axis=axis, keepdims=True), 1))
     moved = np.expm1(np.where(np.isfinite(x.v.hi), x.e, 0.0) + _propagated(x, shares, axis))
     e = np.where(shares > 0, shares * (moved + (1 + moved) * relative), 0.0)
@@ -94,6 +97,14 @@ def _relative(arithmetic: Arithmetic, x: Bounded, shares: F64, axis: int) -> F64
     some: NDArray[np.bool_] = np.isfinite(x.v.hi)
     most = _finite(np.max(x.v.hi, axis=axis, keepdims=True))
     below = np.where(some, np.abs(x.v.hi - most), 0.0)
-    n = np.maximum(np.count_nonzero(some, axis=axis, keepdims=True), 1)
+    n = np.maximum(_count(x, axis), 1)
     rescaled = np.minimum(n - 1, 1 + np.log2(n)) * (_EXP + 1)
-    return np.asarray(np.sum(shares * a * below, axis=axis, keepdims=True) + a * (_EXP + n - 1 + rescaled))
+    each = shares * a * (below + _EXP + rescaled)
+    largest_of_all = np.max(shares, axis=axis, keepdims=True) * a * (_EXP + rescaled)
+    others = np.maximum(np.sum(each, axis=axis, keepdims=True) - largest_of_all, 0.0)
+    return np.asarray(others + (n - 1) * a)
+
+
+def _count(x: Bounded, axis: int) -> NDArray[np.intp]:
+    """How many of the terms count: those that are finite."""
+    return np.asarray(np.count_nonzero(np.isfinite(x.v.hi), axis=axis, keepdims=True))
