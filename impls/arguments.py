@@ -86,6 +86,34 @@ def check_label_values(name: str, label: NDArray[Any], *, soft: bool) -> None:
         raise ValueError(f"{name} has the value {label[bad].flat[0]}, expected {'[0, 1]' if soft else '0 or 1'}")
 
 
+def check_classes(target: Any, weight: Any, logits: Any, ignore_index: Any, label_smoothing: Any) -> None:
+    """The checks of the losses of a class [B] of logits [B, C], of weights [C], and of their parameters.
+
+    Raises TypeError for dtypes and what is no number, ValueError for shapes and values.
+    """
+    batch, classes = shape_of(logits)
+    check_label("target", target, (batch,))
+    if not dtype_name(target).startswith(("int", "uint")):
+        raise TypeError(f"target has dtype {dtype_name(target)}, expected an integer dtype")
+    if weight is not None:
+        check_label("weight", weight, (classes,))
+        if dtype_name(weight) != dtype_name(logits):
+            raise TypeError(f"weight has dtype {dtype_name(weight)}, expected {dtype_name(logits)} as logits has")
+    if isinstance(ignore_index, bool) or not isinstance(ignore_index, int):
+        raise TypeError(f"ignore_index must be an integer, got {ignore_index!r}")
+    if isinstance(label_smoothing, bool) or not isinstance(label_smoothing, (int, float)):
+        raise TypeError(f"label_smoothing must be a number, got {label_smoothing!r}")
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing is {label_smoothing!r}, expected [0, 1]")
+
+
+def check_indices(name: str, index: NDArray[Any], classes: int) -> None:
+    """Refuse what is no class. Raises ValueError."""
+    bad = (index < 0) | (index >= classes)
+    if bad.any():
+        raise ValueError(f"{name} has the value {index[bad][0]}, expected 0 to {classes - 1}")
+
+
 def check_margin(margin: Any) -> None:
     """Refuse a margin that is not a finite number of at least 0. Raises TypeError or ValueError."""
     if isinstance(margin, bool) or not isinstance(margin, (int, float)):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
-from lossmark.impls.arguments import check_reduction, check_tensors
+from lossmark.impls.arguments import check_classes, check_indices, check_reduction, check_tensors
 
 from .common import checked_label, reduce, wide
 
@@ -39,3 +40,48 @@ def soft_cross_entropy(logits: Array, target: Array, *, reduction: str = "mean")
     # a class of weight 0 adds 0 although its logit may be -inf
     loss = jnp.sum(target * (lse - jnp.where(target == 0, 0, z)), axis=1)
     return reduce(loss, reduction, dtype)
+
+
+def cross_entropy(
+    logits: Array,
+    target: Array,
+    *,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> Array:
+    """The cross entropy of softmax(x) and the class y, with weights of the classes and label smoothing ε.
+
+    (1-ε)·w_y·(L - z_y) + ε·mean_c(w_c·(L - z_c)), where z are the logits minus the largest and L = log Σ exp(z).
+    ``logits``: [B, C] (float64, float32, bfloat16, float16); ``target``: the number of a class [B], of an integer
+    dtype; ``weight``: [C] in the dtype of the logits, or None for ones. Rows whose target is ``ignore_index`` cost
+    nothing and do not count; a mean divides by the weights Σ w_y of those that do, and is NaN where there is none.
+    Returns [B] under ``none``, [] under ``sum`` and ``mean``, in the dtype of the logits. Raises TypeError for another
+    dtype or what is no number; ValueError for another shape, a smoothing outside [0, 1], an unknown reduction, the mean
+    of an empty batch, and a target that is no class
+    (on a CPU, not under tracing; else NaN).
+    Source: Goodfellow, Bengio, Courville 2016, Deep Learning, 6.2.2. Page: docs/reference/losses/cross_entropy.
+    """
+    shape = check_tensors({"logits": logits}, rank=2, across="C")
+    check_classes(target, weight, logits, ignore_index, label_smoothing)
+    check_reduction(reduction, shape[0])
+    dtype = logits.dtype
+    (logits,) = wide(logits)
+    classes = logits.shape[1]
+    counted = target != ignore_index
+    known = (target >= 0) & (target < classes)
+    index = jnp.where(counted, target, 0)
+    if not isinstance(index, jax.core.Tracer) and index.device.platform == "cpu":  # elsewhere it would force a sync
+        check_indices("target", np.asarray(index), classes)
+    w = jnp.ones(classes, logits.dtype) if weight is None else weight.astype(logits.dtype)
+    z, lse = below_largest(jnp.where(counted[:, None], logits, 0))
+    each = lse - z
+    w_y = w[index]
+    loss = w_y * jnp.take_along_axis(each, index[:, None], axis=1)[:, 0]
+    if label_smoothing:
+        loss = (1 - label_smoothing) * loss + label_smoothing * jnp.mean(w * each, axis=1)
+    loss = jnp.where(counted, jnp.where(known, loss, jnp.nan), 0)
+    if reduction != "mean":
+        return reduce(loss, reduction, dtype)
+    return (jnp.sum(loss) / jnp.sum(jnp.where(counted, w_y, 0))).astype(dtype)

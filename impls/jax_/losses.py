@@ -184,4 +184,5 @@ def labeled_triplet(
 
 # -- classes -----------------------------------------------------------------------------------------------------------
 
+cross_entropy = impl.loss(classes.cross_entropy)
 soft_cross_entropy = impl.loss(classes.soft_cross_entropy)

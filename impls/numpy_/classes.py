@@ -7,9 +7,10 @@ in float32: 8 bits cannot tell a probability from 1.
 from __future__ import annotations
 
 import numpy as np
-from lossmark.impls.arguments import check_reduction, check_tensors
+from lossmark.impls.arguments import check_classes, check_indices, check_reduction, check_tensors
 
-from .common import Array, checked_label, reduce, weight, wide
+from .common import Array, checked_label, reduce, wide
+from .common import weight as cotangent
 
 
 def below_largest(logits: Array) -> tuple[Array, Array]:
@@ -44,4 +45,80 @@ def soft_cross_entropy_gradient(logits: Array, target: Array, *, reduction: str 
     target = checked_label("target", target, logits.shape, logits.dtype, soft=True)
     z, lse = below_largest(logits)
     slope = np.exp(z - lse) * np.sum(target, axis=1, keepdims=True) - target
-    return {"logits": (weight(len(logits), reduction, logits.dtype) * slope).astype(dtype)}
+    return {"logits": (cotangent(len(logits), reduction, logits.dtype) * slope).astype(dtype)}
+
+
+def _counted(target: Array, classes: int, ignore_index: int) -> tuple[Array, Array]:
+    """Which rows count, [B], and the class of each, [B]: 0 of those that do not."""
+    counted = target != ignore_index
+    index = np.where(counted, target, 0)
+    check_indices("target", index, classes)
+    return counted, index
+
+
+def cross_entropy(
+    logits: Array,
+    target: Array,
+    *,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> Array:
+    """The cross entropy of softmax(x) and the class y, with weights of the classes and label smoothing ε.
+
+    (1-ε)·w_y·(L - z_y) + ε·mean_c(w_c·(L - z_c)), where z are the logits minus the largest and L = log Σ exp(z).
+    ``logits``: [B, C] (float64, float32, bfloat16, float16); ``target``: the number of a class [B], of an integer
+    dtype; ``weight``: [C] in the dtype of the logits, or None for ones. Rows whose target is ``ignore_index`` cost
+    nothing and do not count; a mean divides by the weights Σ w_y of those that do, and is NaN where there is none.
+    Returns [B] under ``none``, [] under ``sum`` and ``mean``, in the dtype of the logits. Raises TypeError for another
+    dtype or what is no number; ValueError for another shape, a smoothing outside [0, 1], an unknown reduction, the mean
+    of an empty batch, and a target that is no class.
+    Source: Goodfellow, Bengio, Courville 2016, Deep Learning, 6.2.2. Page: docs/reference/losses/cross_entropy.
+    """
+    shape = check_tensors({"logits": logits}, rank=2, across="C")
+    check_classes(target, weight, logits, ignore_index, label_smoothing)
+    check_reduction(reduction, shape[0])
+    dtype = logits.dtype
+    (logits,) = wide(logits)
+    counted, index = _counted(target, logits.shape[1], ignore_index)
+    w = np.ones(logits.shape[1], logits.dtype) if weight is None else weight.astype(logits.dtype)
+    z, lse = below_largest(np.where(counted[:, None], logits, 0))
+    each = lse - z
+    loss = w[index] * np.take_along_axis(each, index[:, None], axis=1)[:, 0]
+    if label_smoothing:
+        epsilon = logits.dtype.type(label_smoothing)
+        loss = (1 - epsilon) * loss + epsilon * np.mean(w * each, axis=1)
+    loss = np.where(counted, loss, 0)
+    if reduction != "mean":
+        return reduce(loss, reduction, dtype)
+    with np.errstate(invalid="ignore"):  # nothing counts: 0/0
+        return np.asarray(np.sum(loss) / np.sum(w[index] * counted)).astype(dtype)
+
+
+def cross_entropy_gradient(
+    logits: Array,
+    target: Array,
+    *,
+    weight: Array | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> dict[str, Array]:
+    """The gradient of :func:`cross_entropy` by the logits: (1-ε)·w_y·(p - δ_y) + ε/C·(p·Σ w - w), p = softmax(x)."""
+    dtype = logits.dtype
+    (logits,) = wide(logits)
+    classes = logits.shape[1]
+    counted, index = _counted(target, classes, ignore_index)
+    w = np.ones(classes, logits.dtype) if weight is None else weight.astype(logits.dtype)
+    z, lse = below_largest(np.where(counted[:, None], logits, 0))
+    p = np.exp(z - lse)
+    slope = w[index][:, None] * (p - (np.arange(classes) == index[:, None]))
+    if label_smoothing:
+        epsilon = logits.dtype.type(label_smoothing)
+        slope = (1 - epsilon) * slope + epsilon * ((p * np.sum(w) - w) / classes)
+    g = counted.astype(logits.dtype)
+    if reduction == "mean":
+        with np.errstate(invalid="ignore", divide="ignore"):  # nothing counts
+            g = g / np.sum(w[index] * counted)
+    return {"logits": (g[:, None] * slope).astype(dtype)}

@@ -263,5 +263,7 @@ def labeled_triplet_gradient(
 
 # -- classes -----------------------------------------------------------------------------------------------------------
 
+cross_entropy = impl.loss(classes.cross_entropy)
 soft_cross_entropy = impl.loss(classes.soft_cross_entropy)
+impl.gradient("cross_entropy")(classes.cross_entropy_gradient)
 impl.gradient("soft_cross_entropy")(classes.soft_cross_entropy_gradient)

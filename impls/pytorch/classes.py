@@ -7,7 +7,7 @@ in float32: 8 bits cannot tell a probability from 1.
 from __future__ import annotations
 
 import torch
-from lossmark.impls.arguments import check_reduction, check_tensors
+from lossmark.impls.arguments import check_classes, check_indices, check_reduction, check_tensors
 from torch import Tensor
 
 from .common import checked_label, reduce, wide
@@ -38,3 +38,48 @@ def soft_cross_entropy(logits: Tensor, target: Tensor, *, reduction: str = "mean
     # a class of weight 0 adds 0 although its logit may be -inf
     loss = (target * (lse - torch.where(target == 0, 0, z))).sum(dim=1)
     return reduce(loss, reduction, dtype)
+
+
+def cross_entropy(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> Tensor:
+    """The cross entropy of softmax(x) and the class y, with weights of the classes and label smoothing ε.
+
+    (1-ε)·w_y·(L - z_y) + ε·mean_c(w_c·(L - z_c)), where z are the logits minus the largest and L = log Σ exp(z).
+    ``logits``: [B, C] (float64, float32, bfloat16, float16); ``target``: the number of a class [B], of an integer
+    dtype; ``weight``: [C] in the dtype of the logits, or None for ones. Rows whose target is ``ignore_index`` cost
+    nothing and do not count; a mean divides by the weights Σ w_y of those that do, and is NaN where there is none.
+    Returns [B] under ``none``, [] under ``sum`` and ``mean``, in the dtype of the logits. Raises TypeError for another
+    dtype or what is no number; ValueError for another shape, a smoothing outside [0, 1], an unknown reduction, the mean
+    of an empty batch, and a target that is no class
+    (on a CPU, not under compilation; else NaN).
+    Source: Goodfellow, Bengio, Courville 2016, Deep Learning, 6.2.2. Page: docs/reference/losses/cross_entropy.
+    """
+    shape = check_tensors({"logits": logits}, rank=2, across="C")
+    check_classes(target, weight, logits, ignore_index, label_smoothing)
+    check_reduction(reduction, shape[0])
+    dtype = logits.dtype
+    (logits,) = wide(logits)
+    classes = logits.shape[1]
+    counted = target != ignore_index
+    known = (target >= 0) & (target < classes)
+    if target.device.type == "cpu" and not torch.compiler.is_compiling():  # elsewhere the check would force a sync
+        check_indices("target", torch.where(counted, target, 0).numpy(), classes)
+    index = torch.where(counted & known, target, 0).long()
+    w = logits.new_ones(classes) if weight is None else weight.to(logits.dtype)
+    z, lse = below_largest(torch.where(counted[:, None], logits, 0))
+    each = lse - z
+    w_y = w[index]
+    loss = w_y * each.gather(1, index[:, None])[:, 0]
+    if label_smoothing:
+        loss = (1 - label_smoothing) * loss + label_smoothing * (w * each).mean(dim=1)
+    loss = torch.where(counted, torch.where(known, loss, torch.nan), 0)
+    if reduction != "mean":
+        return reduce(loss, reduction, dtype)
+    return (loss.sum() / torch.where(counted, w_y, 0).sum()).to(dtype)

@@ -6,8 +6,10 @@ in float32: 8 bits cannot tell a probability from 1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
-from lossmark.impls.arguments import check_reduction, check_tensors
+from lossmark.impls.arguments import check_classes, check_indices, check_reduction, check_tensors
 from tensorflow import Tensor
 
 from .common import as_written, checked_label, reduce, wide
@@ -16,7 +18,16 @@ from .common import as_written, checked_label, reduce, wide
 def below_largest(logits: Tensor) -> tuple[Tensor, Tensor]:
     """The logits [B, C] minus the largest of their row, and the log-sum-exp [B, 1] of these."""
     z = logits - tf.stop_gradient(tf.reduce_max(logits, axis=1, keepdims=True))
-    return z, tf.reduce_logsumexp(z, axis=1, keepdims=True)
+    return z, _lse(z)
+
+
+@tf.custom_gradient
+def _lse(z: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """The log-sum-exp [B, 1] of z [B, C], with the gradient exp(z - lse).
+
+    TensorFlow's own gradient multiplies by 1/Σ exp(z), and on a CPU its float32 reciprocal of 1 is 0.99999994.
+    """
+    return tf.reduce_logsumexp(z, axis=1, keepdims=True), lambda g: g * tf.exp(z - _lse(z))
 
 
 @as_written
@@ -39,3 +50,52 @@ def soft_cross_entropy(logits: Tensor, target: Tensor, *, reduction: str = "mean
     # a class of weight 0 adds 0 although its logit may be -inf
     loss = tf.reduce_sum(target * (lse - tf.where(target == 0, tf.zeros_like(z), z)), axis=1)
     return reduce(loss, reduction, dtype)
+
+
+@as_written
+def cross_entropy(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> Tensor:
+    """The cross entropy of softmax(x) and the class y, with weights of the classes and label smoothing ε.
+
+    (1-ε)·w_y·(L - z_y) + ε·mean_c(w_c·(L - z_c)), where z are the logits minus the largest and L = log Σ exp(z).
+    ``logits``: [B, C] (float64, float32, bfloat16, float16); ``target``: the number of a class [B], of an integer
+    dtype; ``weight``: [C] in the dtype of the logits, or None for ones. Rows whose target is ``ignore_index`` cost
+    nothing and do not count; a mean divides by the weights Σ w_y of those that do, and is NaN where there is none.
+    Returns [B] under ``none``, [] under ``sum`` and ``mean``, in the dtype of the logits. Raises TypeError for another
+    dtype or what is no number; ValueError for another shape, a smoothing outside [0, 1], an unknown reduction, the mean
+    of an empty batch, and a target that is no class
+    (eagerly on a CPU; else NaN).
+    Source: Goodfellow, Bengio, Courville 2016, Deep Learning, 6.2.2. Page: docs/reference/losses/cross_entropy.
+    """
+    shape = check_tensors({"logits": logits}, rank=2, across="C")
+    check_classes(target, weight, logits, ignore_index, label_smoothing)
+    check_reduction(reduction, shape[0])
+    dtype = logits.dtype
+    (logits,) = wide(logits)
+    classes = tf.shape(logits)[1]
+    target = tf.cast(target, tf.int64)
+    counted = target != ignore_index
+    known = (target >= 0) & (target < tf.cast(classes, tf.int64))
+    if tf.executing_eagerly() and "CPU" in target.device:  # elsewhere the check would force a sync
+        check_indices("target", tf.where(counted, target, 0).numpy(), int(classes))
+    index = tf.where(counted & known, target, 0)
+    w = tf.ones([classes], logits.dtype) if weight is None else tf.cast(weight, logits.dtype)
+    z, lse = below_largest(tf.where(counted[:, None], logits, tf.zeros_like(logits)))
+    each = lse - z
+    w_y = tf.gather(w, index)
+    loss = w_y * tf.gather(each, index, batch_dims=1)
+    if label_smoothing:
+        epsilon = tf.constant(label_smoothing, logits.dtype)
+        loss = (1 - epsilon) * loss + epsilon * tf.reduce_mean(w * each, axis=1)
+    zero = tf.zeros_like(loss)
+    loss = tf.where(counted, tf.where(known, loss, zero + float("nan")), zero)
+    if reduction != "mean":
+        return reduce(loss, reduction, dtype)
+    return tf.cast(tf.reduce_sum(loss) / tf.reduce_sum(tf.where(counted, w_y, zero)), dtype)

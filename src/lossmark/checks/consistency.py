@@ -60,8 +60,8 @@ class Consistency(Dialogue):
     @property
     def _reversed(self) -> Case:
         """The case with its examples in the other order."""
-        arrays = {name: array[::-1].copy() for name, array in self.case.inputs.items()}
-        return replace(self.case, id=f"{self.case.id} in reverse", inputs=arrays, golden=None)
+        inputs = self.case.with_rows(lambda x: x[::-1].copy())
+        return replace(self.case, id=f"{self.case.id} in reverse", inputs=inputs, golden=None)
 
     def _multiple(self, prepared: Prepared, cotangent: Array | None = None) -> Expected:
         """What :data:`FACTOR` times the loss of a case expects, weighed as its task says or by another cotangent."""
@@ -178,7 +178,7 @@ class Consistency(Dialogue):
 
     def layout(self) -> Conclusion:
         """Other memory layouts of the same numbers give the same result."""
-        alike = {name: np.repeat(array[:1], len(array), axis=0) for name, array in self.case.inputs.items()}
+        alike = self.case.with_rows(lambda x: np.repeat(x[:1], len(x), axis=0))
         name = self.run.target.reference.framework
         layouts = framework(name).layouts
         if not layouts:

@@ -38,11 +38,11 @@ def _second(loss: Loss, found: Gradients) -> Gradients:
 def directed(case: Case, loss: Loss) -> Case:
     """The case with a direction for every input that the loss is differentiated by: small dyadic numbers, none 0."""
     drawn = {ALONG + name: array for name, array in directions(case, loss.gradient_of).items()}
-    return replace(case, id=f"{case.id} along directions", inputs={**case.inputs, **drawn}, golden=None)
+    dims = {**case.dims, **{ALONG + name: case.dims[name] for name in loss.gradient_of}}
+    return replace(case, id=f"{case.id} along directions", inputs={**case.inputs, **drawn}, dims=dims, golden=None)
 
 
 def without(case: Case, rows: NDArray[np.intp]) -> Case:
     """The case without some of its examples."""
     kept = np.setdiff1d(np.arange(case.batch), rows)
-    inputs = {name: array[kept] for name, array in case.inputs.items()}
-    return replace(case, id=f"{case.id} off the kinks", inputs=inputs, golden=None)
+    return replace(case, id=f"{case.id} off the kinks", inputs=case.with_rows(lambda x: x[kept]), golden=None)

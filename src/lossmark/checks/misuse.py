@@ -29,10 +29,11 @@ def whole_numbers(case: Case, loss: Loss) -> Case:
     """
     inputs = {name: np.rint(array) if name in loss.gradient_of else array for name, array in case.inputs.items()}
     for item in loss.inputs:
-        if item.label:
+        if item.label in ("hard", "soft"):
             shape = case.inputs[item.name].shape
             inputs[item.name] = np.resize([0.0, 1.0], shape)
-    params = {name: value + 0.5 for name, value in loss.params({}).items() if not isinstance(value, str)}
+    numeric = {name: x for name, x in loss.params({}).items() if not isinstance(x, str) and name not in loss.integers}
+    params = {name: value + 0.5 for name, value in numeric.items()}
     return replace(case, id=f"{case.id} in whole numbers", inputs=inputs, params=params, golden=None)
 
 

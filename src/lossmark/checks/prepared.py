@@ -47,8 +47,18 @@ class Prepared:
 
     @property
     def arrays(self) -> dict[str, Any]:
-        """The inputs by name, ``[B, D]`` or ``[B]``, in the run's dtype."""
-        return {name: array.astype(self.dtype.numpy) for name, array in self.case.inputs.items()}
+        """The inputs by name in the run's dtype, indices as int64, without those that the case leaves out.
+
+        Raises :class:`Unsupported` if the function does not take one that may be left out.
+        """
+        found = {}
+        for name, array in self.case.inputs.items():
+            if name not in self.case.absent:
+                found[name] = array.astype(np.int64 if name in self.loss.indices else self.dtype.numpy)
+        for item in self.loss.inputs:
+            if item.name in found and item.optional is not None and not self.run.target.takes(self.loss, item.name):
+                raise Unsupported(f"the function takes no {item.name}")
+        return found
 
     @property
     def weights(self) -> F64:
@@ -75,10 +85,10 @@ class Prepared:
         """The case's parameters that the function takes; raises :class:`Unsupported` if it lacks one that matters."""
         fixed = {} if self.run.deviation is None else self.run.deviation.fixed
         defaults = {**self.loss.params({}), **fixed}
-        taken = {}
+        taken: dict[str, Any] = {}
         for name, value in self.case.params.items():
             if self.run.target.takes(self.loss, name):
-                taken[name] = value
+                taken |= self.loss.called({name: value})
             elif value != defaults[name]:
                 raise Unsupported(f"the function takes no {name}")
         return taken

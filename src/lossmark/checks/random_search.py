@@ -87,7 +87,10 @@ def _batches(run: Run, host: Case, dtype: DType) -> st.SearchStrategy[Case]:
     """Batches of the host case's shape, whose programs are there already."""
     arrays: dict[str, st.SearchStrategy[Any]] = {}
     for item in run.loss.inputs:
-        numbers = searched(item, dtype)
+        if item.name in host.absent:
+            arrays[item.name] = st.just(host.inputs[item.name])
+            continue
+        numbers = searched(item, dtype, host.width)
         shape = host.inputs[item.name].shape
         size = int(np.prod(shape))
         places = st.lists(st.integers(0, len(numbers) - 1), min_size=size, max_size=size)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..dtypes import DTYPES
 from ..formula.tree import BATCH, Input, shape_of
@@ -20,6 +21,7 @@ from .judgement import combine
 from .misuse import silently_wrong, whole_numbers
 
 LABEL_DTYPES = ("bool", "uint8", "int8", "int32", "int64", "float16", "float32", "float64")
+INDEX_DTYPES = ("uint8", "int8", "int16", "int32", "int64")
 
 
 class Usage(Dialogue):
@@ -29,7 +31,7 @@ class Usage(Dialogue):
 
     def refusal(self) -> Conclusion:
         """The case must be refused."""
-        keywords = self.prepared.arrays | dict(self.case.params)
+        keywords = self.prepared.arrays | self.run.loss.called(self.case.params)
         calls = [reduced(keywords, reduction) for reduction in self.prepared.reductions]
         *outcomes, ordinary = self.call(*calls, self._ordinary())
         accepted = [(r, x) for r, x in zip(self.prepared.reductions, outcomes, strict=True) if isinstance(x, Returned)]
@@ -40,12 +42,34 @@ class Usage(Dialogue):
         if not accepted:
             self.succeeded(ordinary)
             return Conclusion(True, f"refused: {outcomes[0]}")
+        if self.run.loss.indices and "LabelValue" in self.case.flags:
+            return self._out_of_range([outcome for _, outcome in accepted])
         if {"LabelValue", "BadParameter"} & set(self.case.flags):
             wrong = next(filter(None, (self._misjudged(reduction, outcome) for reduction, outcome in accepted)), "")
             if wrong:
                 return Conclusion(False, f"accepted {dict(self.case.params)} and gave another loss: {wrong}")
             return Conclusion(True, grades=("bad values are accepted without a word",))
         return self._repaired(accepted)
+
+    def _out_of_range(self, accepted: list[Returned]) -> Conclusion:
+        """For an index that is none there is no number: what is finite is another loss."""
+        for outcome in accepted:
+            array = np.zeros(0) if outcome.array is None else outcome.array.astype(np.float64)
+            bad = np.isfinite(array[~self._in_range] if array.ndim else array)
+            if bad.any():
+                return Conclusion(False, f"took an index that is out of range and gave {array.tolist()}")
+        return Conclusion(True, grades=("an index out of range gives NaN",))
+
+    @property
+    def _in_range(self) -> NDArray[np.bool_]:
+        """The examples whose indices are in range, or ignored."""
+        found = np.ones(self.case.batch, bool)
+        params = self.run.loss.params(self.case.params)
+        for item in self.run.loss.inputs:
+            if item.label == "index":
+                label = self.case.inputs[item.name]
+                found &= ((label >= 0) & (label < self.case.sizes[item.index])) | (label == params.get(item.ignore, -1))
+        return found
 
     def _strict(self, outcomes: list[Outcome]) -> Conclusion:
         names = [*self.case.inputs, *self.run.loss.model.params]
@@ -94,11 +118,13 @@ class Usage(Dialogue):
         """The case with labels flattened and sizes of 1 repeated; None where shapes do not fit at all."""
         inputs = self.run.loss.inputs
         batch = max(
-            self.case.inputs[item.name].size if _is_flat(item) else len(self.case.inputs[item.name]) for item in inputs
+            self.case.inputs[item.name].size if _is_flat(item) else len(self.case.inputs[item.name])
+            for item in inputs
+            if not item.shared
         )
         sizes = dict.fromkeys((axis for item in inputs for axis in item.dims), 1)
         for item in inputs:
-            for axis, size in list(zip(item.dims, self.case.inputs[item.name].shape, strict=False))[1:]:
+            for axis, size in zip(item.dims, self.case.inputs[item.name].shape, strict=False):
                 sizes[axis] = max(sizes[axis], size)
         sizes[BATCH] = batch
         arrays = {}
@@ -113,9 +139,7 @@ class Usage(Dialogue):
 
     def _ordinary(self) -> dict[str, Any]:
         """A call that nobody may refuse: to refuse anything else says something only where this one succeeds."""
-        inputs = self.run.loss.host.inputs.items()
-        keywords = {name: array.astype(self.dtype.numpy) for name, array in inputs}
-        return reduced(keywords, self.prepared.reductions[0])
+        return reduced(self.prepared.on(self.run.loss.host).arrays, self.prepared.reductions[0])
 
     def arguments(self) -> Conclusion:
         """An unknown reduction, mixed and integer dtypes are refused; where a guest computes, the number is right."""
@@ -156,12 +180,15 @@ class Usage(Dialogue):
     # -- what must be taken ------------------------------------------------------------------------------------------
 
     def labels(self) -> Conclusion:
-        """Labels of any dtype give the same result and the same gradient, in the dtype of the embeddings."""
+        """Labels of any dtype give the same result and the same gradient, in the dtype of the embeddings.
+
+        Indices come in every integer dtype that holds them, and what marks those that are ignored.
+        """
         task = self.prepared.task
         task = replace(task, reductions=task.reductions[:1], slopes=task.slopes[:1])
         names = [item.name for item in self.run.loss.inputs if item.label]
         grades, outcomes = [], []
-        for dtype in LABEL_DTYPES:
+        for dtype in self._label_dtypes():
             labels = {name: self.case.inputs[name].astype(dtype) for name in names}
             answer = self.answer(replace(task, inputs={**task.inputs, **labels}))
             (outcome,) = answer.values.values()
@@ -175,6 +202,15 @@ class Usage(Dialogue):
             grades += [remark] * bool(remark)
         self.succeeded(*outcomes)
         return Conclusion(True, grades=tuple(grades))
+
+    def _label_dtypes(self) -> list[str]:
+        loss = self.run.loss
+        if not loss.indices:
+            return list(LABEL_DTYPES)
+        params = loss.called(loss.params(self.case.params))
+        held = [params[name] for name in loss.integers]
+        held += [x for name in loss.indices for x in (self.case.inputs[name].min(), self.case.inputs[name].max())]
+        return [dtype for dtype in INDEX_DTYPES if all(np.iinfo(dtype).min <= x <= np.iinfo(dtype).max for x in held)]
 
     def _labelled(self, dtype: str, answer: Answer) -> tuple[str, str]:
         """What is wrong with an answer for labels of a dtype, and what may be remarked."""
@@ -207,7 +243,7 @@ class Usage(Dialogue):
     def empty(self) -> Conclusion:
         """An empty batch: none is empty, sum is 0, mean is refused (or a guest's NaN); gradients are empty."""
         task = self.prepared.task
-        inputs = {name: array[:0] for name, array in task.inputs.items()}
+        inputs = {name: x[:0] if self.case.by_example(name) else x for name, x in task.inputs.items()}
         kept = tuple(reduction for reduction in task.reductions if reduction not in (None, "mean"))
         outcomes: dict[str | None, Outcome] = {}
         grades = []

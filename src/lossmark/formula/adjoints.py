@@ -110,6 +110,11 @@ def _sum(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     yield node.args[0], build("spread", g, dims=node.args[0].dims)
 
 
+def _mean(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    (x,) = node.args
+    yield x, build("spread", build("div", g, build("count", x, payload=node.payload)), dims=x.dims)
+
+
 def _sqnorm(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     (x,) = node.args
     yield from _halves(x, build("mul", g, x))
@@ -177,7 +182,7 @@ RULES: Mapping[str, Rule] = {
     "add": _add, "sub": _sub, "neg": _neg, "mul": _mul, "div": _div, "square": _square,
     "max": _max, "min": _min, "relu": _relu, "abs": _abs, "where": _where,
     "largest": _flat, "lse": _lse, "softmax": _softmax, "pick": _pick, "detach": _flat, "scatter": _scatter,
-    "sum": _sum, "dot": _mul, "sqnorm": _sqnorm, "norm": _norm,
+    "sum": _sum, "mean": _mean, "count": _flat, "dot": _mul, "sqnorm": _sqnorm, "norm": _norm,
     "exp": _slope(lambda build, node: node),
     "expm1": _slope(lambda build, node: build("exp", node.args[0])),
     "softplus": _slope(lambda build, node: build("sigmoid", node.args[0])),

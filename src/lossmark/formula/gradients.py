@@ -19,4 +19,5 @@ class Gradients:
     @functools.cached_property
     def order(self) -> list[Node]:
         """Every node of the formula as written and of its gradient, operands first."""
-        return topological([self.formula.loss, *self.trees[0].values()])
+        divisor = () if self.formula.divisor is None else (self.formula.divisor,)
+        return topological([self.formula.loss, *self.trees[0].values(), *divisor])

@@ -35,11 +35,18 @@ class Parser:
     """Reads the expressions of one formula into nodes of ``build``.
 
     ``names`` maps a name to its node; the caller adds each term it defines. ``choices`` gives the values of the
-    parameters that have choices: they decide what a defined function stands for.
+    parameters that have choices: they decide what a defined function stands for. ``ignored`` maps an integer label to
+    the parameter whose value marks the rows that do not count: of these the entry at the label is 0.
     """
 
-    def __init__(self, build: Builder, names: dict[str, Node], choices: Mapping[str, str]):
-        self.build, self.names, self.choices = build, names, choices
+    def __init__(
+        self,
+        build: Builder,
+        names: dict[str, Node],
+        choices: Mapping[str, str],
+        ignored: Mapping[Node, Node] | None = None,
+    ):
+        self.build, self.names, self.choices, self.ignored = build, names, choices, ignored or {}
         self._detached = 0
 
     def parse(self, text: str, place: Place) -> Node:
@@ -138,7 +145,14 @@ class Parser:
             self._require(axis or "", operation.function, args[:1], operands[:1])
         elif operation.along:
             self._require(axis or EMBEDDING, operation.function, args, operands)
-        return self.build(operation.name, *operands, payload=axis)
+        node = self.build(operation.name, *operands, payload=axis)
+        return self.counted(operands[1], node) if operation.name == "pick" else node
+
+    def counted(self, label: Node, node: Node) -> Node:
+        """The node, but 0 in the rows that the label says do not count."""
+        if label not in self.ignored:
+            return node
+        return self.build("where", label, self.ignored[label], self.build.const(0), node)
 
     def _require(self, axis: str, name: str, args: list[ast.expr], operands: list[Node]) -> None:
         for arg, operand in zip(args, operands, strict=True):
@@ -159,12 +173,14 @@ class Parser:
         if len(args) != 3:
             raise self._refuse(node, f"where takes a condition and two terms, got {len(args)} arguments")
         match args[0]:
-            case ast.Compare(left=left, ops=[ast.Eq()], comparators=[ast.Constant() as right]):
+            case ast.Compare(left=left, ops=[ast.Eq()], comparators=[(ast.Constant() | ast.Name()) as right]):
                 label, value = self._expression(left, depth), self._expression(right, depth)
             case _:
                 raise self._refuse(args[0], "the condition of where must be label == number")
-        if label.op != "input" or label.dims != (BATCH,):
-            raise self._refuse(left, "only a label [B] can be compared")
+        if label.op != "param" and (label.op != "input" or label.dims != (BATCH,)):
+            raise self._refuse(left, "only a label [B] or a parameter can be compared")
+        if value.op not in ("const", "param"):
+            raise self._refuse(right, "a label is compared with a number or a parameter")
         return self.build("where", label, value, self._expression(args[1], depth), self._expression(args[2], depth))
 
 

@@ -80,10 +80,12 @@ _ROWS = (
     Operation("softplus", 1, "softplus(x)", "log(1 + exp(x)), as one operation that does not overflow."),
     Operation("sigmoid", 1, "sigmoid(x)", "1 / (1 + exp(-x)), as one operation that does not overflow."),
     Operation(
-        "where", 4, "where(label == number, x, y)", "x where the label is the number, else y; the other is not seen.",
+        "where", 4, "where(label == number, x, y)",
+        "x where the label, or a parameter, is the number or the parameter, else y; the other is not seen.",
         linear=True,
     ),
     Operation("sum", 1, "sum(x, A)", "The sum along an axis.", along=True, reduces=True, linear=True),
+    Operation("mean", 1, "mean(x, A)", "The arithmetic mean along an axis.", along=True, reduces=True),
     Operation(
         "largest", 1, "max(x, A)", "The largest along an axis; where it is detached.",
         along=True, reduces=True, linear=True,
@@ -115,6 +117,7 @@ _ROWS = (
         "scatter", 3, "", "x at the place of an integer label along an axis of a third operand, else 0: for pick.",
         along=True, linear=True,
     ),
+    Operation("count", 1, "", "How many numbers there are along an axis.", along=True, reduces=True, linear=True),
     Operation("spread", 1, "", "A scalar as a vector of equal components: the adjoint of a sum.", linear=True),
     Operation("fork", None, "", "The sum, in any order, of the contributions that meet at a fork.", linear=True),
     Operation("either", None, "", "Equal numbers computed in different ways; the first stands for all."),

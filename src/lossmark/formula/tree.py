@@ -103,13 +103,23 @@ def topological(roots: Iterable[Node]) -> list[Node]:
 class Input:
     """An argument of a loss, such as an embedding ``[B, D]``, or a score, distance or label ``[B]``.
 
-    ``label`` is ``None`` for what the loss is differentiated by, ``"hard"`` for labels in {0, 1} (the formula only
-    compares them) and ``"soft"`` for labels in [0, 1] (the formula computes with them).
+    ``label`` is ``None`` for what the loss is differentiated by and for other numbers, ``"hard"`` for labels in {0, 1}
+    (the formula only compares them), ``"soft"`` for labels in [0, 1] (the formula computes with them) and ``"index"``
+    for the number of an entry along the axis ``index``; in rows in which it is the value of the parameter ``ignore``
+    nothing counts. ``optional`` is the number that every entry is where the input is left out of a call.
     """
 
     name: str
     dims: Dims
-    label: Literal["hard", "soft"] | None = None
+    label: Literal["hard", "soft", "index"] | None = None
+    index: str = ""
+    ignore: str = ""
+    optional: float | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether all examples have the same."""
+        return BATCH not in self.dims
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +127,8 @@ class Formula:
     """A loss of one example: its tree, the equal evaluations that its bound covers too, and its arguments.
 
     ``gradient_of`` names the inputs that the loss is differentiated by; ``named`` are the terms that the spec defines.
-    ``axes`` are all axes, in the order in which the arrays of a reading have them.
+    ``axes`` are all axes, in the order in which the arrays of a reading have them. ``divisor`` is what an example adds
+    to the number that a mean divides the sum of the losses by: 1 where it is None.
     """
 
     loss: Node
@@ -126,6 +137,7 @@ class Formula:
     gradient_of: tuple[str, ...]
     named: tuple[tuple[str, Node], ...] = ()
     axes: Dims = (BATCH, EMBEDDING)
+    divisor: Node | None = None
 
     @property
     def evaluations(self) -> tuple[Node, ...]:

@@ -71,7 +71,9 @@ def _rounded(loss: Loss, case: Case, convention: Convention) -> _Rounded:
     gradients = loss.gradients(case.params)
     found = known(loss, case, convention)
     each = scalars(loss, case, found[gradients.formula.loss])
-    mean = exact.div(exact.total(each), arb(len(each)))
+    divisor = gradients.formula.divisor
+    counts = [arb(1)] * len(each) if divisor is None else scalars(loss, case, found[divisor])
+    mean = exact.div(exact.total(each), exact.total(counts))
     grad = {}
     for item in loss.inputs:
         if item.name in gradients.trees[0]:

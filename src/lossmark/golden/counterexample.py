@@ -41,7 +41,7 @@ class Counterexample:
             "dtype": self.dtype,
             "detail": self.detail,
             "params": {k: v if isinstance(v, str) else numbers.canonical(v) for k, v in self.case.params.items()},
-            "inputs": {name: _texts(array) for name, array in self.case.inputs.items()},
+            "inputs": {k: _texts(x) for k, x in self.case.inputs.items() if k not in self.case.absent},
         }
         path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         return path

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..dtypes import F64
 from .arithmetic import Arithmetic, exact_in_any_order, product_error
 from .double_double import Wide, mul
+from .double_double import total as wide_sum
 from .overflow import Bounded
 
 
@@ -40,6 +41,19 @@ def total(arithmetic: Arithmetic, v: Wide, terms: F64, errors: F64, axis: int, l
 def sum_along(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
     """The error of Σxᵢ."""
     return total(arithmetic, v, x.v.hi, x.e, axis, x.v.lo)
+
+
+def mean(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
+    """The error of Σxᵢ/n: that of the sum, and two roundings, of 1/n and of a product, unless n is a power of two."""
+    n = x.v.hi.shape[axis]
+    e = sum_along(arithmetic, wide_sum(x.v, axis), x, axis) / n
+    e = e + (0.0 if n & (n - 1) == 0 else 2 * arithmetic.dtype.u * (np.abs(v.hi) + e))
+    return np.asarray(e + np.where(v.hi == 0, 0.0, arithmetic.eta(v, e)))
+
+
+def count(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
+    """A number of things is exact in the accumulator."""
+    return np.zeros_like(v.hi)
 
 
 def dot(arithmetic: Arithmetic, v: Wide, x: Bounded, y: Bounded, axis: int) -> F64:

@@ -120,6 +120,16 @@ def dot(xs: Vector, ys: Vector, convention: Convention) -> Real:
     return total([mul(x, y, convention) for x, y in zip(xs, ys, strict=True)])
 
 
+def mean(xs: Vector) -> Real:
+    """Σxᵢ/n."""
+    return div(total(xs), count(xs))
+
+
+def count(xs: Vector) -> Real:
+    """n."""
+    return arb(len(xs))
+
+
 def largest(xs: Vector) -> Real:
     """The largest, nan where one is."""
     return functools.reduce(maximum, xs)
@@ -214,7 +224,7 @@ RULES: Mapping[str, Callable[..., Real | Vector]] = {
     "add": add, "sub": sub, "mul": mul, "div": div, "neg": neg, "square": square,
     "max": maximum, "min": minimum, "relu": relu, "abs": absolute, "where": where, **BALL_FUNCTIONS,
     "largest": largest, "lse": lse, "softmax": softmax, "pick": pick, "scatter": scatter, "detach": first,
-    "sum": total, "dot": dot, "sqnorm": sqnorm, "norm": norm,
+    "sum": total, "mean": mean, "count": count, "dot": dot, "sqnorm": sqnorm, "norm": norm,
     "step": step, "sign": sign, "unit": unit, "radial": radial, "spread": first, "fork": fork, "either": first,
 }  # fmt: skip
 """The rule of each operation: from its operands, followed by the convention where it depends on one."""

@@ -44,7 +44,7 @@ RULES: Mapping[str, Binds] = {
     "max": _CALL_2, "min": _CALL_2, "relu": _CALL_1, "exp": _CALL_1, "log": _CALL_1, "log1p": _CALL_1,
     "expm1": _CALL_1, "sqrt": _CALL_1, "abs": _CALL_1, "softplus": _CALL_1, "sigmoid": _CALL_1,
     "where": Binds(Binding.WHOLE, (Binding.WHOLE, Binding.WHOLE, Binding.SUM, Binding.SUM)),
-    "sum": _CALL_1, "largest": _CALL_1, "lse": _CALL_1, "softmax": _CALL_1, "detach": _CALL_1,
+    "sum": _CALL_1, "mean": _CALL_1, "largest": _CALL_1, "lse": _CALL_1, "softmax": _CALL_1, "detach": _CALL_1,
     "pick": Binds(Binding.WHOLE, (Binding.SUM, Binding.WHOLE)), "dot": _CALL_2, "sqnorm": _CALL_1, "norm": _CALL_1,
 }  # fmt: skip
 """How each operation that a formula can write binds; its row in ``OPERATIONS`` says how it is written."""

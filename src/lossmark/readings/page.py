@@ -149,6 +149,7 @@ RULES: Mapping[str, Callable[..., Term]] = {
     "dot": _between("⟨", "⟩", r"\langle", r"\rangle"), "sqnorm": _between("‖", "‖", r"\lVert", r"\rVert", "2"),
     "norm": _between("‖", "‖", r"\lVert", r"\rVert"), "where": _where, "largest": _call_along("max"),
     "lse": _call_along("lse"), "softmax": _call_along("softmax"), "pick": _entry, "detach": _same,
+    "mean": _call_along("mean"),
 }  # fmt: skip
 """How each operation that a formula can write is shown, from the terms of its operands."""
 

@@ -68,6 +68,17 @@ def norm(x: Wide, axis: int) -> Wide:
     return Wide(np.ldexp(root.hi, exponent), None if root.lo is None else np.ldexp(root.lo, exponent))
 
 
+def mean(x: Wide, axis: int) -> Wide:
+    """Σxᵢ/n."""
+    return div(total(x, axis), count(x, axis))
+
+
+def count(x: Wide, axis: int) -> Wide:
+    """n."""
+    one = np.ones([1] * x.hi.ndim)
+    return Wide(x.hi.shape[axis] * one, None if x.lo is None else 0 * one)
+
+
 def largest(x: Wide, axis: int) -> Wide:
     """The largest along an axis, NaN where one is."""
     hi = np.max(x.hi, axis=axis, keepdims=True)
@@ -171,7 +182,7 @@ RULES: Mapping[str, Callable[..., Wide]] = {
     "add": add, "sub": sub, "mul": mul, "div": div, "neg": neg, "square": square, "sqrt": sqrt,
     "max": maximum, "min": minimum, "relu": relu, "abs": absolute, "where": where, **WIDE_FUNCTIONS,
     "largest": largest, "lse": lse, "softmax": softmax, "pick": pick, "scatter": scatter, "detach": first,
-    "sum": total, "dot": dot, "sqnorm": sqnorm, "norm": norm,
+    "sum": total, "mean": mean, "count": count, "dot": dot, "sqnorm": sqnorm, "norm": norm,
     "step": step, "sign": sign, "unit": unit, "radial": radial, "spread": first, "fork": fork, "either": first,
 }  # fmt: skip
 """The rule of each operation: from the wide numbers of its operands to those of its result."""

@@ -55,7 +55,7 @@ def misfit(function: Callable[..., Any], loss: Loss, word: str = "loss") -> str:
     if taken.nameless:
         return f"requires {', '.join(map(repr, taken.nameless))} in a way that no keyword reaches; calls are by keyword"
     unknown = [name for name in taken.required if name not in keywords]
-    missing = [item for item in loss.inputs if item.name not in taken.names]
+    missing = [item for item in loss.inputs if item.name not in taken.names and item.optional is None]
     if missing and (unknown or not taken.others):
         return _renaming(function, taken, loss, missing, word, given)
     if unknown:

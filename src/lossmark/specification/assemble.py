@@ -7,7 +7,7 @@ formulas, parameters, cases and laws check the rest. Expected values are checked
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..dtypes import DTYPES
@@ -64,15 +64,17 @@ def _check_names(model: SpecModel, document: Document) -> None:
 
 
 def _check_axes(model: SpecModel, document: Document) -> None:
-    """Inputs are [B], or have one other axis behind the batch, the same in all of them; families have these axes."""
+    """Beside the batch there is one axis, the same in all inputs; families have these axes, indices number it."""
     axes: dict[str, None] = {BATCH: None}
     for name, spec in model.inputs.items():
         place = ("inputs", name, "dims")
-        if spec.dims[0] != BATCH or len(spec.dims) > 2 or spec.dims[1:] == [BATCH]:
-            raise document.error(place, f"found {list(spec.dims)}, expected B, or [B, D] with any letter for D")
+        if len(spec.dims) > 2 or (len(spec.dims) == 2 and (spec.dims[0] != BATCH or spec.dims[1] == BATCH)):
+            raise document.error(place, f"found {list(spec.dims)}, expected B, [B, D] or [D] with any letter for D")
         axes |= dict.fromkeys(spec.dims)
         if len(axes) > 2:
             raise document.error(place, f"found the axes {', '.join(axes)}, a loss has one beside the batch")
+    for name in model.inputs:
+        _check_input(model, document, name, axes)
     for index, family in enumerate(model.families):
         shape = family.shape
         if isinstance(shape, dict) and shape.keys() != axes.keys():
@@ -81,6 +83,28 @@ def _check_axes(model: SpecModel, document: Document) -> None:
         if isinstance(shape, list) and not {*axes} <= {BATCH, EMBEDDING}:
             message = f"found a list, expected a length of each of {', '.join(axes)}"
             raise document.error(("families", index, "shape"), message)
+
+
+def _check_input(model: SpecModel, document: Document, name: str, axes: Mapping[str, None]) -> None:
+    """An index is a label of the examples along a known axis; what is optional has a default, and no gradient."""
+    spec, place = model.inputs[name], ("inputs", name)
+    if spec.label is not None:
+        if list(spec.dims) != [BATCH] or name in model.gradient_of:
+            raise document.error((*place, "label"), "an index is [B], and not in gradient_of")
+        if spec.label.index not in axes or spec.label.index == BATCH:
+            raise document.error(
+                (*place, "label", "index"), f"found {spec.label.index!r}, expected an axis of the inputs"
+            )
+        ignore = spec.label.ignore
+        if ignore is not None and (ignore not in model.params or model.params[ignore].choices is not None):
+            raise document.error(
+                (*place, "label", "ignore"), f"found {ignore!r}, expected a number among the parameters"
+            )
+    if (spec.optional is None) != (spec.default is None) or (
+        spec.optional and (name in model.gradient_of or BATCH in spec.dims)
+    ):
+        message = "what is optional has a default, is no input of an example and not in gradient_of"
+        raise document.error((*place, "optional"), message)
 
 
 def _check_ids(model: SpecModel, document: Document) -> None:

@@ -53,15 +53,16 @@ def at_borders(
     gradients: Gradients, params: Mapping[str, Param], bases: Mapping[str, F64], dtype: DType, batch: int
 ) -> dict[str, F64]:
     """``batch`` rows ``[B, D]`` or ``[B, 1]`` of every input, which are those of ``bases`` scaled."""
-    labels = {item.name for item in gradients.formula.inputs if item.label}
-    scaled = [name for name in bases if name not in labels]
+    fixed = {item.name for item in gradients.formula.inputs if item.label or item.shared}
+    shared = {item.name for item in gradients.formula.inputs if item.shared}
+    scaled = [name for name in bases if name not in fixed]
     powers = np.array(list(scalings(len(scaled), dtype)))
-    inputs = {name: np.repeat(array, len(powers), axis=0) for name, array in bases.items()}
+    inputs = {name: x if name in shared else np.repeat(x, len(powers), axis=0) for name, x in bases.items()}
     for name, column in zip(scaled, powers.T, strict=True):
         inputs[name] = np.ldexp(inputs[name], np.tile(column, len(inputs[name]) // len(powers)).reshape(-1, 1))
     chosen = _chosen(gradients, params, inputs, scaled, dtype, len(powers))
     spread = chosen[np.linspace(0, len(chosen) - 1, batch).round().astype(int)]
-    return {name: array[spread] for name, array in inputs.items()}
+    return {name: array if name in shared else array[spread] for name, array in inputs.items()}
 
 
 def _chosen(

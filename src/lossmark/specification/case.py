@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -49,8 +49,9 @@ class Repeats:
 class Case:
     """Inputs of one call, as float64 arrays with the axes ``dims``; ``integer`` names labels written as integers.
 
-    ``params`` holds only what the case gives; the rest is left to the defaults. ``error`` names the exception that
-    the input must be refused with. ``golden`` is the case as the spec writes it, None for a case that was drawn.
+    ``params`` holds only what the case gives; the rest is left to the defaults. ``absent`` names the optional inputs
+    that are left out of the call; ``inputs`` has the numbers that they then stand for. ``error`` names the exception
+    that the input must be refused with. ``golden`` is the case as the spec writes it, None for a case that was drawn.
     ``repeats`` says how a batch repeats its rows; None where no row is known to occur twice.
     """
 
@@ -66,11 +67,20 @@ class Case:
     error: str | None = None
     golden: CaseModel | None = field(default=None, repr=False, compare=False)
     repeats: Repeats | None = field(default=None, repr=False, compare=False)
+    absent: frozenset[str] = frozenset()
 
     @property
     def batch(self) -> int:
         """B, the number of examples; of the shortest input where the batches do not fit."""
-        return min(len(array) for array in self.inputs.values())
+        return min(len(array) for name, array in self.inputs.items() if self.by_example(name))
+
+    def by_example(self, name: str) -> bool:
+        """Whether each example has numbers of its own of an input."""
+        return BATCH in self.dims[name]
+
+    def with_rows(self, change: Callable[[F64], F64]) -> dict[str, F64]:
+        """The inputs, of which ``change`` makes other rows; what all examples share stays."""
+        return {name: change(array) if self.by_example(name) else array for name, array in self.inputs.items()}
 
     @property
     def sizes(self) -> Sizes:
@@ -103,8 +113,7 @@ class Case:
         """The case with every row and column once; itself where nothing is known to repeat."""
         if self.repeats is None:
             return self
-        inputs = {name: self.repeats.distinct(array) for name, array in self.inputs.items()}
-        return replace(self, inputs=inputs, repeats=None)
+        return replace(self, inputs=self.with_rows(self.repeats.distinct), repeats=None)
 
 
 @dataclass(frozen=True)

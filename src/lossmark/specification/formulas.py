@@ -32,19 +32,25 @@ def _formula(model: SpecModel, document: Document, chosen: Mapping[str, str]) ->
     names = {name: build("input", payload=name, dims=tuple(spec.dims)) for name, spec in model.inputs.items()}
     names |= {name: build("param", payload=name) for name, spec in model.params.items() if spec.choices is None}
     leaves = dict(names)
-    parser = Parser(build, names, chosen)
+    ignored = {
+        leaves[name]: leaves[spec.label.ignore]
+        for name, spec in model.inputs.items()
+        if spec.label is not None and spec.label.ignore
+    }
+    parser = Parser(build, names, chosen, ignored)
     for name, text in model.formula.where.items():
         if name in names:
             raise document.error(("formula", "where", name), f"{name!r} is already defined")
         names[name] = parser.parse(text, document.place(("formula", "where", name)))
     loss = _scalar(parser, model.formula.loss, document, ("formula", "loss"))
     associations = _associations(parser, model, document, chosen)
+    divisor = _divisor(parser, model, document)
     used = topological([loss])
     inputs = tuple(_input(name, leaves[name], model, used) for name in model.inputs)
     for item in inputs:
         if leaves[item.name] not in used:
             raise document.error(("inputs", item.name), "the formula does not use this input")
-    formula = Formula(loss, associations, inputs, tuple(model.gradient_of), tuple(names.items()), axes)
+    formula = Formula(loss, associations, inputs, tuple(model.gradient_of), tuple(names.items()), axes, divisor)
     wrt = {name: leaves[name] for name in model.gradient_of}
     return Gradients(formula, tuple(gradients(build, formula.evaluations, wrt)))
 
@@ -70,12 +76,37 @@ def _scalar(parser: Parser, text: str, document: Document, path: Path_) -> Node:
     along = [axis for axis in node.dims if axis != BATCH]
     if along:
         raise document.error(path, f"the loss of an example must be a scalar, this is a vector over {along[0]}")
+    for label in parser.ignored:
+        node = parser.counted(label, node)
+    return node
+
+
+def _divisor(parser: Parser, model: SpecModel, document: Document) -> Node | None:
+    """What an example adds to the number that the written mean divides by."""
+    if model.reduction is None:
+        return None
+    path = ("reduction", "mean")
+    text = model.reduction.mean
+    head, tail = "sum(loss, B)/sum(", ", B)"
+    if not (text.startswith(head) and text.endswith(tail)):
+        raise document.error(path, f"found {text!r}, expected {head}…{tail}")
+    node = parser.parse(text[len(head) : -len(tail)], document.place(path))
+    names = {str(leaf.payload) for leaf in topological([node]) if leaf.op == "input"}
+    if {*node.dims} != {BATCH} or names & {*model.gradient_of}:
+        raise document.error(path, "expected one number of each example, of no input in gradient_of")
     return node
 
 
 def _input(name: str, node: Node, model: SpecModel, used: list[Node]) -> Input:
-    """An input that is not differentiated is a label: hard if the formula only compares or picks by it, else soft."""
-    if name in model.gradient_of:
-        return Input(name, node.dims)
+    """An input of an example that is not differentiated is a label: an index where the spec says so.
+
+    Else it is hard if the formula only compares it, and soft if it computes with it.
+    """
+    spec = model.inputs[name]
+    optional = None if spec.optional is None else float(spec.default or 0)
+    if name in model.gradient_of or BATCH not in node.dims:
+        return Input(name, node.dims, optional=optional)
+    if spec.label is not None:
+        return Input(name, node.dims, "index", spec.label.index, spec.label.ignore or "")
     computed = any(node in user.args[_NUMBERS.get(user.op, slice(None))] for user in used)
     return Input(name, node.dims, "soft" if computed else "hard")

@@ -13,7 +13,7 @@ import numpy as np
 from ..dtypes import DTYPES, F64
 from ..formula.tree import Input, shape_of
 from . import hexfloat as numbers
-from .case import Case
+from .case import Case, Param, param_value
 from .document import Document, Path_
 from .model import CaseModel, SpecModel
 from .parameters import given_values
@@ -24,22 +24,45 @@ def golden_case(model: SpecModel, document: Document, index: int, inputs: tuple[
     case = model.cases[index]
     path: Path_ = ("cases", index)
     refused = case.expect.error is not None
-    if set(case.inputs) != {item.name for item in inputs}:
+    absent = frozenset(item.name for item in inputs if item.optional is not None and item.name not in case.inputs)
+    if set(case.inputs) != {item.name for item in inputs} - absent:
         expected = [item.name for item in inputs]
         raise document.error((*path, "inputs"), f"found inputs {list(case.inputs)}, expected {expected}")
-    arrays = {item.name: _array(document, (*path, "inputs", item.name), case.inputs[item.name]) for item in inputs}
+    params = given_values(model, document, case.params, (*path, "params"), valid=not refused)
+    arrays = _arrays(document, path, case, inputs)
     if not refused:
-        _check_arrays(document, path, arrays, inputs)
+        marks = {item.name: _mark(model, params, item) for item in inputs if item.ignore}
+        _check_arrays(document, path, arrays, inputs, marks)
         _check_expected(document, path, case, arrays)
     integer = frozenset(name for name, rows in case.inputs.items() if all(type(x) is int for x in _flat(rows)))
     dtypes = tuple(case.dtypes) if case.dtypes else tuple(DTYPES)
     if not refused:
-        _check_representable(document, path, arrays, dtypes)
-    params = given_values(model, document, case.params, (*path, "params"), valid=not refused)
+        numbers_of = {item.name: arrays[item.name] for item in inputs if item.label != "index"}
+        _check_representable(document, path, numbers_of, dtypes)
     dims = {item.name: item.dims for item in inputs}
     return Case(
-        case.id, model.loss, params, arrays, dims, tuple(case.flags), case.why, dtypes, integer, case.expect.error, case
-    )
+        *(case.id, model.loss, params, arrays, dims, tuple(case.flags), case.why, dtypes, integer),
+        error=case.expect.error, golden=case, absent=absent,
+    )  # fmt: skip
+
+
+def _arrays(document: Document, path: Path_, case: CaseModel, inputs: tuple[Input, ...]) -> dict[str, F64]:
+    """The numbers of each input, in the order of the spec; what is left out has those that it then stands for."""
+    given = {name: _array(document, (*path, "inputs", name), rows) for name, rows in case.inputs.items()}
+    sizes: dict[str, int] = {}
+    for item in reversed(inputs):
+        if item.name in given:
+            sizes |= zip(item.dims, given[item.name].shape, strict=False)
+    found = {}
+    for item in inputs:
+        left_out = np.full(shape_of(item.dims, sizes), item.optional) if item.name not in given else None
+        found[item.name] = given[item.name] if left_out is None else left_out
+    return found
+
+
+def _mark(model: SpecModel, params: Mapping[str, Param], item: Input) -> Param:
+    """The value of the parameter that marks the rows that do not count."""
+    return params.get(item.ignore, param_value(model.params[item.ignore].default))
 
 
 def _flat(rows: Any) -> list[Any]:
@@ -55,7 +78,13 @@ def _array(document: Document, path: Path_, rows: Any) -> F64:
     return np.array(values, dtype=np.float64).reshape(len(rows) if width is None else (len(rows), width))
 
 
-def _check_arrays(document: Document, path: Path_, arrays: Mapping[str, F64], inputs: tuple[Input, ...]) -> None:
+def _check_arrays(
+    document: Document,
+    path: Path_,
+    arrays: Mapping[str, F64],
+    inputs: tuple[Input, ...],
+    marks: Mapping[str, Param],
+) -> None:
     """Every axis is as long in each input that has it; labels lie in their range."""
     sizes: dict[str, int] = {axis: 0 for item in inputs for axis in item.dims}
     for item in reversed(inputs):
@@ -65,7 +94,13 @@ def _check_arrays(document: Document, path: Path_, arrays: Mapping[str, F64], in
         where = (*path, "inputs", item.name)
         if array.shape != expected:
             raise document.error(where, f"wrong shape {list(array.shape)}, expected {list(expected)}")
-        if item.label and not np.all(np.isnan(array) | ((array >= 0) & (array <= 1))):
+        if item.label == "index":
+            counted = array[array != marks.get(item.name, np.nan)]
+            if not np.all((counted == np.rint(counted)) & (counted >= 0) & (counted < sizes[item.index])):
+                raise document.error(
+                    where, f"an index is one of 0 to {sizes[item.index] - 1}, or marks what is ignored"
+                )
+        elif item.label and not np.all(np.isnan(array) | ((array >= 0) & (array <= 1))):
             raise document.error(where, "a label lies in [0, 1]")
         if item.label == "hard" and not np.all(np.isnan(array) | (array == 0) | (array == 1)):
             raise document.error(where, "this label is 0 or 1")

@@ -39,11 +39,13 @@ MOST_COPIES = 3
 def in_the_large(cases: Sequence[Case], widens: bool) -> Iterator[Embedded]:
     """The larger batches that a loss's golden cases are embedded in, for each choice of parameters that they have.
 
-    Where zero columns would change the loss, which ``widens`` denies, those of each width stay by themselves.
+    Where zero columns would change the loss, which ``widens`` denies, those of each width stay by themselves. What all
+    examples share is left out of these calls, where it is optional.
     """
+    absent = frozenset(name for case in cases for name in case.absent)
     groups: dict[tuple[str, int], list[Case]] = {}
     for case in cases:
-        if case.error is None:
+        if case.error is None and case.absent == absent:
             name = "".join(f"{key}-{value:g}-" if isinstance(value, float) else f"{key}-{value}-"
                            for key, value in sorted(case.params.items()))  # fmt: skip
             groups.setdefault((name, 0 if widens else case.width), []).append(case)
@@ -91,8 +93,10 @@ def embed(large: Embedded, dtype: DType) -> Case:
     distinct = {row: place for place, row in enumerate(dict.fromkeys(wanted))}
     columns = _columns(table.width, large.shape[1] if len(large.shape) == 2 else table.width)
     repeats = Repeats(np.array([distinct[row] for row in wanted]), columns)
-    inputs = {name: repeats.expand(array) for name, array in table.inputs(list(distinct), columns).items()}
-    return Case(large.id, large.parts[0].loss, large.params, inputs, large.parts[0].dims, repeats=repeats)
+    part = large.parts[0]
+    few = table.inputs(list(distinct), columns)
+    inputs = {name: repeats.expand(array) if part.by_example(name) else array for name, array in few.items()}
+    return Case(large.id, part.loss, large.params, inputs, part.dims, repeats=repeats, absent=part.absent)
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,9 @@ class _Rows:
         """Distinct rows of every input, each by its number and by how far its columns are rolled."""
         found = {}
         for name, array in self.parts[0].inputs.items():
+            if not self.parts[0].by_example(name):
+                found[name] = array
+                continue
             if array.ndim == 1:
                 whole = np.concatenate([part.inputs[name] for part in self.parts])
                 found[name] = whole[[number for number, _ in rows]]
@@ -152,7 +159,7 @@ def _edges(parts: Sequence[Case], dtype: str, beyond: bool) -> list[Case]:
 
 def _is_beyond(case: Case) -> bool:
     """Whether an input, an expected value or an expected gradient is, or is NaN."""
-    inputs = [float(x) for array in case.inputs.values() for x in array.flat]
+    inputs = [float(x) for name, array in case.inputs.items() if name not in case.integer for x in array.flat]
     return any(not abs(x) <= DROWNING for x in (*inputs, *_expected(case)))
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..dtypes import F64, DType
 from ..formula.tree import BATCH, EMBEDDING, Input, Sizes, shape_of
+from ..readings.layout import laid_out
 from . import hexfloat as numbers
 from .borders import SCALED_ROWS, at_borders
 from .case import Case, Family
@@ -23,6 +24,8 @@ Numbers = NDArray[Any]
 Draw = Callable[[tuple[int, ...]], Numbers]
 """Draws one input of a shape."""
 
+IGNORED = 8
+"""One in so many rows of a family is ignored, where rows can be."""
 LABELS: Mapping[str, tuple[float, ...]] = {"hard": (0.0, 1.0), "soft": (0.0, 1.0, 0.25, 0.625)}
 """The values of labels in a random search, simplest first."""
 
@@ -41,12 +44,42 @@ def draw(loss: Loss, family: Family, dtype: DType) -> Case:
     def soft(shape: tuple[int, ...]) -> Numbers:
         return np.asarray(generator.choice([0.0, 1.0, 0.0, 1.0, 0.25, 0.625], shape))
 
-    draws = {"hard": _bits(generator, np.float64), "soft": soft, "embedding": number, "number": number}
-    return _case(loss, family, _each(loss, family.sizes, draws))
+    def weight(shape: tuple[int, ...]) -> Numbers:
+        return dtype.round(generator.uniform(0.5, 2, shape))
+
+    draws = {
+        "hard": _bits(generator, np.float64),
+        "soft": soft,
+        "embedding": number,
+        "number": number,
+        "weight": weight,
+    }
+    return _case(
+        loss, family, _each(loss, family.sizes, draws | _indices(loss, generator, family), _absent(loss, family))
+    )
+
+
+def _absent(loss: Loss, family: Family) -> frozenset[str]:
+    """The optional inputs that are left out."""
+    return frozenset(item.name for item in loss.inputs if item.optional is not None) - {*family.model.optional}
 
 
 def _case(loss: Loss, family: Family, inputs: Mapping[str, F64]) -> Case:
-    return Case(family.id, loss.id, family.params, inputs, loss.dims)
+    return Case(family.id, loss.id, family.params, inputs, loss.dims, absent=_absent(loss, family))
+
+
+def _indices(loss: Loss, generator: np.random.Generator, family: Family) -> dict[str, Draw]:
+    """For each integer label a drawing of indices, of which one in eight is ignored where any can be."""
+
+    def drawing(item: Input) -> Draw:
+        def draw(shape: tuple[int, ...]) -> Numbers:
+            found = generator.integers(0, family.sizes[item.index], shape).astype(np.float64)
+            ignored = generator.random(shape) < 1 / IGNORED
+            return np.where(ignored, loss.params(family.params)[item.ignore], found) if item.ignore else found
+
+        return draw
+
+    return {item.name: drawing(item) for item in loss.inputs if item.label == "index"}
 
 
 def _bordering(loss: Loss, family: Family, dtype: DType, generator: np.random.Generator) -> dict[str, Numbers]:
@@ -62,9 +95,12 @@ def _bordering(loss: Loss, family: Family, dtype: DType, generator: np.random.Ge
     def label(shape: tuple[int, ...]) -> Numbers:
         return np.resize([0.0, 1.0], shape)
 
-    draws = {"hard": label, "soft": label, "embedding": embedding, "number": number}
+    draws = {"hard": label, "soft": label, "embedding": embedding, "number": number, "weight": number}
+    draws |= _indices(loss, generator, family)
     few = {**family.sizes, BATCH: SCALED_ROWS}
-    bases = {name: array.reshape(SCALED_ROWS, -1) for name, array in _each(loss, few, draws).items()}
+    drawn = _each(loss, few, draws, _absent(loss, family))
+    axes = (BATCH, loss.across)
+    bases = {item.name: laid_out(drawn[item.name], item.dims, axes) for item in loss.inputs}
     found = at_borders(loss.gradients(family.params), loss.params(family.params), bases, dtype, family.sizes[BATCH])
     return {item.name: found[item.name].reshape(shape_of(item.dims, family.sizes)) for item in loss.inputs}
 
@@ -84,7 +120,13 @@ def timed(loss: Loss, size: tuple[int, int], dtype: DType, seed: int) -> dict[st
         return generator.uniform(0, 2, shape).astype(dtype.numpy)
 
     scale = float(size[1] ** 0.5) if loss.across == EMBEDDING else 1.0
-    return _each(loss, loss.sizes(size), {"hard": bits, "soft": bits, "embedding": embedding, "number": number})
+
+    def index(shape: tuple[int, ...]) -> Numbers:
+        return generator.integers(0, size[1], shape)
+
+    draws = {"hard": bits, "soft": bits, "embedding": embedding, "number": number, "index": index}
+    optional = frozenset(item.name for item in loss.inputs if item.optional is not None)
+    return _each(loss, loss.sizes(size), draws, optional)
 
 
 def directions(case: Case, names: Sequence[str]) -> dict[str, F64]:
@@ -93,12 +135,15 @@ def directions(case: Case, names: Sequence[str]) -> dict[str, F64]:
     return {name: _dyadic(generator, case.inputs[name].shape) for name in names}
 
 
-def searched(item: Input, dtype: DType) -> list[float]:
+def searched(item: Input, dtype: DType, classes: int) -> list[float]:
     """The numbers that a random search chooses from for an input, simplest first.
 
-    For a label its values. Else half of them are small dyadic numbers, and half any numbers of the dtype; those of an
+    For a label its values, of which an index has as many as ``classes``. Else half of them are small dyadic numbers,
+    and half any numbers of the dtype; those of an
     input without dimensions, a score or a distance, are not negative.
     """
+    if item.label == "index":
+        return [float(index) for index in range(classes)]
     if item.label:
         return list(LABELS[item.label])
     signed = len(item.dims) > 1
@@ -107,10 +152,15 @@ def searched(item: Input, dtype: DType) -> list[float]:
     return [*dyadic, *np.where(signed, generic, np.abs(generic)).tolist()]
 
 
-def _each(loss: Loss, sizes: Sizes, draws: Mapping[str, Draw]) -> dict[str, Numbers]:
-    """The inputs of a loss by name, each drawn as what it is."""
-    kinds = {item: item.label or ("embedding" if len(item.dims) > 1 else "number") for item in loss.inputs}
-    return {item.name: draws[kind](shape_of(item.dims, sizes)) for item, kind in kinds.items()}
+def _each(loss: Loss, sizes: Sizes, draws: Mapping[str, Draw], absent: frozenset[str]) -> dict[str, Numbers]:
+    """The inputs of a loss by name, each drawn as what it is; what is ``absent`` has the numbers it then stands for."""
+    found = {}
+    for item in loss.inputs:
+        shape = shape_of(item.dims, sizes)
+        usual = "weight" if item.shared else "embedding" if len(item.dims) > 1 else "number"
+        drawing = draws.get(item.name) or draws[item.label or usual]
+        found[item.name] = np.full(shape, item.optional) if item.name in absent else drawing(shape)
+    return found
 
 
 def _bits(generator: np.random.Generator, dtype: Any) -> Draw:

@@ -16,7 +16,7 @@ from ..dtypes import F64
 from ..formula.grammar import Parser
 from ..formula.tree import Builder, Dims, Node, topological
 from ..readings.double_double import Wide
-from ..readings.layout import placed
+from ..readings.layout import laid_out, placed
 from ..readings.wide import RULES
 from .case import Case, Param
 from .document import Document, Path_
@@ -54,7 +54,7 @@ class Law:
         """
         if any(params[name] != value for name, value in self.when.items()):
             return None
-        leaves = {name: array.reshape(len(array), -1) for name, array in case.inputs.items()}
+        leaves = {name: laid_out(array, case.dims[name], self.axes) for name, array in case.inputs.items()}
         leaves |= {name: np.full((1, 1), value) for name, value in params.items() if isinstance(value, float)}
         leaves |= {ANY: np.reshape(shift, (1, -1)), OFFSET: np.reshape(shift, (1, -1))[:, :1]}
         inputs, given = dict(case.inputs), dict(case.params)

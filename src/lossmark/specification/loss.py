@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..dtypes import DTYPES
 from ..formula.gradients import Gradients
@@ -62,6 +63,20 @@ class Loss:
     def sizes(self, size: tuple[int, int]) -> Sizes:
         """How long each axis is at a size: batch, and what lies across."""
         return dict(zip((BATCH, self.across), size, strict=True))
+
+    @functools.cached_property
+    def indices(self) -> frozenset[str]:
+        """The labels that number entries."""
+        return frozenset(item.name for item in self.inputs if item.label == "index")
+
+    @functools.cached_property
+    def integers(self) -> frozenset[str]:
+        """The parameters that are integers: those that mark a label as ignored."""
+        return frozenset(item.ignore for item in self.inputs if item.ignore)
+
+    def called(self, given: Parameters) -> dict[str, Any]:
+        """Parameters as a call gets them."""
+        return {name: int(x) if name in self.integers and not isinstance(x, str) else x for name, x in given.items()}
 
     def params(self, given: Parameters) -> dict[str, Param]:
         """All parameters: the given ones over the defaults."""

@@ -55,6 +55,16 @@ class Source(Strict):
     also: list[str] = []
 
 
+class IndexLabel(Strict):
+    """A label that is the number of an entry along the axis ``index``.
+
+    ``ignore`` names the parameter whose value marks the rows that do not count.
+    """
+
+    index: Axis
+    ignore: Slug | None = None
+
+
 class InputModel(Strict):
     """An argument with the axes ``dims`` in the order of memory: ``B`` is the batch, any other a capital letter.
 
@@ -63,6 +73,10 @@ class InputModel(Strict):
 
     dims: Literal["B"] | Annotated[list[Axis], Field(min_length=1)]
     kind: Kind | None = None
+    label: IndexLabel | None = None
+    optional: Literal[True] | None = None
+    """It may be left out of a call, and every number of it then is ``default``."""
+    default: Annotated[int, Field(ge=0, le=1)] | None = None
     meaning: str
 
 
@@ -87,6 +101,12 @@ class FormulaModel(Strict):
     where: dict[Slug, str] = {}
     loss: str
     associations: list[str | Association] = []
+
+
+class ReductionModel(Strict):
+    """The mean where it is not over the batch: ``sum(loss, B)/sum(x, B)``, with x of no differentiated input."""
+
+    mean: str
 
 
 class CurveModel(Strict):
@@ -136,6 +156,7 @@ class CaseModel(Strict):
     dtypes: list[DTypeName] | None = None
     params: dict[Slug, str] = {}
     inputs: dict[Slug, list[Leaf] | list[list[Leaf]]]
+    """An input that is optional may be left out."""
     expect: Expect = Expect()
 
 
@@ -151,6 +172,8 @@ class FamilyModel(Strict):
     distribution: Literal["normal", "uniform", "borders"]
     scale: Number
     params: dict[Slug, str] = {}
+    optional: list[Slug] = []
+    """The optional inputs that are drawn too."""
     full: bool = False
 
 
@@ -180,6 +203,7 @@ class SpecModel(Strict):
     inputs: Annotated[dict[Slug, InputModel], Field(min_length=1)]
     params: dict[Slug, ParamModel] = {}
     formula: FormulaModel
+    reduction: ReductionModel | None = None
     gradient_of: Annotated[list[Slug], Field(min_length=1)]
     curve: CurveModel | None = None
     flags: dict[str, str] = {}

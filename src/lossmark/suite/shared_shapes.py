@@ -47,4 +47,4 @@ def pack(case: Case, mode: Mode, widens: bool) -> Case:
         whole = np.concatenate([array] * (batch // case.batch))
         return whole if array.ndim == 1 else np.pad(whole, ((0, 0), (0, wide - width)))
 
-    return replace(case, inputs={name: fit(array) for name, array in case.inputs.items()}, golden=None)
+    return replace(case, inputs=case.with_rows(fit), golden=None)

@@ -64,7 +64,7 @@ def read_block(reading: Reading, leaves: Mapping[str, F64], seeds: Mapping[str, 
     compared = _Compared(
         ieee,
         None if finite else reading.unseeded(leaves, LIMIT),
-        reading.unseeded({k: x[undecided] for k, x in leaves.items()}, OTHER_SIDE) if len(undecided) else None,
+        reading.unseeded({k: _rows(x, undecided) for k, x in leaves.items()}, OTHER_SIDE) if len(undecided) else None,
         undecided,
         _textbook(reading, leaves) if ieee.underflows else (),
     )
@@ -74,7 +74,8 @@ def read_block(reading: Reading, leaves: Mapping[str, F64], seeds: Mapping[str, 
     gradients, kinks = {}, {}
     for reduction, seed in seeds.items():
         found, kink = _gradient(reading, compared, seed, shapes)
-        gradients[reduction] = {name: _beside_value(slope, nan, anything) for name, slope in found.items()}
+        free = nan | np.isnan(seed.v.hi)
+        gradients[reduction] = {name: _beside_value(slope, free, anything) for name, slope in found.items()}
         kinks[reduction] = None if kink is None else replace(kink, rows=kink.rows + start)
     return Block(value, gradients, kinks)
 
@@ -165,7 +166,7 @@ def _kink(compared: _Compared, ieee: Sequence[Gradient], other: Sequence[Gradien
 def _beside_value(slope: Acceptance, nan: Mask, anything: NonFinite) -> Acceptance:
     """A gradient, unspecified where it is NaN or the value may be, and with any outcome where the value may overflow.
 
-    ``nan`` and ``anything`` ``[b, 1]`` are those of the value.
+    ``nan`` and ``anything`` ``[b, 1]`` are those of the value; a mean of nothing is NaN, too.
     """
     unspecified = _is_nan(slope) | nan
     also = slope.also | anything.map(lambda bits: np.broadcast_to(bits, slope.shape))
@@ -187,6 +188,11 @@ def _may_be_nan(x: Acceptance) -> Mask:
 def take(x: Bounded, rows: Rows | slice) -> Bounded:
     """Some rows of numbers that have no outcomes beside their bound, as cotangents."""
     return Bounded(Wide(x.v.hi[rows], None if x.v.lo is None else x.v.lo[rows]), x.e[rows])
+
+
+def _rows(leaf: F64, rows: Rows) -> F64:
+    """Some rows of a leaf; what all examples share has one."""
+    return leaf if len(leaf) == 1 else leaf[rows]
 
 
 def _shaped(slopes: Gradient, shapes: Mapping[str, tuple[int, ...]]) -> Gradient:

@@ -117,9 +117,22 @@ class Reading:
                 known[node] = self._operation(node, args, convention)
                 if node.op == "norm" and not underflows:
                     underflows = squares_underflow(Arithmetic(self.dtype), *args)
-        none = np.zeros(len(next(iter(leaves.values()))), bool)
+        none = np.zeros(max(map(len, leaves.values())), bool)
         masks = [np.logical_or.reduce([none, *(kinked[node] for node in nodes)]) for nodes in self.plan.slopes]
         return Unseeded(known, masks, underflows, convention)
+
+    def divisor(self, leaves: Mapping[str, F64]) -> Bounded:
+        """What each example ``[B, 1]`` adds to the number that a written mean divides by."""
+        root = self.plan.gradients.formula.divisor
+        assert root is not None
+        known: dict[Node, Bounded] = {}
+        for node in topological([root]):
+            args = [known[arg] for arg in node.args]
+            if not args:
+                known[node] = self._input(leaves[str(node.payload)]) if node.op == "input" else self._constant(node)
+            else:
+                known[node] = self._operation(node, args, IEEE)
+        return known[root]
 
     def values(self, unseeded: Unseeded) -> list[Bounded]:
         """The loss of each example ``[B, 1]``, or ``[1, 1]`` if it depends on no input, by each evaluation."""

@@ -21,7 +21,7 @@ from .acceptance import REDUCTIONS, Acceptance, Expected
 from .block import Block, joined, read_block, take
 from .evaluate import Reading, plan_of
 from .kept import LARGEST_INPUTS, block_digest, kept
-from .reduced import reduce, seed
+from .reduced import divisor, reduce, seed
 from .transformed import scaled
 
 BLOCK = 1 << 15
@@ -53,13 +53,14 @@ def expected_of_many(
     groups: dict[tuple[object, ...], list[int]] = {}
     distinct = [case.distinct for case in cases]
     for index, case in enumerate(distinct):
-        groups.setdefault((repr(sorted(case.params.items())), case.shape[1:]), []).append(index)
+        shared = tuple(x.tobytes() for name, x in sorted(case.inputs.items()) if not case.by_example(name))
+        groups.setdefault((repr(sorted(case.params.items())), case.shape[1:], shared), []).append(index)
     found: dict[int, Expected] = {}
     for indices in groups.values():
         weights = [_distinct(cotangents[i], cases[i]) for i in indices]
-        batches = [cases[i].batch for i in indices]
-        batch = _read(loss, [distinct[i] for i in indices], dtype, weights, batches, wanted, scale)
-        found |= zip(indices, _cut(batch, [cases[i] for i in indices], dtype), strict=True)
+        counts = [_count(loss, cases[i], dtype) for i in indices]
+        batch = _read(loss, [distinct[i] for i in indices], dtype, weights, counts, wanted, scale)
+        found |= zip(indices, _cut(batch, [cases[i] for i in indices], counts, dtype), strict=True)
     return [found[index] for index in range(len(cases))]
 
 
@@ -76,6 +77,16 @@ def derived(loss: Loss, case: Case, dtype: DType) -> Acceptance:
     return expected(loss, case, dtype, np.ones(case.batch), ()).values["none"]
 
 
+def _count(loss: Loss, case: Case, dtype: DType) -> Bounded:
+    """What a mean over the batch divides by."""
+    gradients = loss.gradients(case.params)
+    if gradients.formula.divisor is None:
+        return divisor(None, case.batch, dtype)
+    reading = Reading(plan_of(gradients), loss.params(case.params), dtype)
+    with np.errstate(all="ignore"):
+        return divisor(reading.divisor(reading.leaves(case.inputs)), case.batch, dtype)
+
+
 def _distinct(cotangent: F64, case: Case) -> F64:
     return cotangent if case.repeats is None else case.repeats.distinct(cotangent)
 
@@ -85,51 +96,61 @@ def _read(
     cases: Sequence[Case],
     dtype: DType,
     cotangents: Sequence[F64],
-    batches: Sequence[int],
+    counts: Sequence[Bounded],
     wanted: Sequence[str],
     scale: float,
 ) -> Block:
     """All examples of cases with the same parameters and the same D, as one batch; kept between runs if it is small.
 
-    ``batches`` are the sizes of the cases, more than their rows where these repeat.
+    ``counts`` are what their means divide by, more than their rows where these repeat.
     """
-    inputs = {name: np.concatenate([case.inputs[name] for case in cases]) for name in cases[0].inputs}
+    one = cases[0]
+    inputs = {
+        name: np.concatenate([case.inputs[name] for case in cases]) if one.by_example(name) else one.inputs[name]
+        for name in one.inputs
+    }
+    shared = frozenset(name for name in inputs if not one.by_example(name))
     gradients, params = loss.gradients(cases[0].params), loss.params(cases[0].params)
 
     def compute() -> Block:
         reading = Reading(plan_of(gradients), params, dtype)
         seeds = {
-            name: _stack([seed(name, *each, dtype, scale) for each in zip(cotangents, batches, strict=True)])
+            name: _stack([seed(name, *each, dtype, scale) for each in zip(cotangents, counts, strict=True)])
             for name in wanted
         }
-        batch = _computed(reading, loss.gradient_of, inputs, seeds)
+        batch = _computed(reading, loss.gradient_of, inputs, shared, seeds)
         return replace(batch, value=scaled(batch.value, scale, dtype))
 
     if sum(array.nbytes for array in inputs.values()) > LARGEST_INPUTS:
         return compute()
-    return kept(block_digest(gradients, params, dtype, inputs, cotangents, batches, wanted, scale), compute)
+    sizes = [(float(count.v.hi[0, 0]), float(count.e[0, 0])) for count in counts]
+    return kept(block_digest(gradients, params, dtype, inputs, cotangents, sizes, wanted, scale), compute)
 
 
 def _computed(
     reading: Reading,
     gradient_of: Sequence[str],
     inputs: Mapping[str, F64],
+    shared: frozenset[str],
     seeds: Mapping[str, Bounded],
 ) -> Block:
-    """A batch, read in blocks of rows; ``seeds`` are the cotangents of every reduction whose gradient is wanted."""
+    """A batch, read in blocks of rows; ``seeds`` are the cotangents of every reduction whose gradient is wanted.
+
+    ``shared`` inputs have no rows.
+    """
     blocks = []
-    for rows in _blocks(inputs):
-        leaves = reading.leaves({name: array[rows] for name, array in inputs.items()})
+    for rows in _blocks({name: array for name, array in inputs.items() if name not in shared}):
+        leaves = reading.leaves({name: x if name in shared else x[rows] for name, x in inputs.items()})
         here = {reduction: take(cotangent, rows) for reduction, cotangent in seeds.items()}
         with np.errstate(all="ignore"):
             blocks.append(read_block(reading, leaves, here, rows.start))
     return joined(blocks, {name: inputs[name].shape for name in gradient_of})
 
 
-def _cut(batch: Block, cases: Sequence[Case], dtype: DType) -> list[Expected]:
+def _cut(batch: Block, cases: Sequence[Case], counts: Sequence[Bounded], dtype: DType) -> list[Expected]:
     """What each case expects, from the batch of all their examples."""
     result, start = [], 0
-    for case in cases:
+    for case, count in zip(cases, counts, strict=True):
         rows = slice(start, start + case.distinct.batch)
         start = rows.stop
         example = batch.value.rows(rows)
@@ -146,7 +167,7 @@ def _cut(batch: Block, cases: Sequence[Case], dtype: DType) -> list[Expected]:
                 for reduction, slopes in gradients.items()
             }
             kinks = {reduction: kink and kink.repeated(repeats) for reduction, kink in kinks.items()}
-        values = {reduction: reduce(example, reduction, dtype) for reduction in REDUCTIONS}
+        values = {reduction: reduce(example, reduction, dtype, count) for reduction in REDUCTIONS}
         result.append(Expected(values, gradients, kinks))
     return result
 

@@ -61,17 +61,17 @@ def block_digest(
     dtype: DType,
     inputs: Mapping[str, F64],
     cotangents: Sequence[F64],
-    batches: Sequence[int],
+    counts: Sequence[tuple[float, float]],
     reductions: Sequence[str],
     scale: float,
 ) -> str:
     """Names what a batch accepts: the arguments are those of :func:`.expected.expected_of_many`.
 
-    ``batches`` are the sizes that a mean divides by.
+    ``counts`` are what the means divide by, with the errors of that.
     """
     settings = (
         *(revision(), _formula(gradients), sorted(params.items()), repr(dtype)),
-        *(tuple(batches), tuple(reductions), scale),
+        *(tuple(counts), tuple(reductions), scale),
     )
     found = hashlib.blake2b(repr(settings).encode(), digest_size=20)
     for name, array in [*sorted(inputs.items()), *(("cotangent", weights) for weights in cotangents)]:

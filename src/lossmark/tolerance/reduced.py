@@ -15,11 +15,24 @@ from .acceptance import Acceptance
 from .transformed import rounded_factor
 
 
-def reduce(example: Acceptance, reduction: str, dtype: DType) -> Acceptance:
+def divisor(example: Bounded | None, batch: int, dtype: DType) -> Bounded:
+    """What a mean divides by, ``[1, 1]``: the number of examples, or the sum of what each adds to it, ``[B, 1]``.
+
+    The sum accumulates in at least float32.
+    """
+    low = np.zeros((1, 1)) if dtype.p == 53 else None
+    if example is None:
+        return Bounded(Wide(np.full((1, 1), float(batch)), low), np.zeros((1, 1)))
+    v = total(example.v, 0)
+    arithmetic = Arithmetic(accumulator_of(dtype))
+    return Bounded(v, total_error(arithmetic, v, example.v.hi, example.e, axis=0, lows=example.v.lo))
+
+
+def reduce(example: Acceptance, reduction: str, dtype: DType, count: Bounded) -> Acceptance:
     """The acceptance of the reduced value ``[]``, or for ``none`` ``[B]``, from that of the examples ``[B, 1]``.
 
-    A mean is off by the error of the sum over B, and by two roundings, of 1/B and of the product, unless B is a power
-    of two.
+    A mean is off by the error of the sum over B, by that of the ``count`` that it is divided by, and by two roundings,
+    of 1/count and of the product, unless it is a power of two.
     """
     if reduction == "none":
         return example.reshape((len(example.exact),))
@@ -31,14 +44,15 @@ def reduce(example: Acceptance, reduction: str, dtype: DType) -> Acceptance:
         e = np.where(nonfinite, 0.0, np.where(np.isnan(e), np.inf, e))  # no bound of one example is none of the sum
         also = overflow(dtype, v, e) | example.also.of_a_sum() | _partial_sums(example, dtype)
         if reduction == "mean":
-            count = len(example.exact)
-            n = Wide(np.full((1, 1), float(count)), None if v.lo is None else np.zeros((1, 1)))
             mass = np.sum(np.abs(example.exact), axis=0, keepdims=True)
-            v, e = div(v, n), e / count
-            e = np.where(nonfinite, 0.0, e + (0.0 if _power_of_two(count) else 2 * dtype.u * mass / count))
+            least = count.v.hi - count.e
+            v = div(v, Wide(count.v.hi, None if v.lo is None else count.v.lo))
+            e = e / least + np.abs(v.hi) * count.e / least
+            nonfinite = nonfinite | ~np.isfinite(v.hi)
+            e = np.where(nonfinite, 0.0, e + (0.0 if _power_of_two(count) else 2 * dtype.u * mass / least))
             e = e + np.where(nonfinite | (v.hi == 0), 0.0, arithmetic.eta(v, e))
-    limit = None if example.limit is None else reduce(example.limit, reduction, dtype)
-    textbook = None if example.textbook is None else reduce(example.textbook, reduction, dtype)
+    limit = None if example.limit is None else reduce(example.limit, reduction, dtype, count)
+    textbook = None if example.textbook is None else reduce(example.textbook, reduction, dtype, count)
     reduced = Acceptance(exact=v.hi, exact_low=v.lo, bound=e * WIDENING, also=also, limit=limit, textbook=textbook)
     return reduced.reshape(())
 
@@ -56,25 +70,32 @@ def _partial_sums(example: Acceptance, dtype: DType) -> NonFinite:
     return NonFinite.of(up, down, up & down) if up.any() or down.any() else ALL_FINITE
 
 
-def seed(reduction: str, weights: F64, batch: int, dtype: DType, scale: float) -> Bounded:
+def seed(reduction: str, weights: F64, count: Bounded, dtype: DType, scale: float) -> Bounded:
     """The cotangent ``[K, 1]`` of every example's loss, with the error of a computed 1/B and of the factor ``scale``.
 
-    It is 1 for ``sum``, 1/B for ``mean``, and the caller's ``weights`` ``[K]`` for ``none``. B is ``batch``, more than
-    K where rows repeat.
+    It is 1 for ``sum``, 1/B for ``mean``, and the caller's ``weights`` ``[K]`` for ``none``. B is ``count``, more than
+    K where rows repeat, or what a written mean divides by; where that is 0 the cotangent is NaN.
     """
-    chosen = weights if reduction == "none" else np.full(len(weights), 1.0 if reduction == "sum" else 1.0 / batch)
+    with np.errstate(all="ignore"):
+        part = float((1.0 / count.v.hi)[0, 0]) if count.v.hi.all() else np.nan
+        relative = float((count.e / np.maximum(count.v.hi - count.e, 0.0))[0, 0]) if count.e.any() else 0.0
+    chosen = weights if reduction == "none" else np.full(len(weights), 1.0 if reduction == "sum" else part)
     v = Wide(chosen.reshape(-1, 1))
     if dtype.p == 53:
         zeros = np.zeros_like(v.hi)
-        one, count = Wide(np.ones_like(v.hi), zeros), Wide(np.full_like(v.hi, batch), zeros)
-        v = div(one, count) if reduction == "mean" else Wide(v.hi, zeros)
-    exact = reduction != "mean" or _power_of_two(batch)
-    e = np.zeros_like(v.hi) if exact else dtype.u * np.abs(v.hi)
+        one = Wide(np.ones_like(v.hi), zeros)
+        each = Wide(
+            np.broadcast_to(count.v.hi, v.hi.shape),
+            np.broadcast_to(count.v.lo if count.v.lo is not None else 0.0, v.hi.shape),
+        )
+        v = div(one, each) if reduction == "mean" and not np.isnan(chosen).any() else Wide(v.hi, zeros)
+    exact = reduction != "mean" or _power_of_two(count)
+    e = np.zeros_like(v.hi) if exact else (dtype.u + relative) * np.abs(v.hi)
     if scale == 1:
         return Bounded(v, e)
     v = mul(v, Wide(np.full((1, 1), scale), None if v.lo is None else np.zeros((1, 1))))
     return Bounded(v, e * abs(scale) + rounded_factor(scale, dtype) * np.abs(v.hi))
 
 
-def _power_of_two(count: int) -> bool:
-    return count & (count - 1) == 0
+def _power_of_two(count: Bounded) -> bool:
+    return bool(np.frexp(count.v.hi)[0].item() == 0.5 and not count.e.any())
