@@ -18,6 +18,8 @@ from ..tolerance.acceptance import Acceptance, Kink
 
 UNDERFLOW = "underflow of an intermediate"
 """The grade of what conforms by the textbook alone, whose norm is the root of a sum of squares that underflow."""
+TEXTBOOK = "textbook"
+"""The grade of what conforms in the form that many write alone, which loses digits."""
 LOOSE = 0.25
 """A check whose bound exceeds this part of the exact values says too little to be run."""
 
@@ -45,7 +47,7 @@ class Worst:
 class Judgement:
     """``ok``, the largest error in ulp (None where a non-finite number is right), the largest share of the bound.
 
-    ``grade`` is :data:`UNDERFLOW` where that is what it takes to conform.
+    ``grade`` is :data:`UNDERFLOW` or :data:`TEXTBOOK` where that is what it takes to conform.
     """
 
     ok: bool
@@ -131,6 +133,8 @@ def _beyond(x: F64, accepted: Acceptance, dtype: DType, label: str) -> Judgement
             allowed |= accepted.unspecified
         lost = ~allowed & _by_the_textbook(x, accepted.textbook)
         allowed |= lost
+        formed = ~allowed & _in_form(x, accepted.form)
+        allowed |= formed
         judged = finite & ~(allowed & ~inside)
         if accepted.unspecified is not None:
             judged &= ~accepted.unspecified
@@ -141,7 +145,8 @@ def _beyond(x: F64, accepted: Acceptance, dtype: DType, label: str) -> Judgement
     conforming = bool(allowed.all())
     budget = float(np.max(used))
     error_ulp = float(np.max(ulp)) if judged.any() else None
-    return Judgement(conforming, error_ulp, budget, worst, grade=UNDERFLOW if conforming and lost.any() else "")
+    grade = TEXTBOOK if formed.any() else UNDERFLOW if lost.any() else ""
+    return Judgement(conforming, error_ulp, budget, worst, grade=grade if conforming else "")
 
 
 def _error(x: F64, accepted: Acceptance) -> F64:
@@ -165,6 +170,17 @@ def _by_the_textbook(x: F64, textbook: Acceptance | None) -> NDArray[np.bool_]:
         return np.zeros(x.shape, bool)
     inside = _error(x, textbook) <= textbook.bound
     return inside | textbook.also.allow(x) | _by_the_textbook(x, textbook.textbook)
+
+
+def _in_form(x: F64, form: Acceptance | None) -> NDArray[np.bool_]:
+    """Numbers that conform in the form that many write, each where the bound of that form is not too wide for it.
+
+    An infinity of that form conforms, too.
+    """
+    if form is None:
+        return np.zeros(x.shape, bool)
+    told = (_error(x, form) <= form.bound) & (form.bound <= LOOSE * np.abs(form.exact))
+    return np.asarray(told | (np.isinf(x) & (x == form.exact)))
 
 
 def slopes(

@@ -11,10 +11,14 @@ from .tree import Formula, Node, topological
 
 @dataclass(frozen=True, eq=False)
 class Gradients:
-    """A formula with the gradient trees (name of input → tree) of each group of its evaluations."""
+    """A formula with the gradient trees (name of input → tree) of each group of its evaluations.
+
+    ``textbook`` is the loss in the form that many write, with its gradients, where the spec has one.
+    """
 
     formula: Formula
     trees: tuple[Mapping[str, Node], ...]
+    textbook: Gradients | None = None
 
     @functools.cached_property
     def order(self) -> list[Node]:

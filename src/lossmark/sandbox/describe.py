@@ -40,7 +40,7 @@ def _describe(impl: Implementation, source: str) -> dict[str, Any]:
         wrong = complaint(deviation, known[loss_id])
         if wrong:
             raise LossmarkError(f"{source}: the Deviation of {impl.name}: {wrong}")
-    keywords = {loss.id: (*EVERY_KEYWORD, *loss.model.params) for loss in known.values()}
+    keywords = {loss.id: (*EVERY_KEYWORD, *loss.model.params, *loss.optional) for loss in known.values()}
     return {
         "source": source,
         "name": impl.name,

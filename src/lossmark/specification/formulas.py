@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ..formula.derivative import gradients
 from ..formula.gradients import Gradients
@@ -52,7 +53,12 @@ def _formula(model: SpecModel, document: Document, chosen: Mapping[str, str]) ->
             raise document.error(("inputs", item.name), "the formula does not use this input")
     formula = Formula(loss, associations, inputs, tuple(model.gradient_of), tuple(names.items()), axes, divisor)
     wrt = {name: leaves[name] for name in model.gradient_of}
-    return Gradients(formula, tuple(gradients(build, formula.evaluations, wrt)))
+    textbook = None
+    if model.formula.textbook is not None:
+        form = replace(formula, loss=_scalar(parser, model.formula.textbook, document, ("formula", "textbook")))
+        form = replace(form, associations=())
+        textbook = Gradients(form, tuple(gradients(build, form.evaluations, wrt)))
+    return Gradients(formula, tuple(gradients(build, formula.evaluations, wrt)), textbook)
 
 
 def axes_of(model: SpecModel) -> Dims:

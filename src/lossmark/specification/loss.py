@@ -65,6 +65,11 @@ class Loss:
         return dict(zip((BATCH, self.across), size, strict=True))
 
     @functools.cached_property
+    def optional(self) -> tuple[str, ...]:
+        """The inputs that may be left out of a call."""
+        return tuple(item.name for item in self.inputs if item.optional is not None)
+
+    @functools.cached_property
     def indices(self) -> frozenset[str]:
         """The labels that number entries."""
         return frozenset(item.name for item in self.inputs if item.label == "index")

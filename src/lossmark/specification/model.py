@@ -96,10 +96,14 @@ class Association(Strict):
 
 
 class FormulaModel(Strict):
-    """The loss of one example, in the formula language; ``where`` names terms in order."""
+    """The loss of one example, in the formula language; ``where`` names terms in order.
+
+    ``textbook`` is the same loss as many write it, in a form that loses digits which ``loss`` keeps.
+    """
 
     where: dict[Slug, str] = {}
     loss: str
+    textbook: str | None = None
     associations: list[str | Association] = []
 
 

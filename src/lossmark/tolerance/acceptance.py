@@ -27,7 +27,8 @@ class Acceptance:
     accepts it, or where ``unspecified`` says that any number does. ``exact_low`` is there for float64 alone. ``limit``
     is what the convention 0·∞ = 0 gives where that differs from IEEE arithmetic. ``unspecified`` marks the gradient of
     examples whose value is NaN. ``textbook`` is there where squares inside a norm may underflow: what it accepts
-    conforms too, with a lower grade.
+    conforms too, with a lower grade. ``form`` is what the loss accepts in the form that many write, where the spec has
+    one: it counts where its own bound says something.
     """
 
     exact: F64
@@ -37,6 +38,7 @@ class Acceptance:
     limit: Acceptance | None = None
     unspecified: NDArray[np.bool_] | None = None
     textbook: Acceptance | None = None
+    form: Acceptance | None = None
     _ulps: dict[DType, F64] = field(default_factory=dict, init=False, repr=False, compare=False)
     _extents: dict[float, tuple[float, float]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -55,6 +57,7 @@ class Acceptance:
             limit=None if self.limit is None else self.limit.map(change),
             unspecified=None if self.unspecified is None else change(self.unspecified),
             textbook=None if self.textbook is None else self.textbook.map(change),
+            form=None if self.form is None else self.form.map(change),
         )
 
     def reshape(self, shape: tuple[int, ...]) -> Acceptance:
@@ -146,11 +149,13 @@ def concatenated(parts: Sequence[Acceptance]) -> Acceptance:
     """Blocks of rows, one after the other."""
     if len(parts) == 1:
         return parts[0]
-    limit = textbook = None
+    limit = textbook = form = None
     if any(part.limit is not None for part in parts):
         limit = concatenated([part if part.limit is None else part.limit for part in parts])
     if any(part.textbook is not None for part in parts):
         textbook = concatenated([part if part.textbook is None else part.textbook for part in parts])
+    if any(part.form is not None for part in parts):
+        form = concatenated([part if part.form is None else part.form for part in parts])
     return Acceptance(
         exact=np.concatenate([part.exact for part in parts]),
         exact_low=_filled([(part.exact_low, part.exact) for part in parts], np.float64),
@@ -159,6 +164,7 @@ def concatenated(parts: Sequence[Acceptance]) -> Acceptance:
         limit=limit,
         unspecified=_filled([(part.unspecified, part.exact) for part in parts], np.bool_),
         textbook=textbook,
+        form=form,
     )
 
 

@@ -77,7 +77,17 @@ def read_block(reading: Reading, leaves: Mapping[str, F64], seeds: Mapping[str, 
         free = nan | np.isnan(seed.v.hi)
         gradients[reduction] = {name: _beside_value(slope, free, anything) for name, slope in found.items()}
         kinks[reduction] = None if kink is None else replace(kink, rows=kink.rows + start)
-    return Block(value, gradients, kinks)
+    block = Block(value, gradients, kinks)
+    return block if reading.textbook is None else _or_form(block, read_block(reading.textbook, leaves, seeds, start))
+
+
+def _or_form(block: Block, form: Block) -> Block:
+    """What a block accepts, and what it accepts in another form of the loss."""
+    gradients = {
+        reduction: {name: replace(slope, form=form.gradients[reduction][name]) for name, slope in slopes.items()}
+        for reduction, slopes in block.gradients.items()
+    }
+    return replace(block, value=replace(block.value, form=form.value), gradients=gradients)
 
 
 def _textbook(reading: Reading, leaves: Mapping[str, F64]) -> list[Unseeded]:

@@ -97,6 +97,12 @@ class Reading:
     def _axes(self) -> Dims:
         return self.plan.gradients.formula.axes
 
+    @functools.cached_property
+    def textbook(self) -> Reading | None:
+        """The reading of the form that many write, where the spec has one."""
+        form = self.plan.gradients.textbook
+        return None if form is None else Reading(plan_of(form), self.params, self.dtype)
+
     def leaves(self, inputs: Mapping[str, F64]) -> dict[str, F64]:
         """Inputs with their own axes as arrays with every axis of the formula."""
         dims = {str(node.payload): node.dims for node in self.plan.unseeded if node.op == "input"}

@@ -52,7 +52,8 @@ def _formula(gradients: Gradients) -> str:
     number = {node: place for place, node in enumerate(order)}
     nodes = [(node.op, node.payload, node.dims, [number[arg] for arg in node.args]) for node in order]
     names = [sorted((name, number[tree]) for name, tree in trees.items()) for trees in gradients.trees]
-    return repr((nodes, [number[root] for root in gradients.formula.evaluations], names))
+    form = "" if gradients.textbook is None else _formula(gradients.textbook)
+    return repr((nodes, [number[root] for root in gradients.formula.evaluations], names, form))
 
 
 def block_digest(
@@ -121,7 +122,7 @@ def _parts(place: str, accepted: Acceptance) -> Iterator[tuple[str, NDArray[Any]
     for name, array in (("low", accepted.exact_low), ("also", accepted.also.bits), ("free", accepted.unspecified)):
         if array is not None:
             yield f"{place}/{name}", array
-    for name, beside in (("limit", accepted.limit), ("textbook", accepted.textbook)):
+    for name, beside in (("limit", accepted.limit), ("textbook", accepted.textbook), ("form", accepted.form)):
         if beside is not None:
             yield from _parts(f"{place}/{name}", beside)
 
@@ -136,9 +137,9 @@ def _block(flat: Flat) -> Block:
 
 
 def _acceptance(flat: Flat, place: str) -> Acceptance:
-    limit, textbook = (
+    limit, textbook, form = (
         _acceptance(flat, f"{place}/{name}") if f"{place}/{name}/exact" in flat else None
-        for name in ("limit", "textbook")
+        for name in ("limit", "textbook", "form")
     )
     return Acceptance(
         exact=flat[f"{place}/exact"],
@@ -148,6 +149,7 @@ def _acceptance(flat: Flat, place: str) -> Acceptance:
         limit=limit,
         unspecified=flat.get(f"{place}/free"),
         textbook=textbook,
+        form=form,
     )
 
 

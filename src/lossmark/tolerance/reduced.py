@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..dtypes import F64, DType, accumulator_of
@@ -53,8 +55,9 @@ def reduce(example: Acceptance, reduction: str, dtype: DType, count: Bounded) ->
             e = e + np.where(nonfinite | (v.hi == 0), 0.0, arithmetic.eta(v, e))
     limit = None if example.limit is None else reduce(example.limit, reduction, dtype, count)
     textbook = None if example.textbook is None else reduce(example.textbook, reduction, dtype, count)
+    form = None if example.form is None else reduce(example.form, reduction, dtype, count)
     reduced = Acceptance(exact=v.hi, exact_low=v.lo, bound=e * WIDENING, also=also, limit=limit, textbook=textbook)
-    return reduced.reshape(())
+    return replace(reduced, form=form).reshape(())
 
 
 def _partial_sums(example: Acceptance, dtype: DType) -> NonFinite:

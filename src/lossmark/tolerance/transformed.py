@@ -33,14 +33,16 @@ def scaled(x: Acceptance, scale: float, dtype: DType) -> Acceptance:
         e = x.bound * abs(scale) + rounded_factor(scale, dtype) * np.abs(v.hi)
         e = np.where(np.isfinite(v.hi), e + Arithmetic(dtype).eta(v, e), 0.0)
         also = overflow(dtype, v, e) | (x.also if scale > 0 else x.also.negated())
-    limit, textbook = (None if beside is None else scaled(beside, scale, dtype) for beside in (x.limit, x.textbook))
-    return replace(x, exact=v.hi, exact_low=v.lo, bound=e, also=also, limit=limit, textbook=textbook)
+    limit, textbook, form = (
+        None if beside is None else scaled(beside, scale, dtype) for beside in (x.limit, x.textbook, x.form)
+    )
+    return replace(x, exact=v.hi, exact_low=v.lo, bound=e, also=also, limit=limit, textbook=textbook, form=form)
 
 
 def added(x: Acceptance, y: Acceptance, dtype: DType) -> Acceptance:
     """What the sum of two numbers accepts that a reverse pass adds up: NaN too where opposite infinities may meet.
 
-    A limit, the textbook and unspecified elements are not foreseen and are dropped.
+    A limit, the textbook, its form and unspecified elements are not foreseen and are dropped.
     """
     parts = [Bounded(Wide(part.exact, part.exact_low), part.bound, part.also) for part in (x, y)]
     v = add(parts[0].v, parts[1].v)

@@ -1,0 +1,105 @@
+"""The losses over classes: the form that many write, rows that do not count, what may be left out of a call."""
+
+import numpy as np
+import pytest
+
+from lossmark.checks.judgement import TEXTBOOK, judge
+from lossmark.dtypes import DTYPES
+from lossmark.errors import SpecError
+from lossmark.specification.assemble import assemble
+from lossmark.specification.document import parse
+from lossmark.specification.library import losses
+from lossmark.tolerance.expected import expected
+
+LOSS = losses()["cross_entropy"]
+TEXT = LOSS.document.text
+
+
+def truth(case, dtype="float32"):
+    return expected(LOSS, case, DTYPES[dtype], np.ones(case.batch))
+
+
+def textbook(logits, target):
+    """lse(x) - x_y, each step in float32."""
+    x = logits.astype(np.float32)
+    most = x.max(axis=1, keepdims=True)
+    lse = (most + np.log(np.sum(np.exp(x - most), axis=1, keepdims=True))).astype(np.float32)
+    return (lse - np.take_along_axis(x, target.astype(int)[:, None], axis=1))[:, 0]
+
+
+def judged(case):
+    """The textbook's form in float32, as it is judged."""
+    got = textbook(case.inputs["logits"], case.inputs["target"])
+    return judge(got, truth(case).values["none"], DTYPES["float32"], "none")
+
+
+def test_the_form_that_many_write_gets_its_grade_under_an_offset_and_none_without():
+    found = judged(LOSS.case("cross_entropy/offset-thousand"))
+    assert (found.ok, found.grade) == (True, TEXTBOOK)
+    found = judged(LOSS.case("cross_entropy/generic"))
+    assert (found.ok, found.grade) == (True, "")
+
+
+def test_that_form_excuses_nothing_where_its_own_bound_says_nothing():
+    assert not judged(LOSS.case("cross_entropy/offset-negative")).ok
+
+
+def test_one_large_row_does_not_hide_a_confident_one_that_is_lost():
+    case = LOSS.case("cross_entropy/confident-mixed")
+    accepted = truth(case, "bfloat16").values["none"]
+    lost = accepted.exact.copy()
+    assert judge(lost, accepted, DTYPES["bfloat16"], "none").ok
+    lost[0] = 0.0
+    assert not judge(lost, accepted, DTYPES["bfloat16"], "none").ok
+
+
+def test_a_mean_divides_by_what_counts_and_of_nothing_it_is_free():
+    case = LOSS.case("cross_entropy/weighted-ignored")
+    found = truth(case, "float64").values
+    counted = case.inputs["target"] >= 0
+    divisor = case.inputs["weight"][case.inputs["target"][counted].astype(int)].sum()
+    assert found["mean"].exact == pytest.approx(found["sum"].exact / divisor, rel=1e-14)
+    nothing = truth(LOSS.case("cross_entropy/all-ignored"))
+    assert np.isnan(nothing.values["mean"].exact)
+    assert nothing.values["sum"].exact == 0
+    assert nothing.gradients["mean"]["logits"].unspecified.all()
+    assert nothing.gradients["sum"]["logits"].unspecified is None
+
+
+def test_an_ignored_row_that_holds_nan_reaches_no_other_row_and_no_value():
+    found = truth(LOSS.case("cross_entropy/ignored-garbage"))
+    assert np.isfinite(found.values["none"].exact).all()
+    assert np.isfinite(found.values["mean"].exact)
+    assert np.isfinite(found.gradients["sum"]["logits"].exact[[0, 2]]).all()
+
+
+def test_a_batch_in_the_large_holds_each_edge_with_its_own_number_of_classes():
+    for large in LOSS.embedded:
+        assert {part.width for part in large.parts} == {large.shape[1]}
+        assert all(part.absent == {"weight"} for part in large.parts)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("ignore: ignore_index}", "ignore: nothing}", "a number among the parameters"),
+        ("index: C,", "index: D,", "an axis of the inputs"),
+        ("{dims: [C], kind: weight", "{dims: [D], kind: weight", "a loss has one beside the batch"),
+        ("optional: true, default: 1,", "optional: true,", "what is optional has a default"),
+        ('{mean: "sum(loss, B)/sum(weight_y, B)"}', '{mean: "sum(loss, B)/3"}', "expected sum(loss, B)/sum("),
+        (
+            '{mean: "sum(loss, B)/sum(weight_y, B)"}',
+            '{mean: "sum(loss, B)/sum(hard, B)"}',
+            "of no input in gradient_of",
+        ),
+        ("shape: {B: 7, C: 3}", "shape: [7, 3]", "expected a length of each of B, C"),
+        ("shape: {B: 7, C: 3}", "shape: {B: 7, D: 3}", "expected B, C"),
+        ("target: [0]\n", "target: [2]\n", "an index is one of 0 to 1"),
+        ('loss: "where(label_smoothing == 0', 'loss: "where(hard == 0', "only a label [B] or a parameter"),
+    ],
+)
+def test_a_spec_that_makes_no_sense_is_refused(old, new, message):
+    assert old in TEXT
+    with pytest.raises(SpecError) as refused:
+        assemble(parse(TEXT.replace(old, new, 1)))
+    assert message in str(refused.value)
