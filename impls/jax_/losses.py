@@ -15,8 +15,10 @@ from lossmark import Implementation, __version__
 
 from .common import checked_label, reduce, root, wide
 from .framework import FRAMEWORK
+from .logits import bce_with_logits
 
 impl = Implementation("jax", framework="jax", version=__version__, modes=FRAMEWORK.own["jax"].modes)
+impl.loss("bce_with_logits")(bce_with_logits)
 
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------

@@ -11,10 +11,13 @@ from lossmark.impls.arguments import check_margin, check_ranking, check_reductio
 
 from lossmark import Implementation, __version__
 
-from .common import Array, checked_label, reduce, weight, wide
+from .common import Array, checked_label, reduce, sigmoid, softplus, weight, wide
 from .framework import FRAMEWORK
+from .logits import bce_with_logits, bce_with_logits_gradient
 
 impl = Implementation("numpy", framework="numpy", version=__version__, modes=FRAMEWORK.own["numpy"].modes)
+impl.loss("bce_with_logits")(bce_with_logits)
+impl.gradient("bce_with_logits")(bce_with_logits_gradient)
 
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
@@ -39,17 +42,6 @@ def _similarity_gradient(x: Array, y: Array, similarity: str) -> tuple[Array, Ar
         y / norms[:, None] - (pull * length_y)[:, None] * unit(x, length_x),
         x / norms[:, None] - (pull * length_x)[:, None] * unit(y, length_y),
     )
-
-
-def softplus(x: Array) -> Array:
-    """log(1 + exp(x)), which never overflows."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
-
-
-def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)), the derivative of :func:`softplus`."""
-    small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, small) / (1 + small)
 
 
 def norm(x: Array) -> Array:

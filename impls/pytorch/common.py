@@ -1,4 +1,4 @@
-"""What the losses in PyTorch have in common: accumulator, reduction, labels, argument checks."""
+"""What the losses in PyTorch have in common: accumulator, reduction, softplus, labels, argument checks."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ def reduce(loss: Tensor, reduction: str, dtype: torch.dtype) -> Tensor:
     if reduction == "none":
         return loss.to(dtype)
     return (loss.sum() if reduction == "sum" else loss.mean()).to(dtype)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + exp(x)); its gradient is sigmoid(x) at 0 too, where |x| and max(x, 0) have kinks."""
+    return torch.logaddexp(x, torch.zeros_like(x))
 
 
 def checked_label(name: str, y: Tensor, batch: int | None, dtype: torch.dtype, *, soft: bool) -> Tensor:

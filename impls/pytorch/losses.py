@@ -13,16 +13,12 @@ from torch import Tensor
 
 from lossmark import Implementation, __version__
 
-from .common import checked_label, reduce, wide
+from .common import checked_label, reduce, softplus, wide
 from .framework import FRAMEWORK
+from .logits import bce_with_logits
 
 impl = Implementation("torch", framework="torch", version=__version__, modes=FRAMEWORK.own["torch"].modes)
-
-
-def softplus(x: Tensor) -> Tensor:
-    """log(1 + exp(x)); its gradient is sigmoid(x) at 0 too, where |x| and max(x, 0) have kinks."""
-    return torch.logaddexp(x, torch.zeros_like(x))
-
+impl.loss("bce_with_logits")(bce_with_logits)
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
 

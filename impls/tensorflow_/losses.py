@@ -15,25 +15,14 @@ from tensorflow import Tensor
 
 from lossmark import Implementation, __version__
 
-from .common import as_written, checked_label, reduce, wide
+from .common import as_written, checked_label, reduce, softplus, wide
 from .framework import FRAMEWORK
+from .logits import bce_with_logits
 
 impl = Implementation(
     "tensorflow", framework="tensorflow", version=__version__, modes=FRAMEWORK.own["tensorflow"].modes
 )
-
-
-@tf.custom_gradient
-def softplus(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """log(1 + exp(x)); its gradient is sigmoid(x) at 0 too, where |x| and max(x, 0) have kinks."""
-    return tf.nn.relu(x) + tf.math.log1p(tf.exp(-tf.abs(x))), lambda g: g * sigmoid(x)
-
-
-def sigmoid(x: Tensor) -> Tensor:
-    """1 / (1 + exp(-x)), the derivative of :func:`softplus`."""
-    small = tf.exp(-tf.abs(x))
-    return tf.where(x >= 0, tf.ones_like(x), small) / (1 + small)
-
+impl.loss("bce_with_logits")(bce_with_logits)
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
 
