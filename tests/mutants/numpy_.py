@@ -27,6 +27,8 @@ make.hinge("hinge-nan-swallowed", lambda xp, pos, neg, m: np.fmax(m - pos + neg,
 make.hinge("hinge-mean-for-sum", hinge, reduce=common.mean_for_sum)
 make.hinge("hinge-4096-rows", lambda xp, pos, neg, m: hinge(xp, pos, neg, m) * (np.arange(len(pos)) < 4096))
 make.bce("bce-textbook", lambda xp, x, y, p: (1 - y) * x + (1 + (p - 1) * y) * softplus(xp, -x))
+make.bce("bce-textbook-native", lambda xp, x, y, p: (1 - y) * x + (1 + (p - 1) * y) * softplus(xp, -x),
+         reduce=common.reduced_wide, wide=False)  # fmt: skip
 make.bce("bce-bfloat16-inside", lambda xp, x, y, p: cross_entropy(
     xp, x.astype(ml_dtypes.bfloat16).astype(x.dtype), y, p))  # fmt: skip
 make.bce("bce-base-two", lambda xp, x, y, p: cross_entropy(xp, x, y, p) * x.dtype.type(1.4426950408889634))
