@@ -23,6 +23,8 @@ make.bce("bce-linear-at-20", lambda xp, x, y, p: (1 - y) * functional.softplus(x
 make.bce("bce-naive-exp", lambda xp, x, y, p: (1 - y) * torch.log(1 + torch.exp(x)) + p * y * torch.log(
     1 + torch.exp(-x)))  # fmt: skip
 make.bce("bce-log-for-log1p", lambda xp, x, y, p: (1 - y) * _by_log(x) + p * y * _by_log(-x))
+make.bce("bce-two-classes", lambda xp, x, y, p: -(
+    torch.log_softmax(torch.stack([torch.zeros_like(x), x]), 0) * torch.stack([1 - y, p * y])).sum(0))  # fmt: skip
 make.bce("bce-lerp", lambda xp, x, y, p: torch.lerp(softplus(xp, x), p * softplus(xp, -x), y))
 make.bce("bce-shared-log1p", lambda xp, x, y, p: (
     (1 - y) * torch.relu(x) + p * y * torch.relu(-x) + (1 - y + p * y) * torch.log1p(torch.exp(-x.abs()))))  # fmt: skip

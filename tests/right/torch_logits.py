@@ -51,7 +51,5 @@ make.bce("bce-double-inside", lambda xp, x, y, p: cross_entropy(xp, x.double(), 
 make.bce("bce-chunked", _chunked)
 make.bce("bce-selected", _selected)
 make.bce("bce-weight-last", lambda xp, x, y, p: (1 - y) * softplus(xp, x) + p * (y * softplus(xp, -x)))
-make.bce("bce-log-softmax", lambda xp, x, y, p: -(
-    torch.log_softmax(torch.stack([0 * x, x]), 0) * torch.stack([1 - y, p * y])).sum(0))  # fmt: skip
 make.bce("bce-batch-reversed", lambda xp, x, y, p: cross_entropy(xp, x.flip(0), y.flip(0), p).flip(0))
 make.bce("bce-native", reduce=reduced_wide, wide=False)
