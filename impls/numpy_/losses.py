@@ -1,7 +1,7 @@
 """The losses in NumPy, with their gradients written out.
 
 16-bit inputs are computed in float32 and the result is rounded once, to the dtype of the inputs. "The document" is
-*ML基本知识(十六)损失函数*; log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)).
+*ML基本知识(十六)损失函数*.
 """
 
 from __future__ import annotations

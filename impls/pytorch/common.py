@@ -26,7 +26,10 @@ def reduce(loss: Tensor, reduction: str, dtype: torch.dtype) -> Tensor:
 
 
 def softplus(x: Tensor) -> Tensor:
-    """log(1 + exp(x)); its gradient is sigmoid(x) at 0 too, where |x| and max(x, 0) have kinks."""
+    """log(1 + exp(x)); its gradient is sigmoid(x) at 0 too, where |x| and max(x, 0) have kinks.
+
+    F.softplus goes linear at 20 and is then 5.7e5 ulp off in float64.
+    """
     return torch.logaddexp(x, torch.zeros_like(x))
 
 

@@ -1,8 +1,7 @@
 """The losses in PyTorch.
 
 16-bit inputs are computed in float32 and the result is rounded once, to the dtype of the inputs. "The document" is
-*ML基本知识(十六)损失函数*; log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)), because F.softplus goes linear
-at 20 and is then 5.7e5 ulp off in float64.
+*ML基本知识(十六)损失函数*.
 """
 
 from __future__ import annotations

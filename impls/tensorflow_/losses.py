@@ -1,8 +1,7 @@
 """The losses in TensorFlow.
 
 16-bit inputs are computed in float32 and the result is rounded once, to the dtype of the inputs. "The document" is
-*ML基本知识(十六)损失函数*; log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)), because tf.nn.softplus is 6.7 ulp
-off where it changes its formula; squares are tf.square, because x**2 is tf.pow, which is not correctly rounded.
+*ML基本知识(十六)损失函数*; squares are tf.square, because x**2 is tf.pow, which is not correctly rounded.
 """
 
 from __future__ import annotations
