@@ -116,10 +116,15 @@ def check_indices(name: str, index: NDArray[Any], classes: int) -> None:
 
 def check_margin(margin: Any) -> None:
     """Refuse a margin that is not a finite number of at least 0. Raises TypeError or ValueError."""
-    if isinstance(margin, bool) or not isinstance(margin, (int, float)):
-        raise TypeError(f"margin must be a number, got {margin!r}")
-    if not 0 <= margin < math.inf:
-        raise ValueError(f"margin is {margin!r}, expected a finite number of at least 0")
+    check_not_negative("margin", margin)
+
+
+def check_not_negative(name: str, value: Any) -> None:
+    """Refuse a parameter that is not a finite number of at least 0. Raises TypeError or ValueError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name} is {value!r}, expected a finite number of at least 0")
 
 
 def check_choice(name: str, value: Any, allowed: Sequence[str]) -> None:

@@ -81,6 +81,12 @@ def labeled_triplet(anc: Vector, pos: Vector, neg: Vector, label: mpf, margin: m
     return value, {"anc": by_anc, "pos": by_near if label == 1 else by_far, "neg": by_far if label == 1 else by_near}
 
 
+def bce_with_logits(logits: mpf, target: mpf, pos_weight: mpf = _ONE) -> Result:
+    positive, negative = 1 / (1 + mp.exp(-logits)), 1 / (1 + mp.exp(logits))
+    value = (1 - target) * mp.log1p(mp.exp(logits)) + pos_weight * target * mp.log1p(mp.exp(-logits))
+    return value, {"logits": positive * (1 - target) - pos_weight * target * negative}
+
+
 LOSSES: Mapping[str, object] = {
     name: function for name, function in globals().items() if isinstance(function, FunctionType) and name[0] != "_"
 }

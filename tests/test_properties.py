@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -63,6 +64,16 @@ def test_a_law_about_nothing_is_refused(old, new, tmp_path):
     done = lossmark("certify", "--check", "--specs", tmp_path, cwd=tmp_path)
     assert done.returncode == 3
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_law_does_not_speak_of_what_is_no_number():
+    """1/pos_weight of a weight of 0, without a warning of the division."""
+    loss = losses()["bce_with_logits"]
+    (sign,) = (law for law in loss.laws if law.id == "sign")
+    case = loss.case("bce_with_logits/weight-zero")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert sign.changed(case, loss.params(case.params), np.zeros(1)) is None
 
 
 @pytest.mark.parametrize("wrong", ["x > 1.75", "(x * 8 % 1 != 0) & (y == 1)", "margin == 2"])

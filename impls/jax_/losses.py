@@ -13,11 +13,15 @@ from lossmark.impls.arguments import check_margin, check_ranking, check_reductio
 
 from lossmark import Implementation, __version__
 
-from . import classes
+from .classes import cross_entropy, soft_cross_entropy
 from .common import checked_label, reduce, root, wide
 from .framework import FRAMEWORK
+from .logits import bce_with_logits
 
 impl = Implementation("jax", framework="jax", version=__version__, modes=FRAMEWORK.own["jax"].modes)
+impl.loss("bce_with_logits")(bce_with_logits)
+impl.loss("cross_entropy")(cross_entropy)
+impl.loss("soft_cross_entropy")(soft_cross_entropy)
 
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
@@ -180,9 +184,3 @@ def labeled_triplet(
     near, far = jnp.where(same, pos, neg), jnp.where(same, neg, pos)
     loss = 2 * _sqnorm(near - anc) - _sqnorm(near - far) - _sqnorm(anc - far) + margin
     return reduce(jnp.where(jnp.isnan(label), label, loss), reduction, dtype)
-
-
-# -- classes -----------------------------------------------------------------------------------------------------------
-
-cross_entropy = impl.loss(classes.cross_entropy)
-soft_cross_entropy = impl.loss(classes.soft_cross_entropy)

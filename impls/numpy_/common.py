@@ -1,4 +1,4 @@
-"""What the losses in NumPy have in common: accumulator, reduction, labels, argument checks."""
+"""What the losses in NumPy have in common: accumulator, reduction, softplus, labels, argument checks."""
 
 from __future__ import annotations
 
@@ -32,6 +32,17 @@ def reduce(loss: Array, reduction: str, dtype: np.dtype[Any]) -> Array:
 def weight(batch: int, reduction: str, wide: np.dtype[Any]) -> Any:
     """The cotangent of each example's loss."""
     return wide.type(1.0 / batch if reduction == "mean" else 1.0)
+
+
+def softplus(x: Array) -> Array:
+    """log(1 + exp(x)), which never overflows."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)), the derivative of :func:`softplus`."""
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, small) / (1 + small)
 
 
 def checked_label(name: str, y: Array, shape: Shape, dtype: np.dtype[Any], *, soft: bool) -> Array:

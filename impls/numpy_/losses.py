@@ -1,7 +1,7 @@
 """The losses in NumPy, with their gradients written out.
 
 16-bit inputs are computed in float32 and the result is rounded once, to the dtype of the inputs. "The document" is
-*ML基本知识(十六)损失函数*; log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)).
+*ML基本知识(十六)损失函数*.
 """
 
 from __future__ import annotations
@@ -11,11 +11,18 @@ from lossmark.impls.arguments import check_margin, check_ranking, check_reductio
 
 from lossmark import Implementation, __version__
 
-from . import classes
-from .common import Array, checked_label, reduce, weight, wide
+from .classes import cross_entropy, cross_entropy_gradient, soft_cross_entropy, soft_cross_entropy_gradient
+from .common import Array, checked_label, reduce, sigmoid, softplus, weight, wide
 from .framework import FRAMEWORK
+from .logits import bce_with_logits, bce_with_logits_gradient
 
 impl = Implementation("numpy", framework="numpy", version=__version__, modes=FRAMEWORK.own["numpy"].modes)
+impl.loss("bce_with_logits")(bce_with_logits)
+impl.loss("cross_entropy")(cross_entropy)
+impl.loss("soft_cross_entropy")(soft_cross_entropy)
+impl.gradient("cross_entropy")(cross_entropy_gradient)
+impl.gradient("soft_cross_entropy")(soft_cross_entropy_gradient)
+impl.gradient("bce_with_logits")(bce_with_logits_gradient)
 
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
@@ -40,17 +47,6 @@ def _similarity_gradient(x: Array, y: Array, similarity: str) -> tuple[Array, Ar
         y / norms[:, None] - (pull * length_y)[:, None] * unit(x, length_x),
         x / norms[:, None] - (pull * length_x)[:, None] * unit(y, length_y),
     )
-
-
-def softplus(x: Array) -> Array:
-    """log(1 + exp(x)), which never overflows."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
-
-
-def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)), the derivative of :func:`softplus`."""
-    small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, small) / (1 + small)
 
 
 def norm(x: Array) -> Array:
@@ -259,11 +255,3 @@ def labeled_triplet_gradient(
     same = label[:, None] == 1
     rows = {"anc": by_anc, "pos": np.where(same, by_near, by_far), "neg": np.where(same, by_far, by_near)}
     return {name: row.astype(dtype) for name, row in rows.items()}
-
-
-# -- classes -----------------------------------------------------------------------------------------------------------
-
-cross_entropy = impl.loss(classes.cross_entropy)
-soft_cross_entropy = impl.loss(classes.soft_cross_entropy)
-impl.gradient("cross_entropy")(classes.cross_entropy_gradient)
-impl.gradient("soft_cross_entropy")(classes.soft_cross_entropy_gradient)

@@ -1,4 +1,4 @@
-"""What the losses in PyTorch have in common: accumulator, reduction, labels, argument checks."""
+"""What the losses in PyTorch have in common: accumulator, reduction, softplus, labels, argument checks."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ def reduce(loss: Tensor, reduction: str, dtype: torch.dtype) -> Tensor:
     if reduction == "none":
         return loss.to(dtype)
     return (loss.sum() if reduction == "sum" else loss.mean()).to(dtype)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + exp(x)); its gradient is sigmoid(x) at 0 too, where |x| and max(x, 0) have kinks.
+
+    F.softplus goes linear at 20 and is then 5.7e5 ulp off in float64.
+    """
+    return torch.logaddexp(x, torch.zeros_like(x))
 
 
 def checked_label(name: str, y: Tensor, shape: Shape, dtype: torch.dtype, *, soft: bool) -> Tensor:

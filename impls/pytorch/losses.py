@@ -1,8 +1,7 @@
 """The losses in PyTorch.
 
 16-bit inputs are computed in float32 and the result is rounded once, to the dtype of the inputs. "The document" is
-*ML基本知识(十六)损失函数*; log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)), because F.softplus goes linear
-at 20 and is then 5.7e5 ulp off in float64.
+*ML基本知识(十六)损失函数*.
 """
 
 from __future__ import annotations
@@ -13,17 +12,15 @@ from torch import Tensor
 
 from lossmark import Implementation, __version__
 
-from . import classes
-from .common import checked_label, reduce, wide
+from .classes import cross_entropy, soft_cross_entropy
+from .common import checked_label, reduce, softplus, wide
 from .framework import FRAMEWORK
+from .logits import bce_with_logits
 
 impl = Implementation("torch", framework="torch", version=__version__, modes=FRAMEWORK.own["torch"].modes)
-
-
-def softplus(x: Tensor) -> Tensor:
-    """log(1 + exp(x)); its gradient is sigmoid(x) at 0 too, where |x| and max(x, 0) have kinks."""
-    return torch.logaddexp(x, torch.zeros_like(x))
-
+impl.loss("bce_with_logits")(bce_with_logits)
+impl.loss("cross_entropy")(cross_entropy)
+impl.loss("soft_cross_entropy")(soft_cross_entropy)
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
 
@@ -173,9 +170,3 @@ def labeled_triplet(
     near, far = torch.where(same, pos, neg), torch.where(same, neg, pos)
     loss = 2 * _sqnorm(near - anc) - _sqnorm(near - far) - _sqnorm(anc - far) + margin
     return reduce(torch.where(label.isnan(), label, loss), reduction, dtype)
-
-
-# -- classes -----------------------------------------------------------------------------------------------------------
-
-cross_entropy = impl.loss(classes.cross_entropy)
-soft_cross_entropy = impl.loss(classes.soft_cross_entropy)

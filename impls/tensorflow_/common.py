@@ -1,6 +1,8 @@
-"""What the losses in TensorFlow have in common: accumulator, reduction, labels, argument checks."""
+"""What the losses in TensorFlow have in common: accumulator, reduction, softplus, labels, argument checks."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import tensorflow as tf
 from lossmark.impls.arguments import Shape, check_label, check_label_values
@@ -25,6 +27,21 @@ def reduce(loss: Tensor, reduction: str, dtype: tf.DType) -> Tensor:
     if reduction == "none":
         return tf.cast(loss, dtype)
     return tf.cast(tf.reduce_sum(loss) if reduction == "sum" else tf.reduce_mean(loss), dtype)
+
+
+@tf.custom_gradient
+def softplus(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """log(1 + exp(x)); its gradient is sigmoid(x) at 0 too, where |x| and max(x, 0) have kinks.
+
+    tf.nn.softplus is 6.7 ulp off where it changes its formula.
+    """
+    return tf.nn.relu(x) + tf.math.log1p(tf.exp(-tf.abs(x))), lambda g: g * sigmoid(x)
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """1 / (1 + exp(-x)), the derivative of :func:`softplus`."""
+    small = tf.exp(-tf.abs(x))
+    return tf.where(x >= 0, tf.ones_like(x), small) / (1 + small)
 
 
 def checked_label(name: str, y: Tensor, shape: Shape, dtype: tf.DType, *, soft: bool) -> Tensor:

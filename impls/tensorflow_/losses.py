@@ -1,8 +1,7 @@
 """The losses in TensorFlow.
 
 16-bit inputs are computed in float32 and the result is rounded once, to the dtype of the inputs. "The document" is
-*ML基本知识(十六)损失函数*; log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)), because tf.nn.softplus is 6.7 ulp
-off where it changes its formula; squares are tf.square, because x**2 is tf.pow, which is not correctly rounded.
+*ML基本知识(十六)损失函数*; squares are tf.square, because x**2 is tf.pow, which is not correctly rounded.
 """
 
 from __future__ import annotations
@@ -15,26 +14,17 @@ from tensorflow import Tensor
 
 from lossmark import Implementation, __version__
 
-from . import classes
-from .common import as_written, checked_label, reduce, wide
+from .classes import cross_entropy, soft_cross_entropy
+from .common import as_written, checked_label, reduce, softplus, wide
 from .framework import FRAMEWORK
+from .logits import bce_with_logits
 
 impl = Implementation(
     "tensorflow", framework="tensorflow", version=__version__, modes=FRAMEWORK.own["tensorflow"].modes
 )
-
-
-@tf.custom_gradient
-def softplus(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """log(1 + exp(x)); its gradient is sigmoid(x) at 0 too, where |x| and max(x, 0) have kinks."""
-    return tf.nn.relu(x) + tf.math.log1p(tf.exp(-tf.abs(x))), lambda g: g * sigmoid(x)
-
-
-def sigmoid(x: Tensor) -> Tensor:
-    """1 / (1 + exp(-x)), the derivative of :func:`softplus`."""
-    small = tf.exp(-tf.abs(x))
-    return tf.where(x >= 0, tf.ones_like(x), small) / (1 + small)
-
+impl.loss("bce_with_logits")(bce_with_logits)
+impl.loss("cross_entropy")(cross_entropy)
+impl.loss("soft_cross_entropy")(soft_cross_entropy)
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
 
@@ -179,9 +169,3 @@ def labeled_triplet(
     near, far = tf.where(same, pos, neg), tf.where(same, neg, pos)
     loss = 2 * _sqnorm(near - anc) - _sqnorm(near - far) - _sqnorm(anc - far) + margin
     return reduce(tf.where(tf.math.is_nan(label), label, loss), reduction, dtype)
-
-
-# -- classes -----------------------------------------------------------------------------------------------------------
-
-cross_entropy = impl.loss(classes.cross_entropy)
-soft_cross_entropy = impl.loss(classes.soft_cross_entropy)

@@ -113,6 +113,18 @@ class Maker:
 
         self.bind(name, "labeled_triplet", call, modes)
 
+    def bce(self, name, body=None, reduce=None, wide=True, modes=("eager",), label=None):
+        """``body(xp, x, y, pos_weight)`` of the logits; ``label(xp, y, x)`` prepares the targets."""
+
+        def bce_with_logits(logits, target, *, pos_weight=1.0, reduction="mean"):
+            if label is None:
+                check_label(target, logits)
+            (x,) = self._ready(logits, wide=wide)
+            y = label(self.xp, target, x) if label else self.xp.cast(target, x.dtype)
+            return self._result((body or cross_entropy)(self.xp, x, y, pos_weight), reduction, logits, reduce)
+
+        self.bind(name, "bce_with_logits", bce_with_logits, modes)
+
 
 def dot(xp, x, y):
     return xp.sum(x * y)
@@ -181,6 +193,11 @@ def zero_cosine_at_zero(xp, x, y):
 
 def both(xp, d, y, margin):
     return y * d * d + (1 - y) * xp.relu(margin - d) * xp.relu(margin - d)
+
+
+def cross_entropy(xp, x, y, pos_weight):
+    """The binary cross-entropy of logits."""
+    return (1 - y) * xp.softplus(x) + pos_weight * y * xp.softplus(-x)
 
 
 def hinge(xp, pos, neg, margin):

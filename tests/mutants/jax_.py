@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from . import common
-from .common import Maker, both, check_label, dots, euclidean, reduced, softplus, squared, triplet
+from .common import Maker, both, check_label, cross_entropy, dots, euclidean, reduced, softplus, squared, triplet
 
 xp = types.SimpleNamespace(
     wide=lambda x: x.astype(jnp.float64 if x.dtype == jnp.float64 else jnp.float32), cast=lambda x, d: x.astype(d),
@@ -72,6 +72,16 @@ make.contrastive("contrastive-negatives-doubled", lambda xp, d, y, m: y * d * d 
 make.contrastive(
     "contrastive-4096-rows", lambda xp, d, y, m: both(xp, jnp.where(jnp.arange(len(d)) < 4096, d, m), y, m)
 )
+make.bce("bce-textbook", lambda xp, x, y, p: (1 - y) * x + (1 + (p - 1) * y) * jax.nn.softplus(-x))
+make.bce("bce-of-sigmoid", lambda xp, x, y, p: (
+    -(1 - y) * jnp.log(1 - jax.nn.sigmoid(x)) - p * y * jnp.log(jax.nn.sigmoid(x))))  # fmt: skip
+make.bce("bce-target-as-switch", lambda xp, x, y, p: jnp.where(y == 0, softplus(xp, x), p * y * softplus(xp, -x)))
+make.bce("bce-weight-squared", lambda xp, x, y, p: cross_entropy(xp, x, y, p * p))
+make.bce("bce-weight-of-negatives", lambda xp, x, y, p: (
+    p * (1 - y) * softplus(xp, x) + y * softplus(xp, -x)))  # fmt: skip
+make.bce("bce-target-stopped-at-soft", lambda xp, x, y, p: cross_entropy(
+    xp, jnp.where((y > 0) & (y < 1), jax.lax.stop_gradient(x), x), y, p))  # fmt: skip
+make.bce("bce-mean-for-sum", reduce=common.mean_for_sum)
 make.pair("pair-nan-gradient", lambda xp, x, y: jnp.linalg.norm(x - y, axis=-1))
 make.pair("pair-masked-nan", lambda xp, x, y: jnp.where((x == y).all(-1), 0, jnp.sqrt(squared(xp, x, y))))
 make.cosine("cosine-guard-in-the-dtype", lambda xp, x, y: _cosine(xp, xp.wide(x), xp.wide(y), x.dtype), wide=False)

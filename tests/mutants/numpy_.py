@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 
 from . import common
-from .common import Maker, both, dots, hinge, softplus, triplet
+from .common import Maker, both, cross_entropy, dots, hinge, softplus, triplet
 
 xp = types.SimpleNamespace(
     wide=lambda x: x.astype(np.float64 if x.dtype == np.float64 else np.float32),
@@ -26,6 +26,15 @@ make.hinge("hinge-half-inside", lambda xp, pos, neg, m: np.maximum(0, m / 2 - po
 make.hinge("hinge-nan-swallowed", lambda xp, pos, neg, m: np.fmax(m - pos + neg, 0))
 make.hinge("hinge-mean-for-sum", hinge, reduce=common.mean_for_sum)
 make.hinge("hinge-4096-rows", lambda xp, pos, neg, m: hinge(xp, pos, neg, m) * (np.arange(len(pos)) < 4096))
+make.bce("bce-textbook", lambda xp, x, y, p: (1 - y) * x + (1 + (p - 1) * y) * softplus(xp, -x))
+make.bce("bce-textbook-native", lambda xp, x, y, p: (1 - y) * x + (1 + (p - 1) * y) * softplus(xp, -x),
+         reduce=common.reduced_wide, wide=False)  # fmt: skip
+make.bce("bce-bfloat16-inside", lambda xp, x, y, p: cross_entropy(
+    xp, x.astype(ml_dtypes.bfloat16).astype(x.dtype), y, p))  # fmt: skip
+make.bce("bce-base-two", lambda xp, x, y, p: cross_entropy(xp, x, y, p) * x.dtype.type(1.4426950408889634))
+make.bce("bce-negatives-only", lambda xp, x, y, p: (1 - y) * softplus(xp, x))
+make.bce("bce-mean-of-nonzero", reduce=common.mean_of_nonzero)
+make.bce("bce-negative-weight-as-zero", lambda xp, x, y, p: cross_entropy(xp, x, y, max(p, 0)))
 make.contrastive("contrastive-cubed", lambda xp, d, y, m: y * d * d * d + (1 - y) * np.maximum(m - d, 0) ** 2)
 make.triplet("triplet-biased-mean", triplet, reduce=common.biased_mean)
 make.pair("pair-largest-coordinate", lambda xp, x, y: np.abs(x - y).max(-1), both)

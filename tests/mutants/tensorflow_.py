@@ -6,7 +6,7 @@ import types
 import tensorflow as tf
 
 from . import common
-from .common import Maker, both, dots, euclidean, reduced, softplus, squared, triplet
+from .common import Maker, both, cross_entropy, dots, euclidean, reduced, softplus, squared, triplet
 
 xp = types.SimpleNamespace(
     wide=lambda x: tf.cast(x, tf.float64 if x.dtype == tf.float64 else tf.float32), cast=tf.cast,
@@ -38,6 +38,16 @@ make.contrastive("contrastive-margin-on-square", lambda xp, d, y, m: y * d**2 + 
 make.contrastive("contrastive-unsquared", lambda xp, d, y, m: y * d + (1 - y) * tf.nn.relu(m - d))
 make.contrastive("contrastive-sum-for-mean", both, reduce=common.total_for_mean)
 make.contrastive("contrastive-signed-label", lambda xp, d, y, m: both(xp, d, (1 + y) / 2, m))
+make.bce("bce-weighted-cross-entropy", lambda xp, x, y, p: tf.nn.weighted_cross_entropy_with_logits(
+    labels=y, logits=x, pos_weight=p))  # fmt: skip
+make.bce("bce-cross-entropy-without-weight", lambda xp, x, y, p: tf.nn.sigmoid_cross_entropy_with_logits(
+    labels=y, logits=x))  # fmt: skip
+make.bce("bce-keras", lambda xp, x, y, p: (1 + (p - 1) * y) * tf.keras.losses.binary_crossentropy(
+    y[:, None], tf.sigmoid(x)[:, None]))  # fmt: skip
+make.bce("bce-smoothed", lambda xp, x, y, p: cross_entropy(xp, x, 0.9375 * y + 0.03125, p))
+make.bce("bce-half", lambda xp, x, y, p: cross_entropy(xp, x, y, p) / 2)
+make.bce("bce-weight-at-least-one", lambda xp, x, y, p: cross_entropy(xp, x, y, max(p, 1.0)))
+make.bce("bce-none-reduced", reduce=common.reduced_always)
 make.pair("pair-eps-in-root", lambda xp, x, y: tf.sqrt(squared(xp, x, y) + 1e-6))
 make.pair("pair-nan-gradient", lambda xp, x, y: tf.norm(x - y, axis=-1))
 make.pair("pair-nan-beyond-25-rows", lambda xp, x, y: (

@@ -3,7 +3,18 @@
 import jax
 import jax.numpy as jnp
 
-from ..mutants.common import Maker, both, euclidean, hinge, narrow, reduced_wide, root_unless_equal, softplus, triplet
+from ..mutants.common import (
+    Maker,
+    both,
+    cross_entropy,
+    euclidean,
+    hinge,
+    narrow,
+    reduced_wide,
+    root_unless_equal,
+    softplus,
+    triplet,
+)
 from ..mutants.jax_ import xp
 
 make = Maker(xp, "jax", globals())
@@ -34,6 +45,13 @@ make.contrastive(
     "contrastive-squares", lambda xp, d, y, m: y * jnp.square(d) + (1 - y) * jnp.square(jax.nn.relu(m - d))
 )
 make.triplet("triplet-vmap", triplet, square=lambda xp, x, y: jax.vmap(lambda a: jnp.dot(a, a))(x - y))
+
+make.bce("bce-log-sigmoid", lambda xp, x, y, p: -(1 - y) * jax.nn.log_sigmoid(-x) - p * y * jax.nn.log_sigmoid(x))
+make.bce("bce-nn-softplus", lambda xp, x, y, p: (1 - y) * jax.nn.softplus(x) + p * y * jax.nn.softplus(-x),
+         modes=("eager", "jit"))  # fmt: skip
+make.bce("bce-vmap", lambda xp, x, y, p: jax.vmap(lambda a, b: cross_entropy(xp, a, b, p))(x, y))
+make.bce("bce-fused", lambda xp, x, y, p: (1 - y) * _fused(x) + p * y * _fused(-x))
+make.bce("bce-native", reduce=reduced_wide, wide=False)
 
 # a cosine whose gradient is made of 1/1e-8, which is beyond float16
 

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from ..mutants.common import Maker, both, dots, hinge, narrow, reduced_wide, triplet
+from ..mutants.common import Maker, both, cross_entropy, dots, hinge, narrow, reduced_wide, softplus, triplet
 from ..mutants.tensorflow_ import xp
 
 make = Maker(xp, "tensorflow", globals())
@@ -16,6 +16,11 @@ make.contrastive("contrastive-squares", lambda xp, d, y, m: y * tf.square(d) + (
 make.triplet("triplet-differences", lambda xp, near, far, between, m: (near - between) + (near - far) + m)
 make.triplet("triplet-squared-difference", triplet, square=lambda xp, x, y: tf.reduce_sum(
     tf.math.squared_difference(x, y), -1))  # fmt: skip
+make.bce("bce-log-sigmoid", lambda xp, x, y, p: (
+    -(1 - y) * tf.math.log_sigmoid(-x) - p * y * tf.math.log_sigmoid(x)))  # fmt: skip
+make.bce("bce-double-inside", lambda xp, x, y, p: cross_entropy(xp, tf.cast(x, tf.float64), tf.cast(y, tf.float64), p))
+make.bce("bce-weight-last", lambda xp, x, y, p: (1 - y) * softplus(xp, x) + p * (y * softplus(xp, -x)),
+         modes=("eager", "graph"))  # fmt: skip
 
 native = {"reduce": reduced_wide, "wide": False}
 make.hinge("hinge-native", hinge, scores=narrow, **native)

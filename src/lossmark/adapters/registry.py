@@ -41,8 +41,8 @@ def _module_of(name: str) -> str:
 def own_losses(name: str) -> tuple[str, ...]:
     """The losses of one of lossmark's own implementations: what its source registers, without importing a framework.
 
-    That is each function whose outermost decorator is ``@impl.loss``, each ``impl.loss(module.function)`` and each
-    ``impl.loss("id")``. Raises KeyError for an unknown name.
+    That is each function whose outermost decorator is ``@impl.loss``, and each ``impl.loss("id")``. Raises KeyError for
+    an unknown name.
     """
     spec = importlib.util.find_spec(_module_of(name))
     if spec is None or spec.origin is None:
@@ -53,8 +53,7 @@ def own_losses(name: str) -> tuple[str, ...]:
             case ast.FunctionDef(decorator_list=[ast.Attribute(value=ast.Name(id="impl"), attr="loss"), *_]):
                 found.append(node.name)
             case ast.Call(
-                func=ast.Attribute(value=ast.Name(id="impl"), attr="loss"),
-                args=[ast.Constant(value=str(loss)) | ast.Attribute(attr=loss)],
+                func=ast.Attribute(value=ast.Name(id="impl"), attr="loss"), args=[ast.Constant(value=str(loss))]
             ):
                 found.append(loss)
     return tuple(found)

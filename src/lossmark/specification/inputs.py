@@ -135,18 +135,17 @@ def directions(case: Case, names: Sequence[str]) -> dict[str, F64]:
     return {name: _dyadic(generator, case.inputs[name].shape) for name in names}
 
 
-def searched(item: Input, dtype: DType, classes: int) -> list[float]:
+def searched(loss: Loss, item: Input, dtype: DType, classes: int) -> list[float]:
     """The numbers that a random search chooses from for an input, simplest first.
 
     For a label its values, of which an index has as many as ``classes``. Else half of them are small dyadic numbers,
-    and half any numbers of the dtype; those of an
-    input without dimensions, a score or a distance, are not negative.
+    and half any numbers of the dtype, of either sign where the input has such.
     """
     if item.label == "index":
         return [float(index) for index in range(classes)]
     if item.label:
         return list(LABELS[item.label])
-    signed = len(item.dims) > 1
+    signed = loss.signed(item)
     dyadic = sorted((k / 8 for k in range(-32 if signed else 0, 33)), key=lambda x: (x * 8 % 8 != 0, abs(x), x < 0))
     generic = np.random.default_rng(dtype.p).integers(-(2**dtype.p), 2**dtype.p, len(dyadic)) * 2.0 ** (2 - dtype.p)
     return [*dyadic, *np.where(signed, generic, np.abs(generic)).tolist()]
@@ -157,7 +156,7 @@ def _each(loss: Loss, sizes: Sizes, draws: Mapping[str, Draw], absent: frozenset
     found = {}
     for item in loss.inputs:
         shape = shape_of(item.dims, sizes)
-        usual = "weight" if item.shared else "embedding" if len(item.dims) > 1 else "number"
+        usual = "weight" if item.shared else "embedding" if loss.signed(item) else "number"
         drawing = draws.get(item.name) or draws[item.label or usual]
         found[item.name] = np.full(shape, item.optional) if item.name in absent else drawing(shape)
     return found

@@ -58,7 +58,8 @@ class Law:
         leaves |= {name: np.full((1, 1), value) for name, value in params.items() if isinstance(value, float)}
         leaves |= {ANY: np.reshape(shift, (1, -1)), OFFSET: np.reshape(shift, (1, -1))[:, :1]}
         inputs, given = dict(case.inputs), dict(case.params)
-        known = values(list(self.changes.values()), leaves, self.axes)
+        with np.errstate(all="ignore"):
+            known = values(list(self.changes.values()), leaves, self.axes)
         for name, tree in self.changes.items():
             result = known[tree]
             if result.lo is None or (result.lo != 0).any() or not np.isfinite(result.hi).all():

@@ -64,6 +64,10 @@ class Loss:
         """How long each axis is at a size: batch, and what lies across."""
         return dict(zip((BATCH, self.across), size, strict=True))
 
+    def signed(self, item: Input) -> bool:
+        """Whether the numbers of an input have either sign: those of vectors, of logits and of scores."""
+        return len(item.dims) > 1 or self.model.inputs[item.name].kind in ("logits", "score")
+
     @functools.cached_property
     def optional(self) -> tuple[str, ...]:
         """The inputs that may be left out of a call."""

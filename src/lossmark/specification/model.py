@@ -223,8 +223,8 @@ class Concerns(Strict):
     """An operation of the formula."""
     kinds: list[Kind] = []
     """The kind of an input."""
-    labels: list[Literal["hard", "soft"]] = []
-    """A label that the formula compares (hard) or computes with (soft)."""
+    labels: list[Literal["hard", "soft", "index"]] = []
+    """A label that the formula compares (hard), computes with (soft) or picks by (index)."""
     params: list[Slug] = []
     """The name of a parameter."""
     choices: dict[Slug, str] = {}
