@@ -81,6 +81,18 @@ def labeled_triplet(anc: Vector, pos: Vector, neg: Vector, label: mpf, margin: m
     return value, {"anc": by_anc, "pos": by_near if label == 1 else by_far, "neg": by_far if label == 1 else by_near}
 
 
+def soft_cross_entropy(logits: Vector, target: Vector) -> Result:
+    """Sum of y_c*log(sum of exp(x_j - x_c)), and the sum of y_j*p_c - y_c*p_j over the other classes j."""
+    powers = [mp.exp(x) for x in logits]
+    shares = [power / sum(powers) for power in powers]
+    value, slopes = mpf(0), []
+    for c, (x, y) in enumerate(zip(logits, target, strict=True)):
+        others = [j for j in range(len(logits)) if j != c]
+        value += y * mp.log1p(sum((mp.exp(logits[j] - x) for j in others), mpf(0)))
+        slopes.append(sum((target[j] * shares[c] - y * shares[j] for j in others), mpf(0)))
+    return value, {"logits": slopes}
+
+
 LOSSES: Mapping[str, object] = {
     name: function for name, function in globals().items() if isinstance(function, FunctionType) and name[0] != "_"
 }
