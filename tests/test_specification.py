@@ -45,7 +45,7 @@ def test_the_engine_knows_no_loss():
 def test_hosts_are_those_that_the_checks_have_always_been_made_on():
     assert {loss.host.id for loss in losses().values()} == {
         "bpr/small-integers", "contrastive/sum-of-31", "contrastive_pair/axis-pairs", "labeled_triplet/both-labels",
-        "pairwise_hinge/small-integers",
+        "pairwise_hinge/small-integers", "soft_cross_entropy/generic",
     }  # fmt: skip
 
 
@@ -58,10 +58,10 @@ def test_a_host_that_no_spec_names_is_chosen_alike(name):
 def test_every_spec_says_kinds_and_a_curve():
     for loss in losses().values():
         assert all(spec.kind for spec in loss.model.inputs.values())
-        assert {name for name, spec in loss.model.inputs.items() if spec.kind == "label"} == {
+        assert {name for name, spec in loss.model.inputs.items() if spec.kind in ("label", "probability")} == {
             item.name for item in loss.inputs if item.label
         }
-        assert loss.model.curve is not None
+        assert (loss.model.curve is None) == any("C" in item.dims for item in loss.inputs)  # one class has no curve
 
 
 def test_what_a_spec_may_leave_out_it_can_do_without():
@@ -152,12 +152,14 @@ def test_a_parameter_without_a_range_may_be_any_finite_number():
 
 def test_edges_concern_losses_by_what_specs_say():
     concerned = {edge.id: {loss.id for loss in losses().values() if edge.concerns(loss)} for edge in edges()}
+    logits = {loss.id for loss in losses().values() if "logits" in {x.kind for x in loss.model.inputs.values()}}
     assert concerned["zero-distance"] == {"contrastive", "contrastive_pair", "labeled_triplet"}
     assert concerned["kink"] == {"contrastive", "contrastive_pair", "pairwise_hinge"}
-    assert concerned["tie"] == {"bpr"}
-    assert concerned["zero-vector"] == concerned["large-score"] == {"bpr", "pairwise_hinge"}
-    assert concerned["soft-label"] == {"contrastive", "contrastive_pair"}
-    assert concerned["partial"] == set(losses()) - {"contrastive"}
+    assert concerned["tie"] == {"bpr"} | logits
+    assert concerned["zero-vector"] == concerned["large-score"] - logits == {"bpr", "pairwise_hinge"}
+    assert logits <= concerned["large-score"]
+    assert concerned["soft-label"] == {"contrastive", "contrastive_pair", "soft_cross_entropy"}
+    assert concerned["partial"] == {loss.id for loss in losses().values() if len(loss.gradient_of) > 1}
     assert concerned["overflow"] == set(losses())
 
 
@@ -167,7 +169,7 @@ def test_edges_concern_losses_by_what_specs_say():
         ("flags: [Tie]", "flag: [Tie]", "edges.1"),
         ("flags: [Tie], ", "", "edges.1: expected either flags or check"),
         ("id: tie,", "id: kink,", "edges.1.id: duplicate id"),
-        ("operations: [softplus]", "operations: [softmax9]", "edges.1.concerns.operations.0"),
+        ("operations: [softplus, lse]", "operations: [softmax9]", "edges.1.concerns.operations.0"),
         ("kinds: [distance]", "kinds: [distances]", "edges.2.concerns.kinds"),
         ("id: tie,", "id: [tie],", "edges.1.id"),
         ("edges:\n", "edgs:\n", "edg"),
