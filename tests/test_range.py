@@ -61,7 +61,11 @@ def test_a_division_by_the_lost_norm_conforms_with_the_grade(name):
     assert judged(far, np.inf * float(far.gradients["sum"]["x1"].exact[0, 0]), name).grade == UNDERFLOW
     assert not judged(near, np.inf, name).ok
     zero = Case(
-        "contrastive_pair/drawn", PAIR.id, {}, {"x1": np.zeros((1, 3)), "x2": np.zeros((1, 3)), "y": np.ones(1)}, PAIR.dims
+        "contrastive_pair/drawn",
+        PAIR.id,
+        {},
+        {"x1": np.zeros((1, 3)), "x2": np.zeros((1, 3)), "y": np.ones(1)},
+        PAIR.dims,
     )
     assert not judged(expected(PAIR, zero, DTYPES[name], np.ones(1)), np.nan, name).ok
 

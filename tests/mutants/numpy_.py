@@ -23,7 +23,6 @@ def _log_softmax(x):
     return z - np.log(np.exp(z).sum(1, keepdims=True))
 
 
-
 make.bpr("bpr-narrow-sum", scores=lambda xp, u, p, n: tuple((u * x).sum(-1, dtype=u.dtype) for x in (p, n)), wide=False)
 make.bpr("bpr-bfloat16-inside", scores=lambda xp, u, p, n: dots(xp, *(
     x.astype(ml_dtypes.bfloat16).astype(np.float32) for x in (u, p, n))))  # fmt: skip

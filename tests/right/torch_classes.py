@@ -47,6 +47,11 @@ def _of_online(xp, x, y, size=4):
     return (y * (log_total + (most - torch.where(y == 0, most, x)))).sum(1)
 
 
+def _of_log_softmax(x, y):
+    """A class of weight 0 adds 0 and gets no gradient that its own logarithm would make NaN."""
+    return -(y * torch.where(y == 0, 0.0, torch.log_softmax(x, 1))).sum(1)
+
+
 def _padded(v, filled):
     return torch.nn.functional.pad(v, (0, 13), value=filled)
 
@@ -57,8 +62,7 @@ make.soft("soft-rows-chunked", lambda xp, x, y: torch.cat(
     [entropy(xp, a, b) for a, b in zip(x.split(3), y.split(3), strict=True)]))  # fmt: skip
 make.soft("soft-classes-reversed", lambda xp, x, y: entropy(xp, x.flip(1), y.flip(1)))
 make.soft("soft-classes-sorted", lambda xp, x, y: entropy(xp, *_sorted(x, y)))
-make.soft("soft-padded", lambda xp, x, y: _weighed(
-    _padded(y, 0.0), torch.logsumexp(_padded(_below(x), -torch.inf), 1, keepdim=True), _padded(_below(x), 0.0)))  # fmt: skip
+make.soft("soft-padded", lambda xp, x, y: _of_log_softmax(_padded(x, -torch.inf), _padded(y, 0.0)))
 make.soft("soft-weights-summed", lambda xp, x, y: (
     y.sum(1) * torch.logsumexp(_below(x), 1) - (y * torch.where(y == 0, 0.0, _below(x))).sum(1)))  # fmt: skip
 
