@@ -6,6 +6,8 @@ in float32: 8 bits cannot tell a probability from 1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 from lossmark.impls.arguments import check_reduction, check_tensors
 from tensorflow import Tensor
@@ -16,7 +18,13 @@ from .common import as_written, checked_label, reduce, wide
 def below_largest(logits: Tensor) -> tuple[Tensor, Tensor]:
     """The logits [B, C] minus the largest of their row, and the log-sum-exp [B, 1] of these."""
     z = logits - tf.stop_gradient(tf.reduce_max(logits, axis=1, keepdims=True))
-    return z, tf.reduce_logsumexp(z, axis=1, keepdims=True)
+    return z, _log(tf.reduce_sum(tf.exp(z), axis=1, keepdims=True))
+
+
+@tf.custom_gradient
+def _log(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """log x, with the gradient g/x: TensorFlow's own takes a reciprocal, which in float32 may be 0.99999994 for 1."""
+    return tf.math.log(x), lambda g: g / x
 
 
 @as_written
