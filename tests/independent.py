@@ -87,6 +87,18 @@ def bce_with_logits(logits: mpf, target: mpf, pos_weight: mpf = _ONE) -> Result:
     return value, {"logits": positive * (1 - target) - pos_weight * target * negative}
 
 
+def soft_cross_entropy(logits: Vector, target: Vector) -> Result:
+    """Sum of y_c*log(sum of exp(x_j - x_c)), and the sum of y_j*p_c - y_c*p_j over the other classes j."""
+    powers = [mp.exp(x) for x in logits]
+    shares = [power / sum(powers) for power in powers]
+    value, slopes = mpf(0), []
+    for c, (x, y) in enumerate(zip(logits, target, strict=True)):
+        others = [j for j in range(len(logits)) if j != c]
+        value += y * mp.log1p(sum((mp.exp(logits[j] - x) for j in others), mpf(0)))
+        slopes.append(sum((target[j] * shares[c] - y * shares[j] for j in others), mpf(0)))
+    return value, {"logits": slopes}
+
+
 LOSSES: Mapping[str, object] = {
     name: function for name, function in globals().items() if isinstance(function, FunctionType) and name[0] != "_"
 }

@@ -56,10 +56,10 @@ def test_a_host_that_no_spec_names_is_chosen_alike(name):
 def test_every_spec_says_kinds_and_a_curve():
     for loss in losses().values():
         assert all(spec.kind for spec in loss.model.inputs.values())
-        assert {name for name, spec in loss.model.inputs.items() if spec.kind == "label"} == {
+        assert {name for name, spec in loss.model.inputs.items() if spec.kind in ("label", "probability")} == {
             item.name for item in loss.inputs if item.label
         }
-        assert loss.model.curve is not None
+        assert (loss.model.curve is None) == any("C" in item.dims for item in loss.inputs)  # one class has no curve
 
 
 def test_what_a_spec_may_leave_out_it_can_do_without():
@@ -179,7 +179,7 @@ def test_an_edge_that_names_nothing_concerns_every_loss():
         ("flags: [Tie]", "flag: [Tie]", "edges.1"),
         ("flags: [Tie], ", "", "edges.1: expected either flags or check"),
         ("id: tie,", "id: kink,", "edges.1.id: duplicate id"),
-        ("operations: [softplus]", "operations: [softmax9]", "edges.1.concerns.operations.0"),
+        ("operations: [softplus, lse]", "operations: [softmax9]", "edges.1.concerns.operations.0"),
         ("kinds: [distance]", "kinds: [distances]", "edges.2.concerns.kinds"),
         ("id: tie,", "id: [tie],", "edges.1.id"),
         ("edges:\n", "edgs:\n", "edg"),

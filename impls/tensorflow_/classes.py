@@ -18,16 +18,13 @@ from .common import as_written, checked_label, reduce, wide
 def below_largest(logits: Tensor) -> tuple[Tensor, Tensor]:
     """The logits [B, C] minus the largest of their row, and the log-sum-exp [B, 1] of these."""
     z = logits - tf.stop_gradient(tf.reduce_max(logits, axis=1, keepdims=True))
-    return z, _lse(z)
+    return z, _log(tf.reduce_sum(tf.exp(z), axis=1, keepdims=True))
 
 
 @tf.custom_gradient
-def _lse(z: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """The log-sum-exp [B, 1] of z [B, C], with the gradient exp(z - lse).
-
-    TensorFlow's own gradient multiplies by 1/Σ exp(z), and on a CPU its float32 reciprocal of 1 is 0.99999994.
-    """
-    return tf.reduce_logsumexp(z, axis=1, keepdims=True), lambda g: g * tf.exp(z - _lse(z))
+def _log(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """log x, with the gradient g/x: TensorFlow's own takes a reciprocal, which in float32 may be 0.99999994 for 1."""
+    return tf.math.log(x), lambda g: g / x
 
 
 @as_written

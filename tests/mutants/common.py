@@ -19,6 +19,11 @@ def check_label(y, x):
         raise ValueError("labels have another shape")
 
 
+def check_weights(y, x):
+    if tuple(y.shape) != tuple(x.shape):
+        raise ValueError("weights have another shape")
+
+
 class Maker:
     """Makes implementations and binds them in a module, which is where the suite looks for them."""
 
@@ -124,6 +129,21 @@ class Maker:
             return self._result((body or cross_entropy)(self.xp, x, y, pos_weight), reduction, logits, reduce)
 
         self.bind(name, "bce_with_logits", bce_with_logits, modes)
+
+    def soft(self, name, body=None, reduce=None, wide=True, modes=("eager",)):
+        """``body(xp, x, y)`` of logits and weights [B, C]."""
+
+        def soft_cross_entropy(logits, target, *, reduction="mean"):
+            check_weights(target, logits)
+            (x,) = self._ready(logits, wide=wide)
+            loss = (body or entropy)(self.xp, x, self.xp.cast(target, x.dtype))
+            return self._result(loss, reduction, logits, reduce)
+
+        self.bind(name, "soft_cross_entropy", soft_cross_entropy, modes)
+
+
+def entropy(xp, x, y):
+    return -xp.sum(y * xp.log_softmax(x))
 
 
 def dot(xp, x, y):

@@ -15,6 +15,7 @@ xp = types.SimpleNamespace(
     log=jnp.log, log1p=jnp.log1p,
     softplus=lambda x: jnp.logaddexp(x, 0.0),
     sqrt=jnp.sqrt, abs=jnp.abs, sigmoid=jax.nn.sigmoid,
+    log_softmax=lambda x: jax.nn.log_softmax(x, 1),
 )  # fmt: skip
 make = Maker(xp, "jax", globals())
 

@@ -13,9 +13,15 @@ xp = types.SimpleNamespace(
     cast=lambda x, d: np.asarray(x).astype(d), sum=lambda x: x.sum(-1), total=np.sum, average=np.mean, where=np.where,
     relu=lambda x: np.maximum(x, 0), exp=np.exp, log=np.log, log1p=np.log1p,
     softplus=lambda x: np.logaddexp(x, x.dtype.type(0)),
-    sqrt=np.sqrt, abs=np.abs,
+    sqrt=np.sqrt, abs=np.abs, log_softmax=lambda x: _log_softmax(x),
 )  # fmt: skip
 make = Maker(xp, "numpy", globals())
+
+
+def _log_softmax(x):
+    z = x - x.max(1, keepdims=True)
+    return z - np.log(np.exp(z).sum(1, keepdims=True))
+
 
 make.bpr("bpr-narrow-sum", scores=lambda xp, u, p, n: tuple((u * x).sum(-1, dtype=u.dtype) for x in (p, n)), wide=False)
 make.bpr("bpr-bfloat16-inside", scores=lambda xp, u, p, n: dots(xp, *(

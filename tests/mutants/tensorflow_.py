@@ -14,6 +14,7 @@ xp = types.SimpleNamespace(
     exp=tf.exp, log=tf.math.log, log1p=tf.math.log1p,
     softplus=lambda x: -tf.math.log_sigmoid(-x),
     sqrt=tf.sqrt, abs=tf.abs, sigmoid=tf.sigmoid,
+    log_softmax=lambda x: tf.nn.log_softmax(x, 1),
 )  # fmt: skip
 make = Maker(xp, "tensorflow", globals())
 

@@ -13,6 +13,7 @@ xp = types.SimpleNamespace(
     log=torch.log, log1p=torch.log1p,
     softplus=lambda x: torch.logaddexp(x, torch.zeros_like(x)),
     sqrt=torch.sqrt, abs=torch.abs, sigmoid=torch.sigmoid,
+    log_softmax=lambda x: torch.log_softmax(x, 1),
 )  # fmt: skip
 make = Maker(xp, "torch", globals())
 

@@ -69,7 +69,7 @@ def _family(
     update = {
         "id": f"{loss.id}/soak-{seed}-{distribution}-{shape[0]}x{shape[1]}",
         "seed": seed,
-        "shape": list(shape),
+        "shape": loss.sizes(shape),
         "distribution": distribution,
         "scale": canonical(scale),
     }
