@@ -56,7 +56,7 @@ def test_a_host_that_no_spec_names_is_chosen_alike(name):
 def test_every_spec_says_kinds_and_a_curve():
     for loss in losses().values():
         assert all(spec.kind for spec in loss.model.inputs.values())
-        assert {name for name, spec in loss.model.inputs.items() if spec.kind in ("label", "probability")} == {
+        assert {name for name, spec in loss.model.inputs.items() if spec.kind in ("label", "probability", "index")} == {
             item.name for item in loss.inputs if item.label
         }
         assert (loss.model.curve is None) == any("C" in item.dims for item in loss.inputs)  # one class has no curve

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..dtypes import DTYPES, FLOAT32, DType
 from ..sandbox.messages import Returned
@@ -53,3 +54,14 @@ def silently_wrong(prepared: Prepared, outcome: Returned, reduction: str | None,
         array = np.where(np.isfinite(array) & np.isfinite(accepted.exact), array, accepted.exact)
     result = judge(array, accepted, dtype, reduction or "mean")
     return "" if result.ok else result.note or explained(result)
+
+
+def in_range(case: Case, loss: Loss) -> NDArray[np.bool_]:
+    """The examples ``[B]`` whose indices are in range, or ignored."""
+    found = np.ones(case.batch, bool)
+    params = loss.params(case.params)
+    for item in loss.inputs:
+        if item.label == "index":
+            label = case.inputs[item.name]
+            found &= ((label >= 0) & (label < case.sizes[item.index])) | (label == params.get(item.ignore, -1))
+    return found

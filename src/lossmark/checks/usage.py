@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..dtypes import DTYPES
 from ..formula.tree import BATCH, Input, shape_of
@@ -18,7 +17,7 @@ from ..sandbox.messages import Answer, Failure, Outcome, Returned
 from ..specification.case import Case
 from .dialogue import Conclusion, Dialogue, reduced
 from .judgement import combine
-from .misuse import silently_wrong, whole_numbers
+from .misuse import in_range, silently_wrong, whole_numbers
 
 LABEL_DTYPES = ("bool", "uint8", "int8", "int32", "int64", "float16", "float32", "float64")
 INDEX_DTYPES = ("uint8", "int8", "int16", "int32", "int64")
@@ -55,21 +54,10 @@ class Usage(Dialogue):
         """For an index that is none there is no number: what is finite is another loss."""
         for outcome in accepted:
             array = np.zeros(0) if outcome.array is None else outcome.array.astype(np.float64)
-            bad = np.isfinite(array[~self._in_range] if array.ndim else array)
+            bad = np.isfinite(array[~in_range(self.case, self.run.loss)] if array.ndim else array)
             if bad.any():
                 return Conclusion(False, f"took an index that is out of range and gave {array.tolist()}")
         return Conclusion(True, grades=("an index out of range gives NaN",))
-
-    @property
-    def _in_range(self) -> NDArray[np.bool_]:
-        """The examples whose indices are in range, or ignored."""
-        found = np.ones(self.case.batch, bool)
-        params = self.run.loss.params(self.case.params)
-        for item in self.run.loss.inputs:
-            if item.label == "index":
-                label = self.case.inputs[item.name]
-                found &= ((label >= 0) & (label < self.case.sizes[item.index])) | (label == params.get(item.ignore, -1))
-        return found
 
     def _strict(self, outcomes: list[Outcome]) -> Conclusion:
         names = [*self.case.inputs, *self.run.loss.model.params]
