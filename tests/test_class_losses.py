@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lossmark.checks.judgement import TEXTBOOK, judge
+from lossmark.checks.judgement import TEXTBOOK_FORM, judge
 from lossmark.dtypes import DTYPES
 from lossmark.errors import SpecError
 from lossmark.specification.assemble import assemble
@@ -35,7 +35,7 @@ def judged(case):
 
 def test_the_form_that_many_write_gets_its_grade_under_an_offset_and_none_without():
     found = judged(LOSS.case("cross_entropy/offset-thousand"))
-    assert (found.ok, found.grade) == (True, TEXTBOOK)
+    assert (found.ok, found.grade) == (True, TEXTBOOK_FORM)
     found = judged(LOSS.case("cross_entropy/generic"))
     assert (found.ok, found.grade) == (True, "")
 

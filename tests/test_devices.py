@@ -13,7 +13,7 @@ from lossmark.checks.prepared import Prepared
 from lossmark.checks.run import Run
 from lossmark.checks.usage import Usage
 from lossmark.dtypes import DTYPES
-from lossmark.formula.tree import BATCH, EMBEDDING, shape_of
+from lossmark.formula.tree import shape_of
 from lossmark.sandbox.messages import Failure, Probed, Returned
 from lossmark.sandbox.target import targets
 from lossmark.specification.library import losses
@@ -50,7 +50,7 @@ def test_values_and_gradients_stay_on_a_device_that_shows_no_values(loss, dtype,
     function = request.getfixturevalue(form).losses[loss.id]
     adapter, kind = framework("torch"), getattr(torch, dtype)
     for params in ({"similarity": each} for each in ("dot", "cosine")) if "similarity" in loss.model.params else ({},):
-        shapes = {item.name: shape_of(item.dims, {BATCH: 4, EMBEDDING: 8}) for item in loss.inputs}
+        shapes = {item.name: shape_of(item.dims, loss.sizes((4, 8))) for item in loss.inputs}
         inputs = {name: torch.empty(shape, dtype=kind, device="meta") for name, shape in shapes.items()}
         reductions = ("none", "sum", "mean")
         program = adapter.program(

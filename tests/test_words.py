@@ -24,7 +24,7 @@ REFUSED = {
     "no loss, and one near": ("@impl.loss\ndef bpr_loss(u, d_pos, d_neg): ...", "the nearest is 'bpr'"),
     "no loss, and none near": (
         "@impl.loss\ndef ctc(u): ...",
-        "registers the loss 'ctc', which is no loss: losses are bpr,",
+        "registers the loss 'ctc', which is no loss: losses are b",
     ),
     "no loss beside one": (
         "@impl.loss\ndef bpr(u, d_pos, d_neg): ...\n@impl.loss\ndef BPRLoss(u): ...",

@@ -18,7 +18,7 @@ from ..tolerance.acceptance import Acceptance, Kink
 
 UNDERFLOW = "underflow of an intermediate"
 """The grade of what conforms by the textbook alone, whose norm is the root of a sum of squares that underflow."""
-TEXTBOOK = "textbook"
+TEXTBOOK_FORM = "textbook"
 """The grade of what conforms in the form that many write alone, which loses digits."""
 LOOSE = 0.25
 """A check whose bound exceeds this part of the exact values says too little to be run."""
@@ -47,7 +47,7 @@ class Worst:
 class Judgement:
     """``ok``, the largest error in ulp (None where a non-finite number is right), the largest share of the bound.
 
-    ``grade`` is :data:`UNDERFLOW` or :data:`TEXTBOOK` where that is what it takes to conform.
+    ``grade`` is :data:`UNDERFLOW` or :data:`TEXTBOOK_FORM` where that is what it takes to conform.
     """
 
     ok: bool
@@ -145,7 +145,7 @@ def _beyond(x: F64, accepted: Acceptance, dtype: DType, label: str) -> Judgement
     conforming = bool(allowed.all())
     budget = float(np.max(used))
     error_ulp = float(np.max(ulp)) if judged.any() else None
-    grade = TEXTBOOK if formed.any() else UNDERFLOW if lost.any() else ""
+    grade = TEXTBOOK_FORM if formed.any() else UNDERFLOW if lost.any() else ""
     return Judgement(conforming, error_ulp, budget, worst, grade=grade if conforming else "")
 
 

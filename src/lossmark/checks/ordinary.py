@@ -16,7 +16,7 @@ from ..sandbox.messages import Answer, Failure, Returned
 from ..specification.case import Case
 from ..tolerance.acceptance import Expected
 from .catalogue import ORDINARY
-from .judgement import TEXTBOOK, Judgement, combine, judge, loose, slopes
+from .judgement import TEXTBOOK_FORM, Judgement, combine, judge, loose, slopes
 from .prepared import Prepared
 from .run import Run, cell, failed
 
@@ -158,7 +158,7 @@ class Judged:
         if not parts:
             return cell(self.run, check, "not-run", TOO_LOOSE)
         result = combine(parts)
-        by_form = self.prepared.own and result.grade == TEXTBOOK
+        by_form = self.prepared.own and result.grade == TEXTBOOK_FORM
         verdict: Verdict = "pass" if result.ok and not by_form else "fail"
         detail, worst = "loses digits that the formula keeps" if by_form else result.note, None
         declared = self.run.deviation
