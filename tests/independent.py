@@ -11,6 +11,8 @@ from types import FunctionType
 
 from mpmath import mp, mpf
 
+from tests import independent_classes
+
 mp.prec = 400
 _ONE = mpf(1)
 Vector = Sequence[mpf]
@@ -82,6 +84,8 @@ def labeled_triplet(anc: Vector, pos: Vector, neg: Vector, label: mpf, margin: m
 
 
 LOSSES: Mapping[str, object] = {
-    name: function for name, function in globals().items() if isinstance(function, FunctionType) and name[0] != "_"
+    name: function
+    for name, function in {**vars(independent_classes), **globals()}.items()
+    if isinstance(function, FunctionType) and name[0] != "_"
 }
-"""Every function above whose name has no underscore in front is a loss."""
+"""Every function above or of the module of losses over classes whose name has no underscore in front is a loss."""
