@@ -40,7 +40,8 @@ def _describe(impl: Implementation, source: str) -> dict[str, Any]:
         wrong = complaint(deviation, known[loss_id])
         if wrong:
             raise LossmarkError(f"{source}: the Deviation of {impl.name}: {wrong}")
-    keywords = {loss.id: (*EVERY_KEYWORD, *loss.model.params) for loss in known.values()}
+    optional = {loss.id: [item.name for item in loss.inputs if item.optional is not None] for loss in known.values()}
+    keywords = {loss.id: (*EVERY_KEYWORD, *loss.model.params, *optional[loss.id]) for loss in known.values()}
     return {
         "source": source,
         "name": impl.name,
