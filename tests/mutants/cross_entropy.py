@@ -49,6 +49,11 @@ def softmax(xp, x):
     return z / xp.sum(z)[:, None]
 
 
+def of_the_class(xp, x, index):
+    """The entry of the class."""
+    return xp.take(x, index)
+
+
 def mean_of_all(xp, log_p, w, index):
     """The share of label smoothing: -mean(w·log p)."""
     return -xp.sum(w * log_p) / log_p.shape[1]
@@ -73,6 +78,7 @@ class Parts:
     visible: Callable = visible
     index: Callable = refused
     log_p: Callable = below_largest
+    pick: Callable = of_the_class
     hard: Callable = masked
     smooth: Callable = mean_of_all
     shared: Callable = masked
@@ -96,7 +102,7 @@ class Entropy(Maker):
             index = parts.index(xp, xp.where(counted, target, xp.zeros(target)), logits)
             log_p = parts.log_p(xp, parts.visible(xp, x, counted))
             w_y = xp.at(w, index)
-            loss = parts.hard(xp, -w_y * xp.take(log_p, index), counted)
+            loss = parts.hard(xp, -w_y * parts.pick(xp, log_p, index), counted)
             if label_smoothing:
                 share = parts.shared(xp, parts.smooth(xp, log_p, w, index), counted)
                 loss = (1 - label_smoothing) * loss + label_smoothing * share
