@@ -11,6 +11,8 @@ from types import FunctionType
 
 from mpmath import mp, mpf
 
+from tests import independent_classes
+
 mp.prec = 400
 _ONE = mpf(1)
 Vector = Sequence[mpf]
@@ -100,6 +102,8 @@ def soft_cross_entropy(logits: Vector, target: Vector) -> Result:
 
 
 LOSSES: Mapping[str, object] = {
-    name: function for name, function in globals().items() if isinstance(function, FunctionType) and name[0] != "_"
+    name: function
+    for name, function in {**vars(independent_classes), **globals()}.items()
+    if isinstance(function, FunctionType) and name[0] != "_"
 }
-"""Every function above whose name has no underscore in front is a loss."""
+"""Every function above or of the module of losses over classes whose name has no underscore in front is a loss."""

@@ -70,7 +70,7 @@ def test_an_ignored_row_that_holds_nan_reaches_no_other_row_and_no_value():
     found = truth(LOSS.case("cross_entropy/ignored-garbage"))
     assert np.isfinite(found.values["none"].exact).all()
     assert np.isfinite(found.values["mean"].exact)
-    assert np.isfinite(found.gradients["sum"]["logits"].exact[[0, 2]]).all()
+    assert np.isfinite(found.gradients["sum"]["logits"].exact[0]).all()
 
 
 def test_a_batch_in_the_large_holds_each_edge_with_its_own_number_of_classes():
@@ -94,7 +94,7 @@ def test_a_batch_in_the_large_holds_each_edge_with_its_own_number_of_classes():
         ),
         ("shape: {B: 7, C: 3}", "shape: [7, 3]", "expected a length of each of B, C"),
         ("shape: {B: 7, C: 3}", "shape: {B: 7, D: 3}", "expected B, C"),
-        ("target: [0]\n", "target: [2]\n", "an index is one of 0 to 1"),
+        ("target: [0, 0, 1]\n", "target: [0, 0, 2]\n", "an index is one of 0 to 1"),
         ('loss: "where(label_smoothing == 0', 'loss: "where(hard == 0', "only a label [B] or a parameter"),
     ],
 )

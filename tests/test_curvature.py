@@ -59,7 +59,11 @@ def _smooth(loss):
 def _moved(case, row, loss, steps):
     moved = {}
     for name in loss.model.inputs:
-        x = np.vectorize(mpf, otypes=[object])(case.inputs[name][row])
+        numbers = case.inputs[name][row] if case.by_example(name) else case.inputs[name]
+        if name in loss.indices:
+            moved[name] = int(numbers)
+            continue
+        x = np.vectorize(mpf, otypes=[object])(numbers)
         if name in loss.gradient_of:
             x = x + steps * np.vectorize(mpf, otypes=[object])(case.inputs[ALONG + name][row])
         moved[name] = list(x) if np.ndim(x) else mpf(x.item() if isinstance(x, np.ndarray) else x)

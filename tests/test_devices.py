@@ -47,11 +47,16 @@ def plain():
 @pytest.mark.parametrize("loss", losses().values(), ids=lambda loss: loss.id)
 def test_values_and_gradients_stay_on_a_device_that_shows_no_values(loss, dtype, form, request):
     """A tensor on ``meta`` has no numbers: to look at one, or to mix it with a tensor of the CPU, is an error."""
-    function = request.getfixturevalue(form).losses[loss.id]
+    functions = request.getfixturevalue(form).losses
+    if loss.id not in functions:
+        assert form == "fused"
+        return
+    function = functions[loss.id]
     adapter, kind = framework("torch"), getattr(torch, dtype)
     for params in ({"similarity": each} for each in ("dot", "cosine")) if "similarity" in loss.model.params else ({},):
         shapes = {item.name: shape_of(item.dims, loss.sizes((4, 8))) for item in loss.inputs}
-        inputs = {name: torch.empty(shape, dtype=kind, device="meta") for name, shape in shapes.items()}
+        kinds = {name: torch.int64 if name in loss.indices else kind for name in shapes}
+        inputs = {name: torch.empty(shape, dtype=kinds[name], device="meta") for name, shape in shapes.items()}
         reductions = ("none", "sum", "mean")
         program = adapter.program(
             lambda given, params, reduction: function(**given, **params, reduction=reduction),

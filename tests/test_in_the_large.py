@@ -66,9 +66,11 @@ def test_every_edge_is_among_the_first_and_among_the_last_rows(loss):
         there = [embed(large, dtype) for large in loss.embedded if dtype.name in large.dtypes and not large.full]
         tall = [case for case in there if case.batch == 4097]
         for golden in loss.golden(dtype.name):
-            if golden.params:
+            if golden.params or (there and golden.absent != there[0].absent):
                 continue
             for name, array in golden.inputs.items():
+                if not golden.by_example(name):
+                    continue
                 for part in (slice(None, 400), slice(1500, 2500), slice(-400, None)):
                     found = set().union(*(rows(case.inputs[name][part]) for case in tall if not case.params))
                     assert {repr(row) for row in rows(array)} <= {repr(row) for row in found}, golden.id

@@ -11,7 +11,7 @@ from lossmark.specification.case import Case
 from lossmark.specification.library import losses
 from lossmark.tolerance.acceptance import Acceptance
 from lossmark.tolerance.expected import expected
-from lossmark.tolerance.reduced import reduce
+from lossmark.tolerance.reduced import divisor, reduce
 from lossmark.tolerance.transformed import added
 
 PAIR = losses()["contrastive_pair"]
@@ -99,14 +99,15 @@ def test_a_quotient_by_the_norm_that_is_subnormal_is_graded():
 def test_a_sum_over_the_batch_may_overflow_on_the_way(signs, conform):
     losses = 3e38 * np.array([signs], float).T
     example = Acceptance(exact=losses, exact_low=None, bound=np.zeros_like(losses))
+    count = divisor(None, len(losses), DTYPES["float32"])
     for reduction in ("sum", "mean"):
-        accepted = reduce(example, reduction, DTYPES["float32"])
+        accepted = reduce(example, reduction, DTYPES["float32"], count)
         for number in (np.inf, -np.inf, np.nan):
             got = np.asarray(number, np.float32)
             assert judge(got, accepted, DTYPES["float32"], reduction).ok == any(
                 np.array_equal(number, one, equal_nan=True) for one in conform
             )
-    few = reduce(Acceptance(exact=losses / 4, exact_low=None, bound=0 * losses), "sum", DTYPES["float32"])
+    few = reduce(Acceptance(exact=losses / 4, exact_low=None, bound=0 * losses), "sum", DTYPES["float32"], count)
     assert not judge(np.asarray(np.inf, np.float32), few, DTYPES["float32"], "sum").ok
 
 

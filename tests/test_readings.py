@@ -67,7 +67,7 @@ def test_the_infix_text_of_a_formula_is_read_into_the_same_tree(grouped):
     for loss in losses().values():
         for gradients in loss.formulas.values():
             for node in gradients.formula.evaluations:
-                build, parts = Builder(), topological([node])
+                build, parts = Builder(gradients.formula.axes), topological([node])
                 leaves = {
                     str(leaf.payload): build(leaf.op, payload=leaf.payload, dims=leaf.dims)
                     for leaf in parts

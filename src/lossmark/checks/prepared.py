@@ -47,17 +47,11 @@ class Prepared:
 
     @property
     def arrays(self) -> dict[str, Any]:
-        """The inputs by name in the run's dtype, indices as int64, without those that the case leaves out.
-
-        Raises :class:`Unsupported` if the function does not take one that may be left out.
-        """
+        """The inputs by name in the run's dtype, indices as int64, without those that the case leaves out."""
         found = {}
         for name, array in self.case.inputs.items():
             if name not in self.case.absent:
                 found[name] = array.astype(np.int64 if name in self.loss.indices else self.dtype.numpy)
-        for item in self.loss.inputs:
-            if item.name in found and item.optional is not None and not self.run.target.takes(self.loss, item.name):
-                raise Unsupported(f"the function takes no {item.name}")
         return found
 
     @property
@@ -82,7 +76,15 @@ class Prepared:
 
     @property
     def params(self) -> Mapping[str, Any]:
-        """The case's parameters that the function takes; raises :class:`Unsupported` if it lacks one that matters."""
+        """The case's parameters that the function takes.
+
+        Raises :class:`Unsupported` if it lacks one that matters, or an input that the case gives and that may be left
+        out.
+        """
+        for item in self.loss.inputs:
+            given = item.optional is not None and item.name not in self.case.absent
+            if given and not self.run.target.takes(self.loss, item.name):
+                raise Unsupported(f"the function takes no {item.name}")
         fixed = {} if self.run.deviation is None else self.run.deviation.fixed
         defaults = {**self.loss.params({}), **fixed}
         taken: dict[str, Any] = {}

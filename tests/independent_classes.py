@@ -1,0 +1,31 @@
+"""The losses over classes and their gradients typed anew in mpmath, for one example. Imports nothing of lossmark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from mpmath import mp, mpf
+
+Vector = Sequence[mpf]
+
+
+def cross_entropy(
+    logits: Vector, target: int, weight: Vector, ignore_index: mpf, label_smoothing: mpf
+) -> tuple[mpf, dict[str, list[mpf]]]:
+    """Of the target distribution q, which is smoothed and weighted: -Σ q_c·log p_c, with the gradient p·Σ q - q."""
+    if target == ignore_index:
+        return mpf(0), {"logits": [mpf(0)] * len(logits)}
+    powers = [mp.exp(x) for x in logits]
+    probabilities = [power / mp.fsum(powers) for power in powers]
+    shares = [label_smoothing / len(logits) + (1 - label_smoothing) * (c == target) for c in range(len(logits))]
+    q = [w * share for w, share in zip(weight, shares, strict=True)]
+    value = -mp.fsum(share * mp.log(p) for share, p in zip(q, probabilities, strict=True) if share)
+    return value, {"logits": [p * mp.fsum(q) - share for share, p in zip(q, probabilities, strict=True)]}
+
+
+def _weight_of_the_class(target: int, weight: Vector, ignore_index: mpf, **_: object) -> mpf:
+    return mpf(0) if target == ignore_index else weight[target]
+
+
+DIVISORS: Mapping[str, Callable[..., mpf]] = {"cross_entropy": _weight_of_the_class}
+"""What one example adds to the divisor of the mean, where that is not 1."""
