@@ -18,6 +18,8 @@ parentheses and the operations below.
 - An input of shape `[B, D]` is a vector, an input of shape `[B]` is a number. Every axis has a capital letter, and
   operands align by these names.
 - Where a function is written with the axis `A`, a formula names the axis that it works along.
+- Where an integer label has a value that marks rows as ignored, the loss of such a row is 0, and so is the entry that
+  `pick` takes by it.
 - A formula has at most {MAX_LENGTH} characters, {MAX_DEPTH} levels of parentheses and {MAX_NODES} operations.
 
 """

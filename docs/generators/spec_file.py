@@ -15,10 +15,12 @@ canonical form; `lossmark certify --check` verifies it. Numbers are quoted C99 h
 is 1.5. `specs/schema.json` holds the same keys for editors.
 
 """
-ORDER = ("SpecModel", "Source", "InputModel", "ParamModel", "FormulaModel", "Association", "PropertyModel",
+ORDER = ("SpecModel", "Source", "InputModel", "IndexLabel", "ParamModel", "FormulaModel", "Association",
+         "ReductionModel", "PropertyModel",
          "FamilyModel", "CaseModel", "Expect", "Between", "OneOf")  # fmt: skip
 WHERE = {
-    "SpecModel": "The file", "Source": "source", "InputModel": "inputs", "ParamModel": "params",
+    "SpecModel": "The file", "Source": "source", "InputModel": "inputs", "IndexLabel": "inputs.label",
+    "ParamModel": "params", "ReductionModel": "reduction",
     "FormulaModel": "formula", "Association": "formula.associations", "PropertyModel": "properties",
     "FamilyModel": "families", "CaseModel": "cases", "Expect": "cases.expect", "Between": "A leaf that is an interval",
     "OneOf": "A leaf that is one of several numbers",
