@@ -61,7 +61,7 @@ def draw(loss: Loss, family: Family, dtype: DType) -> Case:
 
 def _absent(loss: Loss, family: Family) -> frozenset[str]:
     """The optional inputs that are left out."""
-    return frozenset(item.name for item in loss.inputs if item.optional is not None) - {*family.model.optional}
+    return frozenset(loss.optional) - {*family.model.optional}
 
 
 def _case(loss: Loss, family: Family, inputs: Mapping[str, F64]) -> Case:
@@ -108,7 +108,8 @@ def _bordering(loss: Loss, family: Family, dtype: DType, generator: np.random.Ge
 def timed(loss: Loss, size: tuple[int, int], dtype: DType, seed: int) -> dict[str, Numbers]:
     """Inputs of a call that is timed, of a size (B, D) and in the dtype: realistic numbers on which branches vary.
 
-    Normal embeddings whose scores have variance 1, normal logits, distances around a margin of 1, labels 0 and 1.
+    Normal embeddings whose scores have variance 1, normal logits, distances around a margin of 1, labels 0 and 1, any
+    class. What may be left out of a call is.
     """
     generator = np.random.default_rng([seed, *size])
     bits = _bits(generator, dtype.numpy)
@@ -125,8 +126,8 @@ def timed(loss: Loss, size: tuple[int, int], dtype: DType, seed: int) -> dict[st
         return generator.integers(0, size[1], shape)
 
     draws = {"hard": bits, "soft": bits, "embedding": embedding, "number": number, "index": index}
-    optional = frozenset(item.name for item in loss.inputs if item.optional is not None)
-    return _each(loss, loss.sizes(size), draws, optional)
+    found = _each(loss, loss.sizes(size), draws, frozenset(loss.optional))
+    return {name: array for name, array in found.items() if name not in loss.optional}
 
 
 def directions(case: Case, names: Sequence[str]) -> dict[str, F64]:
@@ -156,9 +157,12 @@ def _each(loss: Loss, sizes: Sizes, draws: Mapping[str, Draw], absent: frozenset
     found = {}
     for item in loss.inputs:
         shape = shape_of(item.dims, sizes)
+        if item.name in absent:
+            found[item.name] = np.full(shape, item.optional)
+            continue
         usual = "weight" if item.shared else "embedding" if loss.signed(item) else "number"
         drawing = draws.get(item.name) or draws[item.label or usual]
-        found[item.name] = np.full(shape, item.optional) if item.name in absent else drawing(shape)
+        found[item.name] = drawing(shape)
     return found
 
 

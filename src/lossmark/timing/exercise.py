@@ -142,8 +142,14 @@ class Exercise:
         if key in self._kept:
             return self._kept[key]
         batch = batch_of(self.batches, self.loss.gradient_of[0], turn)
-        inputs = {name: array.astype(np.float64) for name, array in batch.items()}
-        case = Case(f"{self.loss.id}/timed", self.loss.id, {}, inputs, self.loss.dims)
+        inputs = {
+            item.name: np.full(shape_of(item.dims, self._sizes), item.optional)
+            if item.name in self.loss.optional
+            else batch[item.name].astype(np.float64)
+            for item in self.loss.inputs
+        }
+        absent = frozenset(self.loss.optional)
+        case = Case(f"{self.loss.id}/timed", self.loss.id, {}, inputs, self.loss.dims, absent=absent)
         scale = deviation.scale if deviation else 1.0
         wanted = ("mean",) if backward else ()
         loss, case = held_to(deviation, self.loss), meant(deviation, case)
