@@ -25,8 +25,7 @@ def soft_cross_entropy(logits: Tensor, target: Tensor, *, reduction: str = "mean
     ``logits``: [B, C] (float64, float32, bfloat16, float16); ``target``: weights of the classes [B, C] of any dtype,
     values in [0, 1], such as probabilities. Returns [B] under ``none``, [] under ``sum`` and ``mean``, in the dtype of
     the logits. Raises TypeError for another dtype; ValueError for another shape, an unknown reduction, the mean of an
-    empty batch, and targets outside [0, 1]
-    (on a CPU, not under compilation).
+    empty batch, and, on a CPU and not under compilation, targets outside [0, 1].
     Source: Szegedy et al. 2016, arXiv:1512.00567. Page: docs/reference/losses/soft_cross_entropy.
     """
     shape = check_tensors({"logits": logits}, rank=2, across="C")
@@ -57,8 +56,7 @@ def cross_entropy(
     nothing and do not count; a mean divides by the weights Σ w_y of those that do, and is NaN where there is none.
     Returns [B] under ``none``, [] under ``sum`` and ``mean``, in the dtype of the logits. Raises TypeError for another
     dtype or what is no number; ValueError for another shape, a smoothing outside [0, 1], an unknown reduction, the mean
-    of an empty batch, and a target that is no class
-    (on a CPU, not under compilation; else NaN).
+    of an empty batch, and a target that is no class (on a CPU, not under compilation; else the loss is NaN).
     Source: Goodfellow, Bengio, Courville 2016, Deep Learning, 6.2.2. Page: docs/reference/losses/cross_entropy.
     """
     shape = check_tensors({"logits": logits}, rank=2, across="C")
@@ -66,12 +64,12 @@ def cross_entropy(
     check_reduction(reduction, shape[0])
     dtype = logits.dtype
     (logits,) = wide(logits)
-    classes = logits.shape[1]
+    classes, target = logits.shape[1], target.long()  # a narrow dtype may not hold ignore_index
     counted = target != ignore_index
     known = (target >= 0) & (target < classes)
     if target.device.type == "cpu" and not torch.compiler.is_compiling():  # elsewhere the check would force a sync
         check_indices("target", torch.where(counted, target, 0).numpy(), classes)
-    index = torch.where(counted & known, target, 0).long()
+    index = torch.where(counted & known, target, 0)
     w = logits.new_ones(classes) if weight is None else weight.to(logits.dtype)
     z, lse = below_largest(torch.where(counted[:, None], logits, 0))
     each = lse - z

@@ -34,8 +34,7 @@ def soft_cross_entropy(logits: Tensor, target: Tensor, *, reduction: str = "mean
     ``logits``: [B, C] (float64, float32, bfloat16, float16); ``target``: weights of the classes [B, C] of any dtype,
     values in [0, 1], such as probabilities. Returns [B] under ``none``, [] under ``sum`` and ``mean``, in the dtype of
     the logits. Raises TypeError for another dtype; ValueError for another shape, an unknown reduction, the mean of an
-    empty batch, and targets outside [0, 1]
-    (eagerly on a CPU).
+    empty batch, and, eagerly on a CPU, targets outside [0, 1].
     Source: Szegedy et al. 2016, arXiv:1512.00567. Page: docs/reference/losses/soft_cross_entropy.
     """
     shape = check_tensors({"logits": logits}, rank=2, across="C")
@@ -67,8 +66,7 @@ def cross_entropy(
     nothing and do not count; a mean divides by the weights Σ w_y of those that do, and is NaN where there is none.
     Returns [B] under ``none``, [] under ``sum`` and ``mean``, in the dtype of the logits. Raises TypeError for another
     dtype or what is no number; ValueError for another shape, a smoothing outside [0, 1], an unknown reduction, the mean
-    of an empty batch, and a target that is no class
-    (eagerly on a CPU; else NaN).
+    of an empty batch, and a target that is no class (eagerly on a CPU; else the loss is NaN).
     Source: Goodfellow, Bengio, Courville 2016, Deep Learning, 6.2.2. Page: docs/reference/losses/cross_entropy.
     """
     shape = check_tensors({"logits": logits}, rank=2, across="C")
