@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
+from lossmark.checks.consistency import Consistency
 from lossmark.checks.judgement import TEXTBOOK_FORM, judge
+from lossmark.checks.prepared import Prepared
+from lossmark.checks.run import Run
 from lossmark.dtypes import DTYPES
 from lossmark.errors import SpecError
+from lossmark.sandbox.target import targets
 from lossmark.specification.assemble import assemble
 from lossmark.specification.document import parse
 from lossmark.specification.library import losses
@@ -77,6 +81,27 @@ def test_a_batch_in_the_large_holds_each_edge_with_its_own_number_of_classes():
     for large in LOSS.embedded:
         assert {part.width for part in large.parts} == {large.shape[1]}
         assert all(part.absent == {"weight"} for part in large.parts)
+
+
+def test_classes_in_another_order_have_the_same_losses():
+    (target,) = targets(["numpy"])
+    for case in (LOSS.case("cross_entropy/weighted-ignored"), losses()["soft_cross_entropy"].host):
+        loss = losses()[case.loss]
+        run = Run(target, loss, case, "cpu", "float64", "eager", ("permuted",))
+        turned = Consistency(Prepared(run, case, DTYPES["float64"]), None, None)._classes_reversed
+        here, there = (expected(loss, x, DTYPES["float64"], np.ones(x.batch)) for x in (case, turned))
+        assert not np.array_equal(turned.inputs["logits"], case.inputs["logits"])
+        for reduction in ("none", "mean"):
+            assert there.values[reduction].exact == pytest.approx(here.values[reduction].exact, rel=1e-13)
+        slopes = [x.gradients["mean"]["logits"].exact for x in (here, there)]
+        assert slopes[1][:, ::-1] == pytest.approx(slopes[0], rel=1e-13)
+
+
+def test_classes_stay_in_order_where_one_of_them_marks_a_row():
+    (target,) = targets(["numpy"])
+    case = LOSS.case("cross_entropy/ignored-in-range")
+    run = Run(target, LOSS, case, "cpu", "float64", "eager", ("permuted",))
+    assert Consistency(Prepared(run, case, DTYPES["float64"]), None, None)._classes_reversed is None
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ CHECKS = (
     Check("empty", "usage", "Is an empty batch empty under none and in its gradient, 0 under sum, refused under mean?"),
     Check("arguments", "usage", "Are unknown reductions, mixed dtypes and integers refused, or is the number right?"),
     Check("deterministic", "consistency", "Does the same call give the same bits?"),
-    Check("permuted", "consistency", "Does the batch in another order have the same losses, in that order?"),
+    Check("permuted", "consistency", "Have batch and classes in another order the same losses?"),
     Check("partial", "consistency", "Is the gradient by one input only that input's part of the whole?",
           lambda target, loss: _several(target, loss) and target.autodiff),
     Check("aliased", "consistency", "Has one tensor passed as two arguments the sum of their gradients?", _several),

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..adapters.installed import framework
+from ..formula.tree import EMBEDDING
 from ..sandbox.messages import USES, Answer, Array, Failure, Returned, Watch, Watched
 from ..specification.case import Case
 from ..tolerance.acceptance import Expected
@@ -43,12 +44,20 @@ class Consistency(Dialogue):
         return Conclusion(True)
 
     def permuted(self) -> Conclusion:
-        """The batch in another order has the same losses, in that order; the very same bits are a grade."""
+        """The batch in another order has the same losses, in that order; the very same bits are a grade.
+
+        So have the classes in another order, where the loss has classes.
+        """
         case = self._reversed
         answer = self.answer(self.prepared.on(case).task)
         wrong = self.wrong(case, answer, self.truth(self.prepared.on(case)))
         if wrong:
             return Conclusion(False, f"the batch in reverse: {wrong}")
+        turned = self._classes_reversed
+        if turned is not None:
+            wrong = self.wrong(turned, self.answer(self.prepared.on(turned).task), self.truth(self.prepared.on(turned)))
+            if wrong:
+                return Conclusion(False, f"the classes in reverse: {wrong}")
         here, there = (x.values.get("none") for x in (self.answer(self.prepared.task), answer))
         if not isinstance(here, Returned) or not isinstance(there, Returned) or here.array is None:
             return Conclusion(True)
@@ -62,6 +71,25 @@ class Consistency(Dialogue):
         """The case with its examples in the other order."""
         inputs = self.case.with_rows(lambda x: x[::-1].copy())
         return replace(self.case, id=f"{self.case.id} in reverse", inputs=inputs, golden=None)
+
+    @property
+    def _classes_reversed(self) -> Case | None:
+        """The case with its classes in the other order; None without classes, or where one of them marks a row."""
+        loss, case = self.run.loss, self.case
+        axis = loss.across
+        if axis == EMBEDDING or axis not in case.sizes:
+            return None
+        inputs = dict(case.inputs)
+        for item in loss.inputs:
+            array = case.inputs[item.name]
+            if axis in item.dims:
+                inputs[item.name] = np.flip(array, item.dims.index(axis)).copy()
+            elif item.index == axis:
+                mark = loss.params(case.params).get(item.ignore, -1)
+                if not isinstance(mark, float | int) or 0 <= mark < case.sizes[axis]:
+                    return None
+                inputs[item.name] = np.where(array == mark, array, case.sizes[axis] - 1 - array)
+        return replace(case, id=f"{case.id} with its classes in reverse", inputs=inputs, golden=None)
 
     def _multiple(self, prepared: Prepared, cotangent: Array | None = None) -> Expected:
         """What :data:`FACTOR` times the loss of a case expects, weighed as its task says or by another cotangent."""
