@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,19 +81,30 @@ class Prepared:
         Raises :class:`Unsupported` if it lacks one that matters, or an input that the case gives and that may be left
         out.
         """
-        for item in self.loss.inputs:
-            given = item.optional is not None and item.name not in self.case.absent
-            if given and not self.run.target.takes(self.loss, item.name):
-                raise Unsupported(f"the function takes no {item.name}")
+        for lacked in self._lacked():
+            raise Unsupported(f"the function takes no {lacked}")
         fixed = {} if self.run.deviation is None else self.run.deviation.fixed
         defaults = {**self.loss.params({}), **fixed}
         taken: dict[str, Any] = {}
         for name, value in self.case.params.items():
-            if self.run.target.takes(self.loss, name):
+            if self._takes(name):
                 taken |= self.loss.called({name: value})
             elif value != defaults[name]:
                 raise Unsupported(f"the function takes no {name}")
         return taken
+
+    def _lacked(self) -> Iterator[str]:
+        """What the function does not take: optional inputs that are given, and the mark of rows that are ignored."""
+        for item in self.loss.inputs:
+            if item.optional is not None and item.name not in self.case.absent and not self._takes(item.name):
+                yield item.name
+            if item.ignore and not self._takes(item.ignore):
+                mark = self.loss.params(self.case.params)[item.ignore]
+                if (self.case.inputs[item.name] == mark).any():
+                    yield item.ignore
+
+    def _takes(self, name: str) -> bool:
+        return self.run.target.takes(self.loss, name)
 
     @property
     def task(self) -> Task:

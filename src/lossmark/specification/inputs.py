@@ -25,7 +25,7 @@ Draw = Callable[[tuple[int, ...]], Numbers]
 """Draws one input of a shape."""
 
 IGNORED = 8
-"""One in so many rows of a family is ignored, where rows can be."""
+"""One in so many rows of a family is ignored, where it says what marks them."""
 LABELS: Mapping[str, tuple[float, ...]] = {"hard": (0.0, 1.0), "soft": (0.0, 1.0, 0.25, 0.625)}
 """The values of labels in a random search, simplest first."""
 
@@ -69,13 +69,13 @@ def _case(loss: Loss, family: Family, inputs: Mapping[str, F64]) -> Case:
 
 
 def _indices(loss: Loss, generator: np.random.Generator, family: Family) -> dict[str, Draw]:
-    """For each integer label a drawing of indices, of which one in eight is ignored where any can be."""
+    """For each integer label a drawing of indices, of which one in eight is ignored where the family names a mark."""
 
     def drawing(item: Input) -> Draw:
         def draw(shape: tuple[int, ...]) -> Numbers:
             found = generator.integers(0, family.sizes[item.index], shape).astype(np.float64)
             ignored = generator.random(shape) < 1 / IGNORED
-            return np.where(ignored, loss.params(family.params)[item.ignore], found) if item.ignore else found
+            return np.where(ignored, family.params[item.ignore], found) if item.ignore in family.params else found
 
         return draw
 
