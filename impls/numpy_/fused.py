@@ -15,7 +15,7 @@ from lossmark.impls.arguments import check_margin, check_ranking, check_reductio
 from lossmark import Implementation, __version__
 
 from . import losses as plain
-from .common import Array, checked_label, reduce, weight, wide_of
+from .common import Array, checked_label, reduce, sigmoid, softplus, weight, wide_of
 from .framework import FRAMEWORK
 from .rows import gradients, per_example
 
@@ -77,7 +77,7 @@ def bpr(u: Array, d_pos: Array, d_neg: Array, *, similarity: str = "dot", reduct
         return plain.bpr(u, d_pos, d_neg, similarity=similarity, reduction=reduction)
     check_ranking(u, d_pos, d_neg, similarity, reduction)
     (x,) = per_example(_score_difference, u, d_pos, d_neg)
-    return reduce(plain.softplus(x), reduction, u.dtype)
+    return reduce(softplus(x), reduction, u.dtype)
 
 
 @impl.gradient("bpr")
@@ -89,7 +89,7 @@ def bpr_gradient(
         return plain.bpr_gradient(u, d_pos, d_neg, similarity=similarity, reduction=reduction)
     check_ranking(u, d_pos, d_neg, similarity, reduction)
     g = weight(len(u), reduction, wide_of(u))
-    return _ranking_gradients(lambda x: plain.sigmoid(x) * g, u, d_pos, d_neg)
+    return _ranking_gradients(lambda x: sigmoid(x) * g, u, d_pos, d_neg)
 
 
 # -- contrastive -----------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def _contrastive(d: Array, y: Array, margin: Array) -> Array:
 def contrastive_gradient(d: Array, y: Array, *, margin: float = 1.0, reduction: str = "mean") -> dict[str, Array]:
     """The gradient of :func:`contrastive` by d: 2·y·d - 2·(1-y)·max(margin - d, 0)."""
     wide = wide_of(d)
-    y = checked_label("y", y, len(d), wide, soft=True)
+    y = checked_label("y", y, (len(d),), wide, soft=True)
     push = np.subtract(wide.type(margin), d, dtype=wide)
     np.maximum(push, 0, out=push)
     push *= 1 - y
@@ -162,7 +162,7 @@ def contrastive_pair_gradient(
 ) -> dict[str, Array]:
     """(2·y·d - 2·(1-y)·max(margin - d, 0)) · (x1 - x2)/d by x1, and 0 where d = 0."""
     wide = wide_of(x1)
-    y = checked_label("y", y, len(x1), wide, soft=True)
+    y = checked_label("y", y, (len(x1),), wide, soft=True)
     twice, margin = 2 * weight(len(x1), reduction, wide), wide.type(margin)
 
     def kernel(x1: Array, x2: Array, y: Array, by_x1: Array, by_x2: Array) -> Rows:
@@ -211,7 +211,7 @@ def labeled_triplet_gradient(
 ) -> dict[str, Array]:
     """The gradient of :func:`labeled_triplet`."""
     wide = wide_of(anc)
-    label = checked_label("label", label, len(anc), wide, soft=False)
+    label = checked_label("label", label, (len(anc),), wide, soft=False)
     g = weight(len(anc), reduction, wide)
 
     def kernel(anc: Array, pos: Array, neg: Array, label: Array, by_anc: Array, by_pos: Array, by_neg: Array) -> Rows:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from . import losses as plain
-from .common import wide_of
+from .common import softplus, wide_of
 from .rows import cast, gradients, per_example
 
 Gradients = Sequence[Tensor | None]
@@ -60,7 +60,7 @@ class Bpr(_Ranking):
     """log(1 + exp(x))."""
 
     def __init__(self) -> None:
-        super().__init__(plain.softplus, torch.sigmoid)
+        super().__init__(softplus, torch.sigmoid)
 
 
 # -- contrastive -----------------------------------------------------------------------------------------------------

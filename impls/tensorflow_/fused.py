@@ -20,7 +20,7 @@ from tensorflow import Tensor
 from lossmark import Implementation, __version__
 
 from . import losses as plain
-from .common import as_written, checked_label, reduce, wide, wide_of
+from .common import as_written, checked_label, reduce, sigmoid, softplus, wide, wide_of
 from .framework import FRAMEWORK
 
 impl = Implementation(
@@ -146,8 +146,8 @@ _hinge = _ranking(
     plain.pairwise_hinge,
 )
 _bpr = _ranking(
-    lambda x, margin: plain.softplus(x),
-    lambda x, margin: plain.sigmoid(x),
+    lambda x, margin: softplus(x),
+    lambda x, margin: sigmoid(x),
     lambda u, d_pos, d_neg, margin, reduction: plain.bpr(u, d_pos, d_neg, reduction=reduction),
 )
 
