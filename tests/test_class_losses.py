@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lossmark import Deviation
 from lossmark.checks.consistency import Consistency
 from lossmark.checks.judgement import TEXTBOOK_FORM, judge
 from lossmark.checks.prepared import Prepared
@@ -11,6 +12,7 @@ from lossmark.dtypes import DTYPES
 from lossmark.errors import SpecError
 from lossmark.sandbox.target import targets
 from lossmark.specification.assemble import assemble
+from lossmark.specification.deviated import held_to
 from lossmark.specification.document import parse
 from lossmark.specification.library import losses
 from lossmark.tolerance.expected import expected
@@ -83,6 +85,13 @@ def test_a_batch_in_the_large_holds_each_edge_with_its_own_number_of_classes():
         assert all(part.absent == {"weight"} for part in large.parts)
 
 
+def test_a_changed_formula_keeps_what_its_mean_divides_by():
+    case = LOSS.case("cross_entropy/weighted-ignored")
+    clipped = held_to(Deviation(why="logits are clipped", clip={"logits": (-100, 100)}), LOSS)
+    changed = expected(clipped, case, DTYPES["float64"], np.ones(case.batch)).values["mean"]
+    assert changed.exact == pytest.approx(truth(case, "float64").values["mean"].exact, rel=1e-14)
+
+
 def test_classes_in_another_order_have_the_same_losses():
     (target,) = targets(["numpy"])
     for case in (LOSS.case("cross_entropy/weighted-ignored"), losses()["soft_cross_entropy"].host):
@@ -109,6 +118,7 @@ def test_classes_stay_in_order_where_one_of_them_marks_a_row():
     [
         ("ignore: ignore_index}", "ignore: nothing}", "a number among the parameters"),
         ("index: C,", "index: D,", "an axis of the inputs"),
+        ("optional: [weight]", "optional: [target]", "an input that is optional"),
         ("{dims: [C], kind: weight", "{dims: [D], kind: weight", "a loss has one beside the batch"),
         ("optional: true, default: 1,", "optional: true,", "what is optional has a default"),
         ('{mean: "sum(loss, B)/sum(weight_y, B)"}', '{mean: "sum(loss, B)/3"}', "expected sum(loss, B)/sum("),

@@ -2,7 +2,6 @@
 
 import pytest
 
-from lossmark.adapters.installed import framework_version
 from tests.miniatures import HEAD
 from tests.test_conformance import held
 
@@ -23,7 +22,6 @@ def cross_entropy(logits, target, *{weight}, reduction="mean"):
 )
 
 
-@pytest.mark.skipif(framework_version("numpy") is None, reason="written for numpy")
 @pytest.mark.parametrize(("takes", "verdict"), [(True, "pass"), (False, "unsupported")])
 def test_an_optional_input_is_given_to_those_who_take_it(takes, verdict, tmp_path):
     source = SOURCE.format(weight=", weight=None" if takes else "", given="weight" if takes else "None")

@@ -85,8 +85,8 @@ class Consistency(Dialogue):
             if axis in item.dims:
                 inputs[item.name] = np.flip(array, item.dims.index(axis)).copy()
             elif item.index == axis:
-                mark = loss.params(case.params).get(item.ignore, -1)
-                if not isinstance(mark, float | int) or 0 <= mark < case.sizes[axis]:
+                mark = loss.mark(item, case.params)
+                if 0 <= mark < case.sizes[axis]:
                     return None
                 inputs[item.name] = np.where(array == mark, array, case.sizes[axis] - 1 - array)
         return replace(case, id=f"{case.id} with its classes in reverse", inputs=inputs, golden=None)

@@ -59,9 +59,8 @@ def silently_wrong(prepared: Prepared, outcome: Returned, reduction: str | None,
 def in_range(case: Case, loss: Loss) -> NDArray[np.bool_]:
     """The examples ``[B]`` whose indices are in range, or ignored."""
     found = np.ones(case.batch, bool)
-    params = loss.params(case.params)
     for item in loss.inputs:
         if item.label == "index":
             label = case.inputs[item.name]
-            found &= ((label >= 0) & (label < case.sizes[item.index])) | (label == params.get(item.ignore, -1))
+            found &= ((label >= 0) & (label < case.sizes[item.index])) | (label == loss.mark(item, case.params))
     return found

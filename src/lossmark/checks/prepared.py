@@ -98,10 +98,9 @@ class Prepared:
         for item in self.loss.inputs:
             if item.optional is not None and item.name not in self.case.absent and not self._takes(item.name):
                 yield item.name
-            if item.ignore and not self._takes(item.ignore):
-                mark = self.loss.params(self.case.params)[item.ignore]
-                if (self.case.inputs[item.name] == mark).any():
-                    yield item.ignore
+            marked = self.case.inputs[item.name] == self.loss.mark(item, self.case.params)
+            if marked.any() and not self._takes(item.ignore):
+                yield item.ignore
 
     def _takes(self, name: str) -> bool:
         return self.run.target.takes(self.loss, name)

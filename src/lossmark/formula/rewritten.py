@@ -52,7 +52,8 @@ def rewritten(
     formula = known.formula
     build = Builder(formula.axes)
     clipped = {node: clip[name] for name, node in formula.named if name in clip}
-    order = topological([*formula.evaluations, *(node for _, node in formula.named)])
+    divisor = () if formula.divisor is None else (formula.divisor,)
+    order = topological([*formula.evaluations, *(node for _, node in formula.named), *divisor])
     evaluations: dict[Node, None] = {}
     new: dict[Node, Node] = {}
     for choice in (0, 1):  # of the evaluations of a guarded cosine
@@ -70,6 +71,7 @@ def rewritten(
         formula.gradient_of,
         tuple((name, new[node]) for name, node in formula.named),
         formula.axes,
+        None if formula.divisor is None else new[formula.divisor],
     )
     wrt = {name: leaves[name] for name in formula.gradient_of}
     return Gradients(changed, tuple(gradients(build, changed.evaluations, wrt)))

@@ -61,9 +61,9 @@ def softmax(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
     a = arithmetic.dtype.a
     shares = v.hi
     exponent = np.abs(np.log(np.where(shares > 0, shares, 1.0)))
-    relative = _relative(arithmetic, x, shares, axis) + a * exponent + np.where(_count(x, axis) > 1, _EXP * a, 0.0)
+    relative = _relative(arithmetic, x, shares, axis) + a * exponent
     relative = relative + _LOG * a * np.log(np.maximum(np.count_nonzero(shares, axis=axis, keepdims=True), 1))
-    relative = relative + np.where(_count(x, axis) > 1, a * _offset(x, axis), 0.0)
+    relative = relative + np.where(_count(x, axis) > 1, a * (_EXP + _offset(x, axis)), 0.0)
     moved = np.expm1(np.where(np.isfinite(x.v.hi), x.e, 0.0) + _propagated(x, shares, axis))
     e = np.where(shares > 0, shares * (moved + (1 + moved) * relative), 0.0)
     return e + arithmetic.eta(v, e)

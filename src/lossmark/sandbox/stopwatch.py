@@ -8,6 +8,7 @@ time, to be held against the formula.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter, process_time
@@ -26,7 +27,7 @@ AT_ONCE = 4
 """How often each of the stage's batches is copied, and how many copies are waited for together: the wait for a device,
 and what its framework does before a copy, are no part of what its memory can do."""
 WARM_CALLS = 5
-"""Calls of the batch before, made on a device ahead of a block: it has rested while the block's inputs were made."""
+"""Calls that do not count, made on a device ahead of a block: it has rested while the block's inputs were made."""
 
 
 def batch_of(batches: Sequence[Mapping[str, Array]], first: str, turn: int) -> Mapping[str, Array]:
@@ -113,9 +114,13 @@ class Stopwatch:
 
     def _warm_up(self) -> None:
         if self._stage.device != "cpu":
-            before = self._tensors(self._batch(self._turn - 1))
             for _ in range(WARM_CALLS):
-                self._framework.synchronise(self._run(before))
+                self._framework.synchronise(self._run(self._uncounted))
+
+    @functools.cached_property
+    def _uncounted(self) -> Mapping[str, Any]:
+        """The inputs of calls that do not count, on the device."""
+        return self._tensors(self._batch(0))
 
     def stream(self, clock: Callable[[], float] = perf_counter) -> Streamed:
         """Bytes per second of the fastest of some copies, each of other inputs than the one before."""

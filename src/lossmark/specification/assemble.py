@@ -80,6 +80,10 @@ def _check_axes(model: SpecModel, document: Document) -> None:
         if isinstance(shape, dict) and shape.keys() != axes.keys():
             message = f"found the axes {', '.join(shape)}, expected {', '.join(axes)}"
             raise document.error(("families", index, "shape"), message)
+        for name in family.optional:
+            if name not in model.inputs or not model.inputs[name].optional:
+                message = f"found {name!r}, expected an input that is optional"
+                raise document.error(("families", index, "optional"), message)
         if isinstance(shape, list) and not {*axes} <= {BATCH, EMBEDDING}:
             message = f"found a list, expected a length of each of {', '.join(axes)}"
             raise document.error(("families", index, "shape"), message)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dtypes import DTYPES, F64
-from ..formula.tree import BATCH, EMBEDDING, Dims, Sizes
+from ..formula.tree import BATCH, EMBEDDING, Dims, Input, Sizes, shape_of
 from . import hexfloat as numbers
 from .model import CaseModel, FamilyModel
 
@@ -137,7 +137,9 @@ class Family:
     def sizes(self) -> Sizes:
         """How long each axis is."""
         shape = self.model.shape
-        return shape if isinstance(shape, dict) else dict(zip((BATCH, EMBEDDING), shape, strict=True))
+        if isinstance(shape, dict):
+            return {BATCH: shape[BATCH], **shape}
+        return dict(zip((BATCH, EMBEDDING), shape, strict=True))
 
     @property
     def full(self) -> bool:
@@ -174,6 +176,11 @@ class Embedded:
 
 Planned = Case | Family | Embedded
 """A case of a plan: golden, or one to be made in the dtype under test."""
+
+
+def left_out(item: Input, sizes: Sizes) -> F64:
+    """The numbers that an optional input has where a call leaves it out."""
+    return np.full(shape_of(item.dims, sizes), item.optional)
 
 
 def param_value(text: str) -> Param:

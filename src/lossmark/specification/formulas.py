@@ -55,8 +55,8 @@ def _formula(model: SpecModel, document: Document, chosen: Mapping[str, str]) ->
     wrt = {name: leaves[name] for name in model.gradient_of}
     textbook = None
     if model.formula.textbook is not None:
-        form = replace(formula, loss=_scalar(parser, model.formula.textbook, document, ("formula", "textbook")))
-        form = replace(form, associations=())
+        written = _scalar(parser, model.formula.textbook, document, ("formula", "textbook"))
+        form = replace(formula, loss=written, associations=())
         textbook = Gradients(form, tuple(gradients(build, form.evaluations, wrt)))
     return Gradients(formula, tuple(gradients(build, formula.evaluations, wrt)), textbook)
 

@@ -13,7 +13,7 @@ import numpy as np
 from ..dtypes import DTYPES, F64
 from ..formula.tree import Input, shape_of
 from . import hexfloat as numbers
-from .case import Case, Param, param_value
+from .case import Case, Param, left_out, param_value
 from .document import Document, Path_
 from .model import CaseModel, SpecModel
 from .parameters import given_values
@@ -49,15 +49,17 @@ def golden_case(model: SpecModel, document: Document, index: int, inputs: tuple[
 def _arrays(document: Document, path: Path_, case: CaseModel, inputs: tuple[Input, ...]) -> dict[str, F64]:
     """The numbers of each input, in the order of the spec; what is left out has those that it then stands for."""
     given = {name: _array(document, (*path, "inputs", name), rows) for name, rows in case.inputs.items()}
-    sizes: dict[str, int] = {}
+    sizes = _sizes(given, inputs)
+    return {item.name: given[item.name] if item.name in given else left_out(item, sizes) for item in inputs}
+
+
+def _sizes(arrays: Mapping[str, F64], inputs: tuple[Input, ...]) -> dict[str, int]:
+    """How long each axis is in the first input that has it."""
+    sizes = {axis: 0 for item in inputs for axis in item.dims}
     for item in reversed(inputs):
-        if item.name in given:
-            sizes |= zip(item.dims, given[item.name].shape, strict=False)
-    found = {}
-    for item in inputs:
-        left_out = np.full(shape_of(item.dims, sizes), item.optional) if item.name not in given else None
-        found[item.name] = given[item.name] if left_out is None else left_out
-    return found
+        if item.name in arrays:
+            sizes |= zip(item.dims, arrays[item.name].shape, strict=False)
+    return sizes
 
 
 def _mark(model: SpecModel, params: Mapping[str, Param], item: Input) -> Param:
@@ -86,9 +88,7 @@ def _check_arrays(
     marks: Mapping[str, Param],
 ) -> None:
     """Every axis is as long in each input that has it; labels lie in their range."""
-    sizes: dict[str, int] = {axis: 0 for item in inputs for axis in item.dims}
-    for item in reversed(inputs):
-        sizes |= zip(item.dims, arrays[item.name].shape, strict=False)
+    sizes = _sizes(arrays, inputs)
     for item in inputs:
         array, expected = arrays[item.name], shape_of(item.dims, sizes)
         where = (*path, "inputs", item.name)

@@ -17,7 +17,7 @@ from ..formula.tree import BATCH, EMBEDDING, Input, Sizes, shape_of
 from ..readings.layout import laid_out
 from . import hexfloat as numbers
 from .borders import SCALED_ROWS, at_borders
-from .case import Case, Family
+from .case import Case, Family, left_out
 from .loss import Loss
 
 Numbers = NDArray[Any]
@@ -156,13 +156,12 @@ def _each(loss: Loss, sizes: Sizes, draws: Mapping[str, Draw], absent: frozenset
     """The inputs of a loss by name, each drawn as what it is; what is ``absent`` has the numbers it then stands for."""
     found = {}
     for item in loss.inputs:
-        shape = shape_of(item.dims, sizes)
         if item.name in absent:
-            found[item.name] = np.full(shape, item.optional)
+            found[item.name] = left_out(item, sizes)
             continue
         usual = "weight" if item.shared else "embedding" if loss.signed(item) else "number"
         drawing = draws.get(item.name) or draws[item.label or usual]
-        found[item.name] = drawing(shape)
+        found[item.name] = drawing(shape_of(item.dims, sizes))
     return found
 
 

@@ -56,7 +56,7 @@ class Law:
             return None
         leaves = {name: laid_out(array, case.dims[name], self.axes) for name, array in case.inputs.items()}
         leaves |= {name: np.full((1, 1), value) for name, value in params.items() if isinstance(value, float)}
-        leaves |= {ANY: np.reshape(shift, (1, -1)), OFFSET: np.reshape(shift, (1, -1))[:, :1]}
+        leaves = {ANY: np.reshape(shift, (1, -1)), OFFSET: np.reshape(shift, (1, -1))[:, :1]} | leaves
         inputs, given = dict(case.inputs), dict(case.params)
         with np.errstate(all="ignore"):
             known = values(list(self.changes.values()), leaves, self.axes)
@@ -107,13 +107,14 @@ def _law(model: SpecModel, item: PropertyModel, document: Document, path: Path_)
     leaves = {name: build("input", payload=name, dims=found) for name, found in dims.items()}
     leaves |= {name: build("param", payload=name) for name in numeric}
     shared = axes[1:] if any(len(found) > 1 for found in dims.values()) else ()
-    leaves |= {ANY: build("input", payload=ANY, dims=shared), OFFSET: build("input", payload=OFFSET, dims=())}
+    free = {ANY: build("input", payload=ANY, dims=shared), OFFSET: build("input", payload=OFFSET, dims=())}
+    known = free | leaves
     changes = {}
     for name, text in item.given.items():
         place = (*path, "given", name)
-        if name not in leaves or name in (ANY, OFFSET):
+        if name not in leaves:
             raise document.error(place, f"found {name!r}, expected one of {[*dims, *numeric]}")
-        changes[name] = Parser(build, dict(leaves), {}).parse(text, document.place(place))
+        changes[name] = Parser(build, dict(known), {}).parse(text, document.place(place))
         if not set(changes[name].dims) <= set(leaves[name].dims):
             raise document.error(place, f"{name} is a scalar of an example, this is a vector over {axes[1]}")
     key = "becomes" if item.at_least is None else "at_least"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -82,6 +83,12 @@ class Loss:
     def integers(self) -> frozenset[str]:
         """The parameters that are integers: those that mark a label as ignored."""
         return frozenset(item.ignore for item in self.inputs if item.ignore)
+
+    def mark(self, item: Input, given: Parameters) -> float:
+        """The value of an index that marks a row as ignored; nan, which no index is, where there is none."""
+        found = self.params(given)[item.ignore] if item.ignore else math.nan
+        assert not isinstance(found, str)
+        return found
 
     def called(self, given: Parameters) -> dict[str, Any]:
         """Parameters as a call gets them."""

@@ -19,7 +19,7 @@ from ..formula.tree import Sizes, shape_of
 from ..readings.cost import Cost, forward, forward_backward
 from ..sandbox.messages import Array, Failure, Returned, Stage, Stored, Timed
 from ..sandbox.stopwatch import batch_of
-from ..specification.case import Case
+from ..specification.case import Case, left_out
 from ..specification.deviated import held_to, meant
 from ..specification.inputs import timed
 from ..specification.loss import Loss
@@ -143,7 +143,7 @@ class Exercise:
             return self._kept[key]
         batch = batch_of(self.batches, self.loss.gradient_of[0], turn)
         inputs = {
-            item.name: np.full(shape_of(item.dims, self._sizes), item.optional)
+            item.name: left_out(item, self._sizes)
             if item.name in self.loss.optional
             else batch[item.name].astype(np.float64)
             for item in self.loss.inputs
