@@ -79,7 +79,11 @@ def outputs(tmp_path_factory):
     }
     accused = {"right": ["torch/other"], "judged": BY_DTYPE, "accused": {"lossmark": BY_DTYPE}}
     fresh = folder / "soak.jsonl"
-    soak.record(fresh, 2013, [soak.Observed(2013, "bpr", "float32", "torch", "eager", "value", "pass", 0.5, 1000)] * 2)
+    soak.record(
+        fresh,
+        soak.Part(2013, "bpr", "torch"),
+        [soak.Observed(2013, "bpr", "float32", "torch", "eager", "value", "pass", 0.5, 1000)] * 2,
+    )
     return {
         "conformance": [run],
         "sharpness": [lines(folder / "sharpness.json", environment=MACHINE, **board)],

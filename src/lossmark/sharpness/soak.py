@@ -1,7 +1,8 @@
 """The soak: fresh random cases by the million, on which no right implementation may fail.
 
 Each seed gives one family of every loss and shape, with its own scale, distribution and parameters. The cells of a
-seed are appended to a file as one JSON line, so that an interrupted soak goes on where it was.
+part, a loss under a framework, are appended to a file as one JSON line, so that an interrupted soak goes on where it
+was.
 """
 
 from __future__ import annotations
@@ -90,20 +91,30 @@ def _params(loss: Loss, seed: int, generator: np.random.Generator) -> dict[str, 
     return found
 
 
-def soak(targets: Sequence[Target], seed: int) -> Iterator[Observed]:
-    """Run the families of one seed through the suite; yields every cell.
+@dataclass(frozen=True)
+class Part:
+    """What is run at a time, and kept: the families of a seed, of one loss under one framework."""
+
+    seed: int
+    loss: str
+    framework: str
+
+
+def parts(targets: Sequence[Target], seed: int) -> list[Part]:
+    """The parts of one seed, framework by framework, so that all workers of one can live."""
+    found = dict.fromkeys(target.reference.framework for target in targets)
+    return [Part(seed, loss, framework) for framework in found for loss in losses()]
+
+
+def soak(targets: Sequence[Target], part: Part) -> Iterator[Observed]:
+    """Run a part through the suite; yields every cell.
 
     lossmark's own implementations run in every mode, the others eagerly: to compile each for every shape takes hours.
     """
-    specs = {name: fresh(loss, seed) for name, loss in losses().items()}
-    for framework in dict.fromkeys(target.reference.framework for target in targets):  # so that all workers can live
-        mine = [target for target in targets if target.reference.framework == framework]
-        yield from _of_one_framework(specs, mine, seed)
-
-
-def _of_one_framework(specs: Mapping[str, Loss], targets: Sequence[Target], seed: int) -> Iterator[Observed]:
-    others = [target for target in targets if not target.reference.own]
-    runs = plan_targets(specs, Choice(case="*/soak-*"), [target for target in targets if target.reference.own])
+    specs = {part.loss: fresh(losses()[part.loss], part.seed)}
+    mine = [target for target in targets if target.reference.framework == part.framework]
+    others = [target for target in mine if not target.reference.own]
+    runs = plan_targets(specs, Choice(case="*/soak-*"), [target for target in mine if target.reference.own])
     runs += plan_targets(specs, Choice(case="*/soak-*", modes=("eager",)), others)
     suite = Suite(runs, shared=True)
     try:
@@ -112,7 +123,7 @@ def _of_one_framework(specs: Mapping[str, Loss], targets: Sequence[Target], seed
                 judged = suite.judged(run)
             except Unsupported:
                 continue
-            yield from _observed(run, judged, seed)
+            yield from _observed(run, judged, part.seed)
     finally:
         suite.close()
 
@@ -138,21 +149,29 @@ def _slopes(judged: Judged) -> int:
     )
 
 
-def record(path: Path, seed: int, observed: Sequence[Observed]) -> None:
-    """Append the cells of a seed to the file."""
+def record(path: Path, part: Part, observed: Sequence[Observed]) -> None:
+    """Append the cells of a part to the file."""
     with path.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps({"seed": seed, "cells": [asdict(one) for one in observed]}) + "\n")
+        stream.write(json.dumps({**asdict(part), "cells": [asdict(one) for one in observed]}) + "\n")
+
+
+def done(path: Path) -> set[Part]:
+    """The parts whose cells are in the file."""
+    return {Part(line["seed"], line["loss"], line["framework"]) for line in _lines(path)}
 
 
 def recall(path: Path) -> pd.DataFrame:
     """All cells of a soak's file as a table; a last line that was cut short is left out."""
-    cells: list[dict[str, Any]] = []
+    cells = [cell for line in _lines(path) for cell in line["cells"]]
+    return pd.DataFrame(cells, columns=list(Observed.__dataclass_fields__))
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         try:
-            cells += json.loads(line)["cells"]
+            yield json.loads(line)
         except json.JSONDecodeError:
-            break
-    return pd.DataFrame(cells, columns=list(Observed.__dataclass_fields__))
+            return
 
 
 def budgets(cells: pd.DataFrame) -> pd.DataFrame:
