@@ -107,6 +107,20 @@ def check_classes(target: Any, weight: Any, logits: Any, ignore_index: Any, labe
         raise ValueError(f"label_smoothing is {label_smoothing!r}, expected [0, 1]")
 
 
+def check_output_layer(hidden: Any, weight: Any, target: Any) -> None:
+    """The checks of hidden states [B, D], the rows of a layer [C, D] and a class [B].
+
+    Raises TypeError for dtypes and what is no tensor, ValueError for shapes.
+    """
+    check_tensors({"hidden": hidden}, rank=2)
+    check_tensors({"weight": weight}, rank=2)
+    if dtype_name(weight) != dtype_name(hidden):
+        raise TypeError(f"weight has dtype {dtype_name(weight)}, expected {dtype_name(hidden)} as hidden has")
+    if not _agree(shape_of(weight)[1:], shape_of(hidden)[1:]):
+        raise ValueError(f"weight has shape {list(shape_of(weight))}, expected [C, {shape_of(hidden)[1]}]")
+    check_label("target", target, shape_of(hidden)[:1])
+
+
 def check_indices(name: str, index: NDArray[Any], classes: int) -> None:
     """Refuse what is no class. Raises ValueError."""
     bad = (index < 0) | (index >= classes)

@@ -15,12 +15,15 @@ from .classes import cross_entropy, cross_entropy_gradient, soft_cross_entropy, 
 from .common import Array, checked_label, reduce, sigmoid, softplus, weight, wide
 from .framework import FRAMEWORK
 from .logits import bce_with_logits, bce_with_logits_gradient
+from .output_layer import linear_cross_entropy, linear_cross_entropy_gradient
 
 impl = Implementation("numpy", framework="numpy", version=__version__, modes=FRAMEWORK.own["numpy"].modes)
 impl.loss("bce_with_logits")(bce_with_logits)
 impl.loss("cross_entropy")(cross_entropy)
+impl.loss("linear_cross_entropy")(linear_cross_entropy)
 impl.loss("soft_cross_entropy")(soft_cross_entropy)
 impl.gradient("cross_entropy")(cross_entropy_gradient)
+impl.gradient("linear_cross_entropy")(linear_cross_entropy_gradient)
 impl.gradient("soft_cross_entropy")(soft_cross_entropy_gradient)
 impl.gradient("bce_with_logits")(bce_with_logits_gradient)
 

@@ -16,10 +16,12 @@ from .classes import cross_entropy, soft_cross_entropy
 from .common import checked_label, reduce, softplus, wide
 from .framework import FRAMEWORK
 from .logits import bce_with_logits
+from .output_layer import linear_cross_entropy
 
 impl = Implementation("torch", framework="torch", version=__version__, modes=FRAMEWORK.own["torch"].modes)
 impl.loss("bce_with_logits")(bce_with_logits)
 impl.loss("cross_entropy")(cross_entropy)
+impl.loss("linear_cross_entropy")(linear_cross_entropy)
 impl.loss("soft_cross_entropy")(soft_cross_entropy)
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------

@@ -18,12 +18,14 @@ from .classes import cross_entropy, soft_cross_entropy
 from .common import as_written, checked_label, reduce, softplus, wide
 from .framework import FRAMEWORK
 from .logits import bce_with_logits
+from .output_layer import linear_cross_entropy
 
 impl = Implementation(
     "tensorflow", framework="tensorflow", version=__version__, modes=FRAMEWORK.own["tensorflow"].modes
 )
 impl.loss("bce_with_logits")(bce_with_logits)
 impl.loss("cross_entropy")(cross_entropy)
+impl.loss("linear_cross_entropy")(linear_cross_entropy)
 impl.loss("soft_cross_entropy")(soft_cross_entropy)
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------

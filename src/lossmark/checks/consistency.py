@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 
 from ..adapters.installed import framework
-from ..formula.tree import EMBEDDING
 from ..sandbox.messages import USES, Answer, Array, Failure, Returned, Watch, Watched
 from ..specification.case import Case
 from ..tolerance.acceptance import Expected
@@ -76,8 +75,8 @@ class Consistency(Dialogue):
     def _classes_reversed(self) -> Case | None:
         """The case with its classes in the other order; None without classes, or where one of them marks a row."""
         loss, case = self.run.loss, self.case
-        axis = loss.across
-        if axis == EMBEDDING or axis not in case.sizes:
+        axis = loss.classes
+        if not axis or axis not in case.sizes:
             return None
         inputs = dict(case.inputs)
         for item in loss.inputs:

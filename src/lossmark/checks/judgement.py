@@ -180,7 +180,8 @@ def _in_form(x: F64, form: Acceptance | None) -> NDArray[np.bool_]:
     if form is None:
         return np.zeros(x.shape, bool)
     told = (_error(x, form) <= form.bound) & (form.bound <= LOOSE * np.abs(form.exact))
-    return np.asarray(told | (np.isinf(x) & (x == form.exact)))
+    infinite = (x == form.exact) if form.limit is None else (x == form.exact) | (x == form.limit.exact)
+    return np.asarray(told | (np.isinf(x) & infinite))
 
 
 def slopes(

@@ -264,7 +264,8 @@ class Usage(Dialogue):
                 told = f"{reduction} of an empty batch cannot be differentiated: {found}"
                 return (told, "") if self.own else ("", told)
             for name, array in found.items():
-                shape = (0, *self.case.inputs[name].shape[1:])
+                whole = self.case.inputs[name].shape
+                shape = (0, *whole[1:]) if self.case.by_example(name) else whole
                 if array.shape != shape:
                     return f"{reduction} of an empty batch: gradient by {name} of shape {list(array.shape)}", ""
         return "", ""

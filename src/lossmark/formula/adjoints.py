@@ -140,6 +140,21 @@ def _pick(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     yield x, build("scatter", g, label, x, payload=node.payload)
 
 
+def _gap(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    x, label = node.args
+    yield x, g
+    yield x, build("scatter", build("neg", _total(build, g, str(node.payload))), label, x, payload=node.payload)
+
+
+def _total(build: Builder, g: Node, axis: str) -> Node:
+    """The sum of an adjoint along an axis; of a multiple of probabilities, which add up to 1, the multiple."""
+    if g.op == "mul":
+        for share, factor in (g.args, g.args[::-1]):
+            if share.op == "softmax" and share.payload == axis and axis not in factor.dims:
+                return factor
+    return build("sum", g, payload=axis)
+
+
 # -- derivatives of derivatives: a gradient's tree is differentiated as a formula's is -----------------------------
 
 
@@ -182,7 +197,7 @@ RULES: Mapping[str, Rule] = {
     "add": _add, "sub": _sub, "neg": _neg, "mul": _mul, "div": _div, "square": _square,
     "max": _max, "min": _min, "relu": _relu, "abs": _abs, "where": _where,
     "largest": _flat, "lse": _lse, "softmax": _softmax, "pick": _pick, "detach": _flat, "scatter": _scatter,
-    "sum": _sum, "mean": _mean, "count": _flat, "dot": _mul, "sqnorm": _sqnorm, "norm": _norm,
+    "gap": _gap, "sum": _sum, "mean": _mean, "count": _flat, "dot": _mul, "sqnorm": _sqnorm, "norm": _norm,
     "exp": _slope(lambda build, node: node),
     "expm1": _slope(lambda build, node: build("exp", node.args[0])),
     "softplus": _slope(lambda build, node: build("sigmoid", node.args[0])),

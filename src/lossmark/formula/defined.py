@@ -19,3 +19,5 @@ DEFINED: Mapping[str, Definition] = {
     "sim": Definition("similarity", ("x", "y"), {"dot": "dot(x, y)", "cosine": "dot(x, y)/max(norm(x)*norm(y), 1e-8)"}),
 }
 """By name. A spec that calls ``sim(x, y)`` has a parameter ``similarity`` whose choices are among these."""
+OWN = "own"
+"""Calls the entry of an example with itself among those with all examples: ``own(x)``."""

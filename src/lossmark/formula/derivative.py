@@ -36,13 +36,16 @@ def gradients(build: Builder, evaluations: Sequence[Node], wrt: Mapping[str, Nod
 def curvature(build: Builder, first: Mapping[str, Node], wrt: Mapping[str, Node], along: str) -> dict[str, Node]:
     """The gradient by each input in ``wrt`` of the scalar ⟨``first``, directions⟩, for trees ``first`` of a gradient.
 
-    The direction of an input is an input node of its own, named as it with ``along`` before it.
+    The direction of an input is an input node of its own, named as it with ``along`` before it. Where examples share
+    one of the inputs the scalar is that of the whole batch, else one for each example.
     """
     parts = []
+    coupled = any(BATCH not in node.dims for node in wrt.values())
     for name, slope in first.items():
         direction = build("input", payload=along + name, dims=wrt[name].dims)
-        across = [axis for axis in direction.dims if axis != BATCH]
-        parts.append(build("dot", slope, direction, payload=across[0]) if across else build("mul", slope, direction))
+        *most, last = [axis for axis in direction.dims if coupled or axis != BATCH] or [""]
+        part = build("dot", slope, direction, payload=last) if last else build("mul", slope, direction)
+        parts.append(functools.reduce(lambda x, axis: build("sum", x, payload=axis), most, part))
     total = functools.reduce(lambda x, y: build("add", x, y), parts)
     found = _reverse(build, {total: build.const(1)}, wrt, until=frozenset())
     return {name: found.get(node, build.const(0)) for name, node in wrt.items()}
@@ -104,8 +107,15 @@ def _meet(build: Builder, contributions: list[Node]) -> Node:
 
 
 def _fit(build: Builder, contribution: Node, operand: Node) -> Node:
-    """What was broadcast along an axis collects its adjoint by a sum over that axis."""
+    """What was broadcast along an axis collects its adjoint by a sum over that axis.
+
+    A sum of products of which neither factor has every axis is a product of matrices.
+    """
     for axis in contribution.dims:
-        if axis not in operand.dims:
+        if axis in operand.dims:
+            continue
+        if contribution.op == "mul" and all({*arg.dims} < {*contribution.dims} for arg in contribution.args):
+            contribution = build("dot", *contribution.args, payload=axis)
+        else:
             contribution = build("sum", contribution, payload=axis)
     return contribution

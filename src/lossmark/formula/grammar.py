@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from ..errors import FormulaError, Place
-from .defined import DEFINED
+from .defined import DEFINED, OWN
 from .operations import FUNCTIONS, Operation
 from .tree import BATCH, EMBEDDING, Builder, Node
 
 MAX_LENGTH, MAX_DEPTH, MAX_NODES = 2000, 60, 400
 
-CALLED = sorted({name for name, _ in FUNCTIONS} | {*DEFINED})
+CALLED = sorted({name for name, _ in FUNCTIONS} | {*DEFINED, OWN})
 """The functions a formula may call."""
 
 _ALLOWED = (
@@ -36,7 +36,8 @@ class Parser:
 
     ``names`` maps a name to its node; the caller adds each term it defines. ``choices`` gives the values of the
     parameters that have choices: they decide what a defined function stands for. ``ignored`` maps an integer label to
-    the parameter whose value marks the rows that do not count: of these the entry at the label is 0.
+    the parameter whose value marks the rows that do not count: of these the entry at the label is 0. The axes in
+    ``again`` run over the batch a second time.
     """
 
     def __init__(
@@ -45,8 +46,9 @@ class Parser:
         names: dict[str, Node],
         choices: Mapping[str, str],
         ignored: Mapping[Node, Node] | None = None,
+        again: frozenset[str] = frozenset(),
     ):
-        self.build, self.names, self.choices, self.ignored = build, names, choices, ignored or {}
+        self.build, self.names, self.choices, self.ignored, self.again = build, names, choices, ignored or {}, again
         self._detached = 0
 
     def parse(self, text: str, place: Place) -> Node:
@@ -103,7 +105,8 @@ class Parser:
                 return self.build("square", self._expression(left, depth + 1))
             case ast.BinOp(op=op, left=left, right=right) if type(op) in _BINARY:
                 x, y = self._expression(left, depth + 1), self._expression(right, depth + 1)
-                return self.build(_BINARY[type(op)], x, y)
+                gap = _gap_of(self.build, x, y) if isinstance(op, ast.Sub) else None
+                return gap or self.build(_BINARY[type(op)], x, y)
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
                 return self._call(node, name, args, depth + 1)
         raise self._refuse(node, "not part of the formula language")
@@ -119,6 +122,8 @@ class Parser:
             raise self._refuse(node, f"unknown function {_shorten(name)!r}")
         if name == "where":
             return self._where(node, args, depth)
+        if name == OWN:
+            return self._own(node, args, depth)
         axis = args[-1].id if args and isinstance(args[-1], ast.Name) and args[-1].id in self.build.axes else None
         operation = FUNCTIONS.get((name, axis is not None))
         if operation is None and name not in DEFINED:
@@ -147,6 +152,14 @@ class Parser:
             self._require(axis or EMBEDDING, operation.function, args, operands)
         node = self.build(operation.name, *operands, payload=axis)
         return self.counted(operands[1], node) if operation.name == "pick" else node
+
+    def _own(self, node: ast.Call, args: list[ast.expr], depth: int) -> Node:
+        """Of what has the batch twice the entries where both are the same example."""
+        operands = [self._expression(arg, depth) for arg in args]
+        pairs = [axis for operand in operands[:1] for axis in operand.dims if axis in self.again]
+        if len(operands) != 1 or len(pairs) != 1 or BATCH not in operands[0].dims:
+            raise self._refuse(node, f"{OWN} takes one argument, which has B and an axis that runs over B again")
+        return self.build("pick", operands[0], self.build.place(BATCH), payload=pairs[0])
 
     def counted(self, label: Node, node: Node) -> Node:
         """The node, but 0 in the rows that the label says do not count."""
@@ -182,6 +195,17 @@ class Parser:
         if value.op not in ("const", "param"):
             raise self._refuse(right, "a label is compared with a number or a parameter")
         return self.build("where", label, value, self._expression(args[1], depth), self._expression(args[2], depth))
+
+
+def _gap_of(build: Builder, x: Node, y: Node) -> Node | None:
+    """x - y as one operation, where y is the entry of x at a label; None where it is not.
+
+    Whoever computes x with some error takes it away from itself at the label, so that the difference is exact there.
+    """
+    picked = y.args[3] if y.op == "where" and y.args[3].op == "pick" else y
+    if picked.op != "pick" or picked.args[0] is not x:
+        return None
+    return build("gap", x, picked.args[1], payload=picked.payload)
 
 
 def _written(name: str) -> str:

@@ -34,6 +34,8 @@ class Operation:
     """It multiplies two different operands: 0·∞ may occur, which is NaN in IEEE arithmetic and 0 in the limit."""
     sums_products: bool = False
     """It adds up products: a product or a partial sum may overflow although the result does not."""
+    shifts: bool = False
+    """It takes an infinity from itself, which is NaN in IEEE arithmetic and 0 in the limit."""
     inside: bool = False
     """Its result is not rounded to the format before the next operation on numbers: 1 - p would be lost."""
     sides: tuple[int, int] | None = None
@@ -92,12 +94,16 @@ _ROWS = (
     ),
     Operation(
         "lse", 1, "lse(x, A)", "log Σ exp(x) along an axis, as one operation that does not overflow.",
-        along=True, reduces=True,
+        along=True, reduces=True, shifts=True,
     ),
     Operation("softmax", 1, "softmax(x, A)", "exp(x - lse(x, A)), as one operation.", along=True, inside=True),
     Operation(
         "pick", 2, "pick(x, label, A)", "The entry at an integer label, 0 where the label is no index.",
         along=True, reduces=True, linear=True,
+    ),
+    Operation(
+        "gap", 2, "", "x less its entry at an integer label along an axis, x - pick(x, label, A): exactly 0 there.",
+        along=True, linear=True, shifts=True,
     ),
     Operation("detach", 1, "detach(x)", "x, which is constant for the gradient.", linear=True),
     Operation(

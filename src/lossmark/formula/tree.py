@@ -30,12 +30,18 @@ def shape_of(dims: Dims, sizes: Sizes) -> tuple[int, ...]:
     return tuple(sizes[axis] for axis in dims)
 
 
+def place_of(axis: str) -> str:
+    """The name of the leaf that numbers an axis; no name of a spec holds a space."""
+    return f"place {axis}"
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Node:
     """One operation (a name in ``OPERATIONS``) on ``args``, or a leaf without operands.
 
-    A leaf has the ``op`` ``input``, ``param``, ``const`` or ``seed`` (the cotangent of an example's loss), and as
-    ``payload`` its name or, for a ``const``, its exact value. That of an operation along an axis is the axis.
+    A leaf has the ``op`` ``input``, ``param``, ``const``, ``seed`` (the cotangent of an example's loss) or ``place``
+    (0, 1, 2, … along its axis), and as ``payload`` its name or, for a ``const``, its exact value. That of an operation
+    along an axis is the axis.
     """
 
     op: str
@@ -47,6 +53,14 @@ class Node:
         if not self.args:
             return str(self.payload)
         return f"{self.op}({', '.join(map(repr, self.args))})"
+
+
+def spelled_out(node: Node) -> Node:
+    """What a formula writes for a ``gap``, x - pick(x, label, A); any other node itself."""
+    if node.op != "gap":
+        return node
+    dims = tuple(axis for axis in node.dims if axis != node.payload)
+    return Node("sub", (node.args[0], Node("pick", node.args, dims, node.payload)), node.dims)
 
 
 class Builder:
@@ -79,6 +93,10 @@ class Builder:
         """The node of an exact number."""
         return self("const", payload=Fraction(value))
 
+    def place(self, axis: str) -> Node:
+        """The number of each entry along an axis."""
+        return self("place", payload=place_of(axis), dims=(axis,))
+
 
 def topological(roots: Iterable[Node]) -> list[Node]:
     """Every node that ``roots`` need, operands before the operations that use them; no recursion, so any depth."""
@@ -107,10 +125,14 @@ class Input:
     (the formula only compares them), ``"soft"`` for labels in [0, 1] (the formula computes with them) and ``"index"``
     for the number of an entry along the axis ``index``; in rows in which it is the value of the parameter ``ignore``
     nothing counts. ``optional`` is the number that every entry is where the input is left out of a call.
+
+    ``dims`` are the axes of the array that a call gets, ``axes`` those of its node in the formula: the batch of an
+    input in its other role, such as the key of any example beside the query of one, is another axis there.
     """
 
     name: str
     dims: Dims
+    axes: Dims
     label: Literal["hard", "soft", "index"] | None = None
     index: str = ""
     ignore: str = ""
@@ -127,8 +149,9 @@ class Formula:
     """A loss of one example: its tree, the equal evaluations that its bound covers too, and its arguments.
 
     ``gradient_of`` names the inputs that the loss is differentiated by; ``named`` are the terms that the spec defines.
-    ``axes`` are all axes, in the order in which the arrays of a reading have them. ``divisor`` is what an example adds
-    to the number that a mean divides the sum of the losses by: 1 where it is None.
+    ``axes`` are all axes, in the order in which the arrays of a reading have them; those in ``again`` run over the
+    batch a second time. ``divisor`` is what an example adds to the number that a mean divides the sum of the losses
+    by: 1 where it is None.
     """
 
     loss: Node
@@ -138,6 +161,13 @@ class Formula:
     named: tuple[tuple[str, Node], ...] = ()
     axes: Dims = (BATCH, EMBEDDING)
     divisor: Node | None = None
+    again: frozenset[str] = frozenset()
+
+    @property
+    def coupled(self) -> bool:
+        """Whether a loss or a gradient depends on several examples: on pairs, or on what is shared and learned."""
+        shared = {item.name for item in self.inputs if item.shared}
+        return bool(self.again or shared & {*self.gradient_of})
 
     @property
     def evaluations(self) -> tuple[Node, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from flint import arb
 
-from ..formula.tree import BATCH, Node
+from ..formula.tree import BATCH, Node, place_of
 from ..readings import exact, rounding
 from ..readings.balls import Real, lift
 from ..readings.convention import IEEE, LIMIT, OTHER_SIDE, Convention
@@ -40,7 +40,9 @@ def known(loss: Loss, case: Case, convention: Convention) -> dict[Node, Exact]:
     axes = gradients.formula.axes
     leaves = {"seed": exact.single(arb(1), axes)}
     leaves |= {k: exact.single(lift(v), axes) for k, v in loss.params(case.params).items() if not isinstance(v, str)}
-    leaves |= {item.name: exact.lifted(case.inputs[item.name], item.dims, axes) for item in loss.inputs}
+    leaves |= {item.name: exact.lifted(case.inputs[item.name], item.axes, axes) for item in loss.inputs}
+    for axis, size in case.sizes.items():
+        leaves[place_of(axis)] = exact.lifted(np.arange(size, dtype=np.float64), (axis,), axes)
     return exact.evaluate(gradients.order, leaves, convention, axes)
 
 
@@ -77,8 +79,8 @@ def _rounded(loss: Loss, case: Case, convention: Convention) -> _Rounded:
     grad = {}
     for item in loss.inputs:
         if item.name in gradients.trees[0]:
-            sizes = dict(zip(item.dims, case.inputs[item.name].shape, strict=True))
-            slopes = taken_out(found[gradients.trees[0][item.name]], item.dims, gradients.formula.axes, sizes)
+            sizes = dict(zip(item.axes, case.inputs[item.name].shape, strict=True))
+            slopes = taken_out(found[gradients.trees[0][item.name]], item.axes, gradients.formula.axes, sizes)
             grad[item.name] = np.frompyfunc(rounding.round_to_double, 1, 1)(slopes).tolist()
     return [rounding.round_to_double(x) for x in each], rounding.round_to_double(mean), grad
 

@@ -86,19 +86,22 @@ def quotient_error(v: Wide, x: Bounded, y: Bounded) -> F64:
     return np.where(low > 0, (x.e + np.abs(v.hi) * y.e) / np.where(low > 0, low, 1.0), np.inf)
 
 
-def exact_in_any_order(terms: F64, lows: F64 | None, mass: F64, p: int, axis: int) -> NDArray[np.bool_]:
-    """Where every partial sum of ``terms`` along ``axis``, in any order, has at most ``p`` significant bits.
+def exact_in_any_order(grid: F64, mass: F64, p: int) -> NDArray[np.bool_]:
+    """Where every partial sum of terms, in any order, has at most ``p`` significant bits.
 
-    ``lows`` are the low parts of the terms, ``mass`` the sum of their magnitudes; the axis is kept with size 1. All
-    terms are multiples of the lowest set bit among them, so a partial sum needs no bit below it, and none above the
-    sum of magnitudes.
+    All terms are multiples of ``grid``, so a partial sum needs no bit below it, and none above the ``mass``, the sum
+    of magnitudes.
+    """
+    return np.asarray(mass <= np.ldexp(np.where(np.isfinite(grid), grid, 1.0), p))
+
+
+def grid_of(terms: F64, lows: F64 | None, axis: int) -> F64:
+    """The lowest set bit among terms along an axis, which is kept with size 1; ∞ where all are 0.
+
+    ``lows`` are the low parts of the terms: where one is not 0, the result is 0.
     """
     mantissa, exponent = np.frexp(np.where(np.isfinite(terms), terms, 0.0))
     whole = np.ldexp(mantissa, 63).astype(np.int64)
     lowest = np.ldexp((whole & -whole).astype(np.float64), exponent - 63)
-    lowest = np.where(whole == 0, np.inf, lowest)
-    grid = lowest.min(axis=axis, keepdims=True)
-    fits = mass <= np.ldexp(np.where(np.isfinite(grid), grid, 1.0), p)
-    if lows is not None:
-        fits &= np.all(lows == 0, axis=axis, keepdims=True)
-    return np.asarray(fits)
+    grid = np.where(whole == 0, np.inf, lowest).min(axis=axis, keepdims=True)
+    return grid if lows is None else np.where(np.any(lows != 0, axis=axis, keepdims=True), 0.0, grid)

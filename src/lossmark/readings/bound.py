@@ -167,7 +167,7 @@ RULES: Mapping[str, Callable[..., F64]] = {
     "max": maximum, "min": minimum, "relu": relu, "abs": unchanged, "where": where,
     "exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "sqrt": sqrt, "softplus": softplus, "sigmoid": sigmoid,
     "largest": classes.largest, "lse": classes.lse, "softmax": classes.softmax, "pick": classes.pick,
-    "scatter": classes.scatter, "detach": unchanged,
+    "scatter": classes.scatter, "gap": classes.gap, "detach": unchanged,
     "sum": sums.sum_along, "mean": sums.mean, "count": sums.count,
     "dot": sums.dot, "sqnorm": sums.sqnorm, "norm": sums.norm, "fork": sums.fork,
     "step": derivatives.slope, "sign": derivatives.slope, "unit": derivatives.unit, "radial": derivatives.radial,

@@ -79,6 +79,13 @@ def scatter(arithmetic: Arithmetic, v: Wide, g: Bounded, label: Bounded, like: B
     return scattered(np.broadcast_to(g.e, g.v.hi.shape), label.v.hi, like.v.hi.shape[axis], axis)
 
 
+def gap(arithmetic: Arithmetic, v: Wide, x: Bounded, label: Bounded, axis: int) -> F64:
+    """The error of xᵢ - x_y, a difference of two computed numbers: none at y, where both are the same number."""
+    places = np.arange(x.v.hi.shape[axis]).reshape([-1 if place == axis else 1 for place in range(x.v.hi.ndim)])
+    entry = pick(arithmetic, v, x, label, axis)
+    return np.where(places == label.v.hi, 0.0, arithmetic.round(v, x.e + entry))
+
+
 def _finite(x: F64) -> F64:
     return np.where(np.isfinite(x), x, 0.0)
 

@@ -8,34 +8,68 @@ axis accumulate in at least float32, a fork in the format itself.
 
 from __future__ import annotations
 
+import functools
+import operator
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..dtypes import F64
-from .arithmetic import Arithmetic, exact_in_any_order, product_error
+from .arithmetic import Arithmetic, exact_in_any_order, grid_of, product_error
+from .contraction import part_of, slices
 from .double_double import Wide, mul
 from .double_double import total as wide_sum
 from .overflow import Bounded
 
 
-def total(arithmetic: Arithmetic, v: Wide, terms: F64, errors: F64, axis: int, lows: F64 | None = None) -> F64:
-    """The error of a computed sum ``v`` of ``terms`` along ``axis``, each already off by ``errors``.
+@dataclass(frozen=True)
+class Summands:
+    """What the error of a computed sum along an axis follows from; the axis is kept with size 1.
 
-    Σeᵢ + (n - 1)·a·Σ(|xᵢ| + eᵢ), where n counts the terms that may not be 0, then one rounding from the accumulator
-    to the format where the two differ. Nothing is added where every partial sum is exact in the accumulator.
+    ``count`` is how many terms may not be 0, ``mass`` the sum of their magnitudes and errors, ``e`` that of their
+    errors, and ``grid`` what all are multiples of where that is known, else 0.
     """
-    dtype = arithmetic.dtype
-    size = np.abs(terms)
-    count = np.count_nonzero((size != 0) | (errors != 0), axis=axis, keepdims=True)
-    mass = np.sum(size + errors, axis=axis, keepdims=True)
-    e = np.sum(errors, axis=axis, keepdims=True)
-    exact = (e == 0) & (count > 0)
-    if exact.any():
-        exact &= exact_in_any_order(terms, lows, mass, dtype.accumulator_p, axis)
-    e = e + np.where(exact, 0.0, np.maximum(count - 1, 0) * dtype.a * mass)
-    if dtype.accumulator_p == dtype.p:
-        return np.asarray(e + np.where(count > 1, arithmetic.eta(v, e), 0.0))
-    return np.where(count > 1, arithmetic.round(v, e), e)
+
+    count: F64
+    mass: F64
+    e: F64
+    grid: F64
+
+    @classmethod
+    def of(cls, terms: F64, errors: F64, axis: int, lows: F64 | None) -> Summands:
+        """Those of the numbers ``terms`` with the low parts ``lows``, each off by ``errors``."""
+        size = np.abs(terms)
+        count = np.count_nonzero((size != 0) | (errors != 0), axis=axis, keepdims=True)
+        mass = np.sum(size + errors, axis=axis, keepdims=True)
+        e = np.sum(errors, axis=axis, keepdims=True)
+        grid = grid_of(terms, lows, axis) if ((e == 0) & (count > 0)).any() else np.zeros_like(mass)
+        return cls(count.astype(np.float64), mass, e, grid)
+
+    def __add__(self, other: Summands) -> Summands:
+        """Those of all terms of both."""
+        grid = np.minimum(self.grid, other.grid)
+        return Summands(self.count + other.count, self.mass + other.mass, self.e + other.e, grid)
+
+    def error_of_sum(self, arithmetic: Arithmetic, v: Wide) -> F64:
+        """The error of their computed sum ``v``.
+
+        Σeᵢ + (n - 1)·a·Σ(|xᵢ| + eᵢ), where n counts the terms that may not be 0, then one rounding from the accumulator
+        to the format where the two differ. Nothing is added where every partial sum is exact in the accumulator.
+        """
+        dtype, e = arithmetic.dtype, self.e
+        exact = (e == 0) & (self.count > 0)
+        if exact.any():
+            exact &= exact_in_any_order(self.grid, self.mass, dtype.accumulator_p)
+        e = e + np.where(exact, 0.0, np.maximum(self.count - 1, 0) * dtype.a * self.mass)
+        if dtype.accumulator_p == dtype.p:
+            return np.asarray(e + np.where(self.count > 1, arithmetic.eta(v, e), 0.0))
+        return np.where(self.count > 1, arithmetic.round(v, e), e)
+
+
+def total(arithmetic: Arithmetic, v: Wide, terms: F64, errors: F64, axis: int, lows: F64 | None = None) -> F64:
+    """The error of a computed sum ``v`` of ``terms`` along ``axis``, each already off by ``errors``."""
+    return Summands.of(terms, errors, axis, lows).error_of_sum(arithmetic, v)
 
 
 def sum_along(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
@@ -58,9 +92,13 @@ def count(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
 
 def dot(arithmetic: Arithmetic, v: Wide, x: Bounded, y: Bounded, axis: int) -> F64:
     """The error of Σxᵢyᵢ: each product is rounded to the format, then summed (Higham, section 3.1)."""
-    product = mul(x.v, y.v)
-    errors = arithmetic.round(product, product_error(x, y))
-    return total(arithmetic, v, product.hi, errors, axis, product.lo)
+    parts = []
+    for part in slices(x.v.hi, y.v.hi, axis):
+        here, there = (Bounded(part_of(z.v, part), np.broadcast_to(z.e, z.v.hi.shape)[part]) for z in (x, y))
+        product = mul(here.v, there.v)
+        errors = arithmetic.round(product, product_error(here, there))
+        parts.append(Summands.of(product.hi, errors, axis, product.lo))
+    return functools.reduce(operator.add, parts).error_of_sum(arithmetic, v)
 
 
 def sqnorm(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
@@ -106,7 +144,7 @@ def _squares(arithmetic: Arithmetic, x: Bounded, axis: int) -> tuple[Wide, NDArr
         exact = np.all((x.e == 0) & arithmetic.holds(square), axis=axis, keepdims=True)
     if exact.any():
         mass = np.sum(square.hi, axis=axis, keepdims=True)
-        exact &= exact_in_any_order(square.hi, square.lo, mass, arithmetic.dtype.accumulator_p, axis)
+        exact &= exact_in_any_order(grid_of(square.hi, square.lo, axis), mass, arithmetic.dtype.accumulator_p)
     return square, exact
 
 
@@ -125,5 +163,5 @@ def fork(arithmetic: Arithmetic, v: Wide, *xs: Bounded) -> F64:
         terms = np.stack(np.broadcast_arrays(*(x.v.hi for x in xs)))
         some = [x.v.lo for x in xs if x.v.lo is not None]
         lows = np.stack(np.broadcast_arrays(*some)) if some else None
-        rounding = np.where(exact & exact_in_any_order(terms, lows, mass, dtype.p, 0)[0], 0.0, rounding)
+        rounding = np.where(exact & exact_in_any_order(grid_of(terms, lows, 0)[0], mass, dtype.p), 0.0, rounding)
     return np.asarray(e + rounding + np.where(count > 1, arithmetic.eta(v, e), 0.0))

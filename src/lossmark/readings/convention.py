@@ -10,9 +10,10 @@ from dataclasses import dataclass
 class Convention:
     """The slope of ``max`` at a tie (``tie``, 0 or 1: which side of the kink is read), the product 0·∞, and the norm.
 
-    IEEE arithmetic makes 0·∞ a NaN; the limit is 0. Both conform, so both are read where infinities occur. ``textbook``
-    takes the norm as the root of a sum of squares, which may underflow, and its gradient through x / ‖x‖; else the norm
-    is one operation that loses nothing.
+    IEEE arithmetic makes 0·∞ a NaN; the limit is 0. Likewise an infinity less itself, where a number is taken from the
+    largest or from its own entry. Both conform, so both are read where infinities occur. ``textbook`` takes the norm
+    as the root of a sum of squares, which may underflow, and its gradient through x / ‖x‖; else the norm is one
+    operation that loses nothing.
     """
 
     tie: int = 0

@@ -40,7 +40,7 @@ RULES: Mapping[str, PerComponent] = {
     "dot": PerComponent(flops=1, summed=1), "sqnorm": PerComponent(flops=1, summed=1),
     "norm": PerComponent(flops=1, summed=1), "largest": PerComponent(summed=1), "detach": _FREE,
     "lse": PerComponent(flops=1, transcendental=1, summed=1), "softmax": PerComponent(flops=2, transcendental=1),
-    "pick": _FREE, "scatter": _FREE,
+    "pick": _FREE, "scatter": _FREE, "gap": _FLOP,
     "step": _FLOP, "sign": _FLOP, "unit": _FLOP, "radial": _FLOP, "spread": _FREE, "fork": _FLOP, "either": _FREE,
 }  # fmt: skip
 """The work of each operation."""

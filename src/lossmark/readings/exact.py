@@ -21,7 +21,7 @@ from ..formula.operations import AXIAL, OPERATIONS, REDUCING
 from ..formula.tree import Dims, Node
 from .balls import BALL_FUNCTIONS, Real, any_nan, lift, shadow
 from .balls import sign as sign_of
-from .convention import Convention
+from .convention import LIMIT, Convention
 from .layout import laid_out
 
 Vector = Sequence[Real]
@@ -135,20 +135,22 @@ def largest(xs: Vector) -> Real:
     return functools.reduce(maximum, xs)
 
 
-def lse(xs: Vector) -> Real:
-    """log Σ exp(xᵢ), shifted by one of the largest; -∞ of nothing but -∞."""
+def lse(xs: Vector, convention: Convention) -> Real:
+    """log Σ exp(xᵢ), shifted by one of the largest; -∞ of nothing but -∞; of ∞ what the convention says."""
     if any_nan(*xs):
         return math.nan
     finite = [x for x in xs if not isinstance(x, float)]
-    if any(isinstance(x, float) and x > 0 for x in xs) or not finite:
-        return max((x for x in xs if isinstance(x, float)), default=-math.inf)
+    if any(isinstance(x, float) and x > 0 for x in xs):
+        return math.inf if convention.limit else math.nan
+    if not finite:
+        return -math.inf
     shift = max(finite, key=lambda x: float(x.mid()))
     return shift + sum(((x - shift).exp() for x in finite), arb(0)).log()
 
 
 def softmax(xs: Vector) -> Vector:
     """exp(xᵢ - lse(x)): 0 at -∞; as the difference has it where the lse is an infinity or nan."""
-    whole = lse(xs)
+    whole = lse(xs, LIMIT)
     return [BALL_FUNCTIONS["exp"](sub(x, whole)) for x in xs]
 
 
@@ -156,6 +158,13 @@ def pick(xs: Vector, labels: Vector) -> Real:
     """The entry at the label, which is the same all along the axis; 0 where it is no index."""
     place = _index(labels[0])
     return xs[place] if place is not None and 0 <= place < len(xs) else arb(0)
+
+
+def gap(xs: Vector, labels: Vector, convention: Convention) -> Vector:
+    """xᵢ less the entry at the label; 0 there, but what the convention says where that is infinite."""
+    entry, place = pick(xs, labels), _index(labels[0])
+    own = arb(0) if convention.limit and not any_nan(entry) else sub(entry, entry)
+    return [own if index == place else sub(x, entry) for index, x in enumerate(xs)]
 
 
 def scatter(gs: Vector, labels: Vector, like: Vector) -> Vector:
@@ -223,13 +232,15 @@ def first(x: Real, *others: Real) -> Real:
 RULES: Mapping[str, Callable[..., Real | Vector]] = {
     "add": add, "sub": sub, "mul": mul, "div": div, "neg": neg, "square": square,
     "max": maximum, "min": minimum, "relu": relu, "abs": absolute, "where": where, **BALL_FUNCTIONS,
-    "largest": largest, "lse": lse, "softmax": softmax, "pick": pick, "scatter": scatter, "detach": first,
+    "largest": largest, "lse": lse, "softmax": softmax, "pick": pick, "scatter": scatter, "gap": gap, "detach": first,
     "sum": total, "mean": mean, "count": count, "dot": dot, "sqnorm": sqnorm, "norm": norm,
     "step": step, "sign": sign, "unit": unit, "radial": radial, "spread": first, "fork": fork, "either": first,
 }  # fmt: skip
 """The rule of each operation: from its operands, followed by the convention where it depends on one."""
 
-_DEPENDS_ON_CONVENTION = frozenset(name for name, row in OPERATIONS.items() if row.sides or row.multiplies)
+_DEPENDS_ON_CONVENTION = frozenset(
+    name for name, row in OPERATIONS.items() if row.sides or row.multiplies or row.shifts
+)
 
 
 def lifted(array: F64, dims: Dims, axes: Dims) -> Exact:

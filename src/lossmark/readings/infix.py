@@ -9,8 +9,9 @@ from enum import IntEnum
 from fractions import Fraction
 from typing import NamedTuple
 
+from ..formula.defined import OWN
 from ..formula.operations import OPERATIONS
-from ..formula.tree import Node
+from ..formula.tree import Node, spelled_out
 
 _OPERAND = re.compile(r"\b(label|number|x|y|A)\b")
 _EXACT = Context(prec=40)
@@ -58,6 +59,9 @@ def infix(node: Node, names: Mapping[Node, str], *, grouped: bool = False) -> st
     """
     if not node.args:
         return _number(node.payload) if isinstance(node.payload, Fraction) else str(node.payload)
+    node = spelled_out(node)
+    if node.op == "pick" and node.args[1].op == "place":
+        return f"{OWN}({_operand(node.args[0], Binding.SUM, names, grouped)})"
     operands = iter(
         _operand(arg, Binding.WHOLE if grouped else binding, names, grouped)
         for arg, binding in zip(node.args, RULES[node.op].operands, strict=True)
@@ -74,5 +78,6 @@ def _number(value: Fraction) -> str:
 def _operand(node: Node, binding: Binding, names: Mapping[Node, str], grouped: bool) -> str:
     if node in names:
         return names[node]
+    node = spelled_out(node)
     text = infix(node, names, grouped=grouped)
     return f"({text})" if node.args and RULES[node.op].itself < binding else text

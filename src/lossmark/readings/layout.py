@@ -6,7 +6,7 @@ So operands align by the names of their axes, and NumPy's broadcasting does the 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -30,6 +30,17 @@ def taken_out(array: NDArray[Any], dims: Dims, axes: Dims, sizes: Sizes) -> NDAr
     whole = np.broadcast_to(array, [sizes[axis] if axis in dims else 1 for axis in axes])
     found = [axis for axis in axes if axis in dims]
     return whole.reshape([sizes[axis] for axis in found]).transpose([found.index(axis) for axis in dims])
+
+
+def sizes_of(dims: Mapping[str, Dims], arrays: Mapping[str, NDArray[Any]]) -> Sizes:
+    """How long each axis is, from arrays by name with the axes ``dims``."""
+    return {axis: size for name, array in arrays.items() for axis, size in zip(dims[name], array.shape, strict=True)}
+
+
+def numbered(dims: Dims, sizes: Sizes, axes: Dims) -> NDArray[np.float64]:
+    """The numbers 0, 1, 2, … along an axis, laid out."""
+    (axis,) = dims
+    return laid_out(np.arange(sizes[axis], dtype=np.float64), dims, axes)
 
 
 def placed(rule: Callable[..., Result], node: Node, axes: Dims) -> Callable[..., Result]:

@@ -73,6 +73,10 @@ class NonFinite:
             return ALL_FINITE
         return NonFinite((self.bits > 0) * (_PLUS | _MINUS | _NAN))
 
+    def or_nan(self) -> NonFinite:
+        """NaN beside each +∞."""
+        return self.map(lambda bits: bits | ((bits & _PLUS) > 0) * _NAN)
+
     def may_be_nan(self) -> Mask | None:
         """Where NaN is among the outcomes; None where nothing is recorded."""
         return None if self.bits is None else np.asarray(self.bits & _NAN > 0)

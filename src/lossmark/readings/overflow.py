@@ -14,6 +14,7 @@ import numpy as np
 from ..dtypes import F64, DType
 from ..formula.operations import OPERATIONS
 from ..formula.tree import Dims, Node
+from .contraction import slices
 from .double_double import Wide
 from .layout import placed
 from .nonfinite import ALL_FINITE, NonFinite
@@ -51,7 +52,7 @@ def finish(dtype: DType, node: Node, axes: Dims, v: Wide, e: F64, args: Sequence
         also |= _divisor_lost(dtype, v, e, args[1])
     if some:
         e, more = _alternatives(placed(WIDE[node.op], node, axes), v, e, args)
-        also |= more
+        also |= more.or_nan() if node.op == "lse" else more  # the largest, less itself, is ∞ - ∞
     return Bounded(v, e, also)
 
 
@@ -83,12 +84,21 @@ def _partial_sums(dtype: DType, x: Bounded, y: Bounded, axis: int) -> NonFinite:
     The extreme partial sums are those of all positive and of all negative products. They are held in the accumulator,
     at least a float32; products are rounded to the format. Where both ends overflow they may meet as NaN.
     """
-    products = x.v.hi * y.v.hi
     largest = dtype.largest
-    top, bottom = np.maximum(products, 0), np.minimum(products, 0)
     accumulator = max(largest, 2.0**127)
-    up = (top > largest).any(axis=axis, keepdims=True) | (top.sum(axis=axis, keepdims=True) > accumulator)
-    down = (bottom < -largest).any(axis=axis, keepdims=True) | (bottom.sum(axis=axis, keepdims=True) < -accumulator)
+    if np.max(x.size, initial=0.0) * np.max(y.size, initial=0.0) * x.v.hi.shape[axis] < largest:
+        return ALL_FINITE
+    shape = [1 if place == axis else size for place, size in enumerate(np.broadcast_shapes(x.v.hi.shape, y.v.hi.shape))]
+    above, below = np.zeros(shape, bool), np.zeros(shape, bool)
+    most, least = np.zeros(shape), np.zeros(shape)
+    for part in slices(x.v.hi, y.v.hi, axis):
+        products = x.v.hi[part] * y.v.hi[part]
+        top, bottom = np.maximum(products, 0), np.minimum(products, 0)
+        above |= (top > largest).any(axis=axis, keepdims=True)
+        below |= (bottom < -largest).any(axis=axis, keepdims=True)
+        most += top.sum(axis=axis, keepdims=True)
+        least += bottom.sum(axis=axis, keepdims=True)
+    up, down = above | (most > accumulator), below | (least < -accumulator)
     if not (up.any() or down.any()):
         return ALL_FINITE
     return NonFinite.of(up, down, up & down)

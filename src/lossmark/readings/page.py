@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
 
+from ..formula.defined import OWN
 from ..formula.operations import OPERATIONS
-from ..formula.tree import Node
+from ..formula.tree import Node, spelled_out
 
 SUM, PRODUCT, FACTOR = 1, 2, 3
 """How tightly a piece binds: what is looser than its surroundings gets parentheses."""
@@ -161,6 +162,9 @@ def render(node: Node) -> Term:
         return Term(f"<mn>{text}</mn>", text)
     if not node.args:
         return _name(str(node.payload))
+    node = spelled_out(node)
+    if node.op == "pick" and node.args[1].op == "place":
+        return _call(OWN)(render(node.args[0]))
     axis = [str(node.payload)] if OPERATIONS[node.op].names_axis else []
     return RULES[node.op](*map(render, node.args), *axis)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from ..dtypes import F64
+from .contraction import product_sums
 from .double_double import Wide, add, div, mul, neg, sqrt, sub, total
 from .wide_functions import WIDE_FUNCTIONS
 
@@ -47,11 +48,6 @@ def relu(x: Wide) -> Wide:
 def absolute(x: Wide) -> Wide:
     """|x| = max(x, -x)."""
     return maximum(x, neg(x))
-
-
-def dot(x: Wide, y: Wide, axis: int) -> Wide:
-    """Σxᵢyᵢ along an axis."""
-    return total(mul(x, y), axis)
 
 
 def sqnorm(x: Wide, axis: int) -> Wide:
@@ -104,6 +100,11 @@ def softmax(x: Wide, axis: int) -> Wide:
 def pick(x: Wide, label: Wide, axis: int) -> Wide:
     """The entry at the label; 0 where it is no index."""
     return Wide(picked(x.hi, label.hi, axis), None if x.lo is None else picked(x.lo, label.hi, axis))
+
+
+def gap(x: Wide, label: Wide, axis: int) -> Wide:
+    """x less the entry at the label."""
+    return sub(x, pick(x, label, axis))
 
 
 def scatter(g: Wide, label: Wide, like: Wide, axis: int) -> Wide:
@@ -181,8 +182,8 @@ def first(x: Wide, *others: Wide) -> Wide:
 RULES: Mapping[str, Callable[..., Wide]] = {
     "add": add, "sub": sub, "mul": mul, "div": div, "neg": neg, "square": square, "sqrt": sqrt,
     "max": maximum, "min": minimum, "relu": relu, "abs": absolute, "where": where, **WIDE_FUNCTIONS,
-    "largest": largest, "lse": lse, "softmax": softmax, "pick": pick, "scatter": scatter, "detach": first,
-    "sum": total, "mean": mean, "count": count, "dot": dot, "sqnorm": sqnorm, "norm": norm,
+    "largest": largest, "lse": lse, "softmax": softmax, "pick": pick, "scatter": scatter, "gap": gap, "detach": first,
+    "sum": total, "mean": mean, "count": count, "dot": product_sums, "sqnorm": sqnorm, "norm": norm,
     "step": step, "sign": sign, "unit": unit, "radial": radial, "spread": first, "fork": fork, "either": first,
 }  # fmt: skip
 """The rule of each operation: from the wide numbers of its operands to those of its result."""

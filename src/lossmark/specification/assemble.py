@@ -15,7 +15,7 @@ from ..formula.tree import BATCH, EMBEDDING, Input
 from . import hexfloat as numbers
 from .case import Family
 from .document import Document, read
-from .formulas import formulas
+from .formulas import call_dims, formulas
 from .golden_case import golden_case
 from .laws import laws
 from .loss import Loss
@@ -64,29 +64,38 @@ def _check_names(model: SpecModel, document: Document) -> None:
 
 
 def _check_axes(model: SpecModel, document: Document) -> None:
-    """Beside the batch there is one axis, the same in all inputs; families have these axes, indices number it."""
+    """The batch stands first, every axis once; families have the axes of a call, indices number one of them."""
     axes: dict[str, None] = {BATCH: None}
     for name, spec in model.inputs.items():
-        place = ("inputs", name, "dims")
-        if len(spec.dims) > 2 or (len(spec.dims) == 2 and (spec.dims[0] != BATCH or spec.dims[1] == BATCH)):
-            raise document.error(place, f"found {list(spec.dims)}, expected B, [B, D] or [D] with any letter for D")
-        axes |= dict.fromkeys(spec.dims)
-        if len(axes) > 2:
-            raise document.error(place, f"found the axes {', '.join(axes)}, a loss has one beside the batch")
+        dims = call_dims(model, spec.dims)
+        if BATCH in dims[1:] or len({*dims}) < len(dims) or len(dims) > 2:
+            message = f"found {list(spec.dims)}, expected B, [B, D], [C, D] or [D] with any letters beside B"
+            raise document.error(("inputs", name, "dims"), message)
+        axes |= dict.fromkeys(dims)
+    for axis in model.axes:
+        if axis == BATCH or all(axis not in spec.dims for spec in model.inputs.values()):
+            raise document.error(("axes", axis), "expected an axis of an input, not B")
     for name in model.inputs:
         _check_input(model, document, name, axes)
     for index, family in enumerate(model.families):
-        shape = family.shape
-        if isinstance(shape, dict) and shape.keys() != axes.keys():
-            message = f"found the axes {', '.join(shape)}, expected {', '.join(axes)}"
-            raise document.error(("families", index, "shape"), message)
-        for name in family.optional:
-            if name not in model.inputs or not model.inputs[name].optional:
-                message = f"found {name!r}, expected an input that is optional"
-                raise document.error(("families", index, "optional"), message)
-        if isinstance(shape, list) and not {*axes} <= {BATCH, EMBEDDING}:
-            message = f"found a list, expected a length of each of {', '.join(axes)}"
-            raise document.error(("families", index, "shape"), message)
+        _check_family(model, document, index, family, axes)
+
+
+def _check_family(
+    model: SpecModel, document: Document, index: int, family: FamilyModel, axes: Mapping[str, None]
+) -> None:
+    """A family gives the length of every axis, and of optional inputs which are drawn."""
+    shape = family.shape
+    if isinstance(shape, dict) and shape.keys() != axes.keys():
+        message = f"found the axes {', '.join(shape)}, expected {', '.join(axes)}"
+        raise document.error(("families", index, "shape"), message)
+    for name in family.optional:
+        if name not in model.inputs or not model.inputs[name].optional:
+            message = f"found {name!r}, expected an input that is optional"
+            raise document.error(("families", index, "optional"), message)
+    if isinstance(shape, list) and not {*axes} <= {BATCH, EMBEDDING}:
+        message = f"found a list, expected a length of each of {', '.join(axes)}"
+        raise document.error(("families", index, "shape"), message)
 
 
 def _check_input(model: SpecModel, document: Document, name: str, axes: Mapping[str, None]) -> None:
@@ -105,7 +114,7 @@ def _check_input(model: SpecModel, document: Document, name: str, axes: Mapping[
                 (*place, "label", "ignore"), f"found {ignore!r}, expected a number among the parameters"
             )
     if (spec.optional is None) != (spec.default is None) or (
-        spec.optional and (name in model.gradient_of or BATCH in spec.dims)
+        spec.optional and (name in model.gradient_of or BATCH in call_dims(model, spec.dims))
     ):
         message = "what is optional has a default, is no input of an example and not in gradient_of"
         raise document.error((*place, "optional"), message)

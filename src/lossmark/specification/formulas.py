@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
 
 from ..formula.derivative import gradients
 from ..formula.gradients import Gradients
@@ -28,7 +30,7 @@ def formulas(model: SpecModel, document: Document) -> dict[Chosen, Gradients]:
 
 
 def _formula(model: SpecModel, document: Document, chosen: Mapping[str, str]) -> Gradients:
-    axes = axes_of(model)
+    axes = axes_of(model, document)
     build = Builder(axes)
     names = {name: build("input", payload=name, dims=tuple(spec.dims)) for name, spec in model.inputs.items()}
     names |= {name: build("param", payload=name) for name, spec in model.params.items() if spec.choices is None}
@@ -38,7 +40,7 @@ def _formula(model: SpecModel, document: Document, chosen: Mapping[str, str]) ->
         for name, spec in model.inputs.items()
         if spec.label is not None and spec.label.ignore
     }
-    parser = Parser(build, names, chosen, ignored)
+    parser = Parser(build, names, chosen, ignored, frozenset(model.axes))
     for name, text in model.formula.where.items():
         if name in names:
             raise document.error(("formula", "where", name), f"{name!r} is already defined")
@@ -51,7 +53,8 @@ def _formula(model: SpecModel, document: Document, chosen: Mapping[str, str]) ->
     for item in inputs:
         if leaves[item.name] not in used:
             raise document.error(("inputs", item.name), "the formula does not use this input")
-    formula = Formula(loss, associations, inputs, tuple(model.gradient_of), tuple(names.items()), axes, divisor)
+    named, again = tuple(names.items()), frozenset(model.axes)
+    formula = Formula(loss, associations, inputs, tuple(model.gradient_of), named, axes, divisor, again)
     wrt = {name: leaves[name] for name in model.gradient_of}
     textbook = None
     if model.formula.textbook is not None:
@@ -61,10 +64,27 @@ def _formula(model: SpecModel, document: Document, chosen: Mapping[str, str]) ->
     return Gradients(formula, tuple(gradients(build, formula.evaluations, wrt)), textbook)
 
 
-def axes_of(model: SpecModel) -> Dims:
-    """The axes that arrays of a reading have: the batch and the one beside it, which is D where no input has any."""
-    found = dict.fromkeys(axis for spec in model.inputs.values() for axis in spec.dims if axis != BATCH)
-    return BATCH, *(found or (EMBEDDING,))
+def axes_of(model: SpecModel, document: Document) -> Dims:
+    """The axes that arrays of a reading have: the batch and those beside it, D where no input has any.
+
+    They stand in an order in which the memory of every input has its own; raises :class:`SpecError` if there is none.
+    """
+    before: dict[str, list[str]] = {BATCH: []}
+    for spec in model.inputs.values():
+        for axis in spec.dims:
+            before.setdefault(axis, [BATCH] if axis != BATCH else [])
+        for first, second in itertools.pairwise(spec.dims):
+            before[second].append(first)
+    try:
+        found = tuple(TopologicalSorter(before).static_order())
+    except CycleError:
+        raise document.error(("inputs",), "the inputs have their axes in different orders of memory") from None
+    return found if len(found) > 1 else (BATCH, EMBEDDING)
+
+
+def call_dims(model: SpecModel, dims: Iterable[str]) -> Dims:
+    """The axes of an array as a call has them: what runs over the batch again is the batch."""
+    return tuple(model.axes.get(axis, axis) for axis in dims)
 
 
 def _associations(parser: Parser, model: SpecModel, document: Document, chosen: Mapping[str, str]) -> tuple[Node, ...]:
@@ -110,9 +130,10 @@ def _input(name: str, node: Node, model: SpecModel, used: list[Node]) -> Input:
     """
     spec = model.inputs[name]
     optional = None if spec.optional is None else float(spec.default or 0)
-    if name in model.gradient_of or BATCH not in node.dims:
-        return Input(name, node.dims, optional=optional)
+    dims = call_dims(model, node.dims)
+    if name in model.gradient_of or BATCH not in dims:
+        return Input(name, dims, node.dims, optional=optional)
     if spec.label is not None:
-        return Input(name, node.dims, "index", spec.label.index, spec.label.ignore or "")
+        return Input(name, dims, node.dims, "index", spec.label.index, spec.label.ignore or "")
     computed = any(node in user.args[_NUMBERS.get(user.op, slice(None))] for user in used)
-    return Input(name, node.dims, "soft" if computed else "hard")
+    return Input(name, dims, node.dims, "soft" if computed else "hard")

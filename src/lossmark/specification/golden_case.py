@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import DTYPES, F64
-from ..formula.tree import Input, shape_of
+from ..formula.tree import BATCH, Input, shape_of
 from . import hexfloat as numbers
 from .case import Case, Param, left_out, param_value
 from .document import Document, Path_
@@ -33,7 +33,7 @@ def golden_case(model: SpecModel, document: Document, index: int, inputs: tuple[
     if not refused:
         marks = {item.name: _mark(model, params, item) for item in inputs if item.ignore}
         _check_arrays(document, path, arrays, inputs, marks)
-        _check_expected(document, path, case, arrays)
+        _check_expected(document, path, case, arrays, _sizes(arrays, inputs)[BATCH])
     integer = frozenset(name for name, rows in case.inputs.items() if all(type(x) is int for x in _flat(rows)))
     dtypes = tuple(case.dtypes) if case.dtypes else tuple(DTYPES)
     if not refused:
@@ -106,12 +106,11 @@ def _check_arrays(
             raise document.error(where, "this label is 0 or 1")
 
 
-def _check_expected(document: Document, path: Path_, case: CaseModel, arrays: Mapping[str, F64]) -> None:
+def _check_expected(document: Document, path: Path_, case: CaseModel, arrays: Mapping[str, F64], batch: int) -> None:
     given = case.expect.model_fields_set
     if given and given != {"value", "mean", "grad"}:
         expected = "value, mean and grad, or nothing before lossmark certify"
         raise document.error((*path, "expect"), f"found only {', '.join(sorted(given))}, expected {expected}")
-    batch = len(next(iter(arrays.values())))
     if case.expect.value is not None and len(case.expect.value) != batch:
         raise document.error((*path, "expect", "value"), f"{len(case.expect.value)} values for a batch of {batch}")
     for name, rows in (case.expect.grad or {}).items():

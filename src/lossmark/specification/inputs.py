@@ -99,9 +99,9 @@ def _bordering(loss: Loss, family: Family, dtype: DType, generator: np.random.Ge
     draws |= _indices(loss, generator, family)
     few = {**family.sizes, BATCH: SCALED_ROWS}
     drawn = _each(loss, few, draws, _absent(loss, family))
-    axes = (BATCH, loss.across)
-    bases = {item.name: laid_out(drawn[item.name], item.dims, axes) for item in loss.inputs}
-    found = at_borders(loss.gradients(family.params), loss.params(family.params), bases, dtype, family.sizes[BATCH])
+    gradients = loss.gradients(family.params)
+    bases = {item.name: laid_out(drawn[item.name], item.dims, gradients.formula.axes) for item in loss.inputs}
+    found = at_borders(gradients, loss.params(family.params), bases, dtype, family.sizes[BATCH])
     return {item.name: found[item.name].reshape(shape_of(item.dims, family.sizes)) for item in loss.inputs}
 
 
@@ -120,7 +120,7 @@ def timed(loss: Loss, size: tuple[int, int], dtype: DType, seed: int) -> dict[st
     def number(shape: tuple[int, ...]) -> Numbers:
         return generator.uniform(0, 2, shape).astype(dtype.numpy)
 
-    scale = float(size[1] ** 0.5) if loss.across == EMBEDDING else 1.0
+    scale = float(size[1] ** 0.5) if EMBEDDING in loss.axes or not loss.classes else 1.0
 
     def index(shape: tuple[int, ...]) -> Numbers:
         return generator.integers(0, size[1], shape)
@@ -159,7 +159,8 @@ def _each(loss: Loss, sizes: Sizes, draws: Mapping[str, Draw], absent: frozenset
         if item.name in absent:
             found[item.name] = left_out(item, sizes)
             continue
-        usual = "weight" if item.shared else "embedding" if loss.signed(item) else "number"
+        weight = item.shared and item.name not in loss.gradient_of
+        usual = "weight" if weight else "embedding" if loss.signed(item) else "number"
         drawing = draws.get(item.name) or draws[item.label or usual]
         found[item.name] = drawing(shape_of(item.dims, sizes))
     return found

@@ -16,11 +16,11 @@ from ..dtypes import F64
 from ..formula.grammar import Parser
 from ..formula.tree import Builder, Dims, Node, topological
 from ..readings.double_double import Wide
-from ..readings.layout import laid_out, placed
+from ..readings.layout import laid_out, placed, taken_out
 from ..readings.wide import RULES
 from .case import Case, Param
 from .document import Document, Path_
-from .formulas import axes_of
+from .formulas import axes_of, call_dims
 from .model import PropertyModel, SpecModel
 from .parameters import check_when
 
@@ -34,7 +34,7 @@ OFFSET = "k"
 class Law:
     """``changes`` maps inputs and parameters to their new trees; the loss then is ``relation``, or at least that.
 
-    ``axes`` are those that the arrays have.
+    ``axes`` are those that the arrays have, ``free`` that of the vector t, none where it is a number.
     """
 
     id: str
@@ -44,9 +44,10 @@ class Law:
     relation: Node
     at_least: bool
     axes: Dims
+    free: Dims
 
     def changed(self, case: Case, params: Mapping[str, Param], shift: F64) -> Case | None:
-        """The case with its inputs changed, ``shift`` ([D] or [1]) for t; None where the law does not speak of it.
+        """The case with its inputs changed, ``shift`` for t, repeated; None where the law does not speak of it.
 
         The first number of ``shift`` stands for k.
 
@@ -54,9 +55,12 @@ class Law:
         """
         if any(params[name] != value for name, value in self.when.items()):
             return None
-        leaves = {name: laid_out(array, case.dims[name], self.axes) for name, array in case.inputs.items()}
-        leaves |= {name: np.full((1, 1), value) for name, value in params.items() if isinstance(value, float)}
-        leaves = {ANY: np.reshape(shift, (1, -1)), OFFSET: np.reshape(shift, (1, -1))[:, :1]} | leaves
+        single = (1,) * len(self.axes)
+        offset = np.full(single, shift.flat[0])
+        vector = [laid_out(np.resize(shift, case.sizes[axis]), self.free, self.axes) for axis in self.free]
+        leaves = {ANY: (vector or [offset])[0], OFFSET: offset}
+        leaves |= {name: laid_out(array, case.dims[name], self.axes) for name, array in case.inputs.items()}
+        leaves |= {name: np.full(single, value) for name, value in params.items() if isinstance(value, float)}
         inputs, given = dict(case.inputs), dict(case.params)
         with np.errstate(all="ignore"):
             known = values(list(self.changes.values()), leaves, self.axes)
@@ -65,11 +69,9 @@ class Law:
             if result.lo is None or (result.lo != 0).any() or not np.isfinite(result.hi).all():
                 return None
             if name in inputs:
-                inputs[name] = np.broadcast_to(result.hi.reshape(len(result.hi), -1), leaves[name].shape).reshape(
-                    case.inputs[name].shape
-                )
+                inputs[name] = taken_out(result.hi, case.dims[name], self.axes, case.sizes)
             else:
-                given[name] = float(result.hi[0, 0])
+                given[name] = float(result.hi.item())
         return replace(case, id=f"{case.id} under {self.id} {shift.tolist()}", inputs=inputs, params=given, golden=None)
 
 
@@ -78,7 +80,8 @@ def values(trees: Sequence[Node], leaves: Mapping[str, F64], axes: Dims) -> dict
     known: dict[Node, Wide] = {}
     for node in topological(trees):
         if isinstance(node.payload, Fraction):
-            known[node] = Wide(np.full((1, 1), float(node.payload)), np.zeros((1, 1)))
+            single = (1,) * len(axes)
+            known[node] = Wide(np.full(single, float(node.payload)), np.zeros(single))
         elif not node.args:
             leaf = leaves[str(node.payload)]
             known[node] = Wide(leaf, np.zeros_like(leaf))
@@ -101,13 +104,13 @@ def laws(model: SpecModel, document: Document) -> tuple[Law, ...]:
 def _law(model: SpecModel, item: PropertyModel, document: Document, path: Path_) -> Law:
     numeric = [name for name, param in model.params.items() if param.choices is None]
     check_when(model, document, item.when, (*path, "when"))
-    axes = axes_of(model)
+    axes = tuple(axis for axis in axes_of(model, document) if axis not in model.axes)
     build = Builder(axes)
-    dims = {name: tuple(spec.dims) for name, spec in model.inputs.items()}
+    dims = {name: call_dims(model, spec.dims) for name, spec in model.inputs.items()}
     leaves = {name: build("input", payload=name, dims=found) for name, found in dims.items()}
     leaves |= {name: build("param", payload=name) for name in numeric}
-    shared = axes[1:] if any(len(found) > 1 for found in dims.values()) else ()
-    free = {ANY: build("input", payload=ANY, dims=shared), OFFSET: build("input", payload=OFFSET, dims=())}
+    vector = next((found[-1:] for found in dims.values() if len(found) > 1), ())
+    free = {ANY: build("input", payload=ANY, dims=vector), OFFSET: build("input", payload=OFFSET, dims=())}
     known = free | leaves
     changes = {}
     for name, text in item.given.items():
@@ -120,4 +123,4 @@ def _law(model: SpecModel, item: PropertyModel, document: Document, path: Path_)
     key = "becomes" if item.at_least is None else "at_least"
     names = {"loss": build("input", payload="loss")} | {name: leaves[name] for name in numeric}
     relation = Parser(build, names, {}).parse(getattr(item, key), document.place((*path, key)))
-    return Law(item.id, item.why, item.when, changes, relation, item.at_least is not None, axes)
+    return Law(item.id, item.why, item.when, changes, relation, item.at_least is not None, axes, vector)

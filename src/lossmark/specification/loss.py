@@ -10,7 +10,7 @@ from typing import Any
 
 from ..dtypes import DTYPES
 from ..formula.gradients import Gradients
-from ..formula.tree import BATCH, Dims, Input, Sizes
+from ..formula.tree import BATCH, EMBEDDING, Dims, Input, Sizes
 from ..formula.zero_columns import add_nothing
 from .case import Case, Embedded, Family, Param, Parameters, param_value
 from .document import Document
@@ -47,6 +47,11 @@ class Loss:
         return next(iter(self.formulas.values())).formula.inputs
 
     @property
+    def coupled(self) -> bool:
+        """Whether a loss or a gradient depends on several examples."""
+        return next(iter(self.formulas.values())).formula.coupled
+
+    @property
     def dims(self) -> dict[str, Dims]:
         """The axes of each input."""
         return {item.name: item.dims for item in self.inputs}
@@ -57,13 +62,14 @@ class Loss:
         return tuple(dict.fromkeys(axis for item in self.inputs for axis in item.dims))
 
     @property
-    def across(self) -> str:
-        """The axis beside the batch, which numbers of an example lie along."""
-        return next(iter(self.formulas.values())).formula.axes[1]
+    def classes(self) -> str:
+        """The axis of classes: that which is neither the batch nor the embedding dimension; empty where none is."""
+        return next((axis for axis in self.axes if axis not in (BATCH, EMBEDDING)), "")
 
     def sizes(self, size: tuple[int, int]) -> Sizes:
-        """How long each axis is at a size: batch, and what lies across."""
-        return dict(zip((BATCH, self.across), size, strict=True))
+        """How long each axis is at a size: batch, and every axis beside it."""
+        beside = [axis for axis in self.axes if axis != BATCH] or [EMBEDDING]
+        return {BATCH: size[0], **dict.fromkeys(beside, size[1])}
 
     def signed(self, item: Input) -> bool:
         """Whether the numbers of an input have either sign: those of vectors, of logits and of scores."""
@@ -92,7 +98,8 @@ class Loss:
 
     def called(self, given: Parameters) -> dict[str, Any]:
         """Parameters as a call gets them."""
-        return {name: int(x) if name in self.integers and not isinstance(x, str) else x for name, x in given.items()}
+        whole = {name: x for name, x in given.items() if name in self.integers and float(x).is_integer()}
+        return {**given, **{name: int(x) for name, x in whole.items()}}
 
     def params(self, given: Parameters) -> dict[str, Param]:
         """All parameters: the given ones over the defaults."""
@@ -124,8 +131,8 @@ class Loss:
 
     @functools.cached_property
     def embedded(self) -> tuple[Embedded, ...]:
-        """Its golden cases among the rows of larger batches."""
-        return tuple(in_the_large(self.cases, self.widens))
+        """Its golden cases among the rows of larger batches; none where these would change what they expect."""
+        return () if self.coupled else tuple(in_the_large(self.cases, self.widens))
 
     @functools.cached_property
     def widens(self) -> bool:

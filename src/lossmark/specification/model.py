@@ -204,6 +204,8 @@ class SpecModel(Strict):
     since: str
     source: Source
     summary: str
+    axes: dict[Axis, Literal["B"]] = {}
+    """Axes that run over the batch again: ``J`` for the other example of a pair."""
     inputs: Annotated[dict[Slug, InputModel], Field(min_length=1)]
     params: dict[Slug, ParamModel] = {}
     formula: FormulaModel

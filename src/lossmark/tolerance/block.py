@@ -19,7 +19,7 @@ from ..readings.double_double import Wide
 from ..readings.nonfinite import Mask, NonFinite
 from ..readings.overflow import Bounded
 from .acceptance import Acceptance, Kink, accepted, concatenated
-from .evaluate import Reading, Rows, Unseeded
+from .evaluate import Reading, Rows, Unseeded, by_row
 
 SQUARES_OVERFLOW = 2.0**500
 """Magnitudes from which sums of squares may overflow in float64."""
@@ -31,8 +31,8 @@ Gradient = Mapping[str, Bounded]
 class Block:
     """What some rows of a batch accept.
 
-    ``value`` ``[b, 1]`` is that of each example, ``gradients[reduction][input]`` ``[b, D]`` or ``[b, 1]``; the rows of
-    ``kinks[reduction]`` are counted in the whole batch.
+    ``value`` ``[b, 1]`` is that of each example, ``gradients[reduction][input]`` ``[b, D]`` or ``[b, 1]``, or one row
+    where all examples share the input; the rows of ``kinks[reduction]`` are counted in the whole batch.
     """
 
     value: Acceptance
@@ -54,13 +54,18 @@ class _Compared:
 def read_block(reading: Reading, leaves: Mapping[str, F64], seeds: Mapping[str, Bounded], start: int) -> Block:
     """What the examples of a block accept.
 
-    ``leaves`` maps each input to its numbers ``[b, D]`` or ``[b, 1]``, ``seeds`` each reduction whose gradient is
-    wanted to the cotangents ``[b, 1]``; ``start`` is the number of the block's first row in the batch.
+    ``leaves`` maps each input to its numbers, with every axis of the formula, ``seeds`` each reduction whose gradient
+    is wanted to the cotangents ``[b, 1]``; ``start`` is the number of the block's first row in the batch. Where
+    examples are coupled the block is the whole batch, and its gradient is not looked into where a side of a kink is
+    undecided.
     """
     leaves = _extended(leaves, reading.dtype)
     ieee = reading.unseeded(leaves)
     finite = all(np.isfinite(array).all() for array in leaves.values())
     undecided = np.flatnonzero(np.logical_or.reduce(ieee.kinked))
+    coupled = reading.plan.gradients.formula.coupled
+    unknown = coupled and len(undecided) > 0
+    undecided = undecided[:0] if coupled else undecided
     compared = _Compared(
         ieee,
         None if finite else reading.unseeded(leaves, LIMIT),
@@ -74,7 +79,9 @@ def read_block(reading: Reading, leaves: Mapping[str, F64], seeds: Mapping[str, 
     gradients, kinks = {}, {}
     for reduction, seed in seeds.items():
         found, kink = _gradient(reading, compared, seed, shapes)
-        free = nan | np.isnan(seed.v.hi)
+        free = np.asarray(nan | np.isnan(seed.v.hi) | unknown)
+        if coupled:
+            free, anything = np.any(free, axis=0, keepdims=True), anything.of_a_sum()
         gradients[reduction] = {name: _beside_value(slope, free, anything) for name, slope in found.items()}
         kinks[reduction] = None if kink is None else replace(kink, rows=kink.rows + start)
     block = Block(value, gradients, kinks)
@@ -206,7 +213,7 @@ def _rows(leaf: F64, rows: Rows) -> F64:
 
 
 def _shaped(slopes: Gradient, shapes: Mapping[str, tuple[int, ...]]) -> Gradient:
-    return {name: _broadcast(slope, shapes[name]) for name, slope in slopes.items()}
+    return {name: by_row(_broadcast(slope, shapes[name])) for name, slope in slopes.items()}
 
 
 def _broadcast(x: Bounded, shape: tuple[int, ...]) -> Bounded:

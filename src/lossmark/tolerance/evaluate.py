@@ -24,11 +24,13 @@ from ..readings.bound_derivatives import undecided
 from ..readings.bound_sums import squares_underflow
 from ..readings.convention import IEEE, Convention
 from ..readings.double_double import Wide
-from ..readings.layout import laid_out, placed
+from ..readings.layout import laid_out, numbered, placed, sizes_of
 from ..readings.overflow import Bounded, by_a_lost_norm, finish, overflow
 from ..specification.case import Param
 
 Rows = NDArray[np.intp]
+LEAVES = frozenset({"input", "place"})
+"""The leaves that have axes."""
 COMPONENTWISE = frozenset({"add", "sub", "mul", "neg", "where", "fork", "scatter"})
 """What is computed in the accumulator where an operand is."""
 
@@ -104,9 +106,12 @@ class Reading:
         return None if form is None else Reading(plan_of(form), self.params, self.dtype)
 
     def leaves(self, inputs: Mapping[str, F64]) -> dict[str, F64]:
-        """Inputs with their own axes as arrays with every axis of the formula."""
-        dims = {str(node.payload): node.dims for node in self.plan.unseeded if node.op == "input"}
-        return {name: laid_out(array, dims[name], self._axes) for name, array in inputs.items()}
+        """Inputs with their own axes, and the numbers of places, as arrays with every axis of the formula."""
+        nodes = {str(node.payload): node for node in self.plan.unseeded if node.op in LEAVES}
+        found = {name: laid_out(array, nodes[name].dims, self._axes) for name, array in inputs.items()}
+        sizes = sizes_of({name: nodes[name].dims for name in inputs}, inputs)
+        places = {name: numbered(node.dims, sizes, self._axes) for name, node in nodes.items() if node.op == "place"}
+        return found | places
 
     def unseeded(self, leaves: Mapping[str, F64], convention: Convention = IEEE) -> Unseeded:
         """What does not depend on the cotangent, from the ``leaves`` that :meth:`leaves` makes."""
@@ -116,7 +121,7 @@ class Reading:
         for node in self.plan.unseeded:
             args = self._operands(node, known)
             if not args:
-                known[node] = self._input(leaves[str(node.payload)]) if node.op == "input" else self._constant(node)
+                known[node] = self._leaf(node, leaves)
             elif _sides(node):
                 known[node], kinked[node] = self._slope(node, args, convention)
             else:
@@ -135,18 +140,19 @@ class Reading:
         for node in topological([root]):
             args = [known[arg] for arg in node.args]
             if not args:
-                known[node] = self._input(leaves[str(node.payload)]) if node.op == "input" else self._constant(node)
+                known[node] = self._leaf(node, leaves)
             else:
                 known[node] = self._operation(node, args, IEEE)
-        return known[root]
+        return by_row(known[root])
 
     def values(self, unseeded: Unseeded) -> list[Bounded]:
         """The loss of each example ``[B, 1]``, or ``[1, 1]`` if it depends on no input, by each evaluation."""
-        return [unseeded.known[root] for root in self.plan.gradients.formula.evaluations]
+        return [by_row(unseeded.known[root]) for root in self.plan.gradients.formula.evaluations]
 
     def gradients(self, unseeded: Unseeded, seed: Bounded) -> list[Mapping[str, Bounded]]:
         """The gradient by each input under the cotangents ``seed`` ``[B, 1]``, for each group of evaluations."""
         known = dict(unseeded.known)
+        seed = reshaped(seed, (len(seed.v.hi), *(1,) * (len(self._axes) - 1)))
         for node in self.plan.seeded:
             args = self._operands(node, known)
             known[node] = self._operation(node, args, unseeded.convention) if args else seed
@@ -174,10 +180,24 @@ class Reading:
 
     def _operation(self, node: Node, args: Sequence[Bounded], convention: Convention) -> Bounded:
         v = placed(wide.RULES[node.op], node, self._axes)(*(arg.v for arg in args))
+        operation = OPERATIONS[node.op]
         # the factors inside a dot are left to IEEE arithmetic: it is one operation
-        if convention.limit and OPERATIONS[node.op].multiplies and not OPERATIONS[node.op].reduces:
+        if convention.limit and operation.multiplies and not operation.reduces:
             v = _limit(v, args)
+        elif operation.shifts:
+            v = self._shifted(node, v, args, convention)
         return self._with_error(node, v, args, convention)
+
+    def _shifted(self, node: Node, v: Wide, args: Sequence[Bounded], convention: Convention) -> Wide:
+        """The numbers ``v`` of what shifts them by themselves, where these are infinite as the convention has it."""
+        if node.op == "lse":
+            return v if convention.limit else v._replace(hi=np.where(v.hi == np.inf, np.nan, v.hi))
+        if not convention.limit:
+            return v
+        x, label = args
+        sizes = dict(zip(self._axes, x.v.hi.shape, strict=True))
+        own = numbered((str(node.payload),), sizes, self._axes) == label.v.hi
+        return v._replace(hi=np.where(own & np.isinf(x.v.hi), 0.0, v.hi))
 
     def _slope(self, node: Node, args: Sequence[Bounded], convention: Convention) -> tuple[Bounded, NDArray[np.bool_]]:
         """A node that chooses a side of a kink, and the examples ``[B]`` where the convention chooses for it."""
@@ -186,7 +206,7 @@ class Reading:
         kinks = undecided(*args)
         v = placed(wide.RULES[node.op], node, self._axes)(*(arg.v for arg in args))
         v = v._replace(hi=np.where(kinks, sides[convention.tie], v.hi))
-        return self._with_error(node, v, args, convention), np.asarray(kinks.any(axis=1))
+        return self._with_error(node, v, args, convention), np.asarray(kinks.any(axis=tuple(range(1, kinks.ndim))))
 
     def _with_error(self, node: Node, v: Wide, args: Sequence[Bounded], convention: Convention) -> Bounded:
         rule = placed(bound.RULES[node.op], node, self._axes)
@@ -195,6 +215,9 @@ class Reading:
         if convention.textbook and node.op in ("unit", "radial"):
             return replace(found, also=found.also | by_a_lost_norm(node.op, args))
         return found
+
+    def _leaf(self, node: Node, leaves: Mapping[str, F64]) -> Bounded:
+        return self._input(leaves[str(node.payload)]) if node.op in LEAVES else self._constant(node)
 
     def _input(self, array: F64) -> Bounded:
         """An input: exact, but that a subnormal number may be flushed to zero when it is read."""
@@ -210,9 +233,23 @@ class Reading:
         assert not isinstance(value, str)
         hi = float(value)
         lo = float(value - Fraction(hi)) if isinstance(value, Fraction) else 0.0
-        v = Wide(np.full((1, 1), hi), np.full((1, 1), lo) if self.dtype.p == 53 else None)
+        shape = (1,) * len(self._axes)
+        v = Wide(np.full(shape, hi), np.full(shape, lo) if self.dtype.p == 53 else None)
         exact = Arithmetic(self.dtype).holds(v) & (lo == 0)
         return Bounded(v, np.where(exact, 0.0, self.dtype.u * abs(hi)))
+
+
+def reshaped(x: Bounded, shape: tuple[int, ...]) -> Bounded:
+    """The same numbers in another shape."""
+    e, low = np.broadcast_to(x.e, x.v.hi.shape), None if x.v.lo is None else x.v.lo.reshape(shape)
+    also = x.also.map(lambda bits: np.broadcast_to(bits, x.v.hi.shape).reshape(shape))
+    return Bounded(Wide(x.v.hi.reshape(shape), low), e.reshape(shape), also)
+
+
+def by_row(x: Bounded) -> Bounded:
+    """The numbers of each example in a row, ``[B, …]``; in one row where all examples share them."""
+    rows = len(x.v.hi)
+    return reshaped(x, (rows, x.v.hi.size // rows))
 
 
 def _limit(v: Wide, args: Sequence[Bounded]) -> Wide:

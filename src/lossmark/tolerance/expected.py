@@ -48,19 +48,24 @@ def expected_of_many(
 ) -> list[Expected]:
     """:func:`expected` of several cases; those with the same parameters and the same D are read as one batch.
 
-    Of a case that is known to repeat its rows each is read once.
+    Where examples are coupled each case is a batch of its own. Of a case that is known to repeat its rows each is read
+    once.
     """
     groups: dict[tuple[object, ...], list[int]] = {}
     distinct = [case.distinct for case in cases]
     for index, case in enumerate(distinct):
         shared = tuple(x.tobytes() for name, x in sorted(case.inputs.items()) if not case.by_example(name))
-        groups.setdefault((repr(sorted(case.params.items())), case.shape[1:], shared), []).append(index)
+        alone = index if loss.coupled else None
+        groups.setdefault((repr(sorted(case.params.items())), case.shape[1:], shared, alone), []).append(index)
     found: dict[int, Expected] = {}
     for indices in groups.values():
         weights = [_distinct(cotangents[i], cases[i]) for i in indices]
         counts = [_count(loss, cases[i], dtype) for i in indices]
         batch = _read(loss, [distinct[i] for i in indices], dtype, weights, counts, wanted, scale)
-        found |= zip(indices, _cut(batch, [cases[i] for i in indices], counts, dtype), strict=True)
+        if loss.coupled:
+            found |= zip(indices, [_whole(batch, counts[0], dtype)], strict=True)
+        else:
+            found |= zip(indices, _cut(batch, [cases[i] for i in indices], counts, dtype), strict=True)
     return [found[index] for index in range(len(cases))]
 
 
@@ -139,12 +144,20 @@ def _computed(
     ``shared`` inputs have no rows.
     """
     blocks = []
-    for rows in _blocks({name: array for name, array in inputs.items() if name not in shared}):
+    by_example = {name: array for name, array in inputs.items() if name not in shared}
+    whole = [slice(0, len(next(iter(by_example.values()))))]
+    for rows in whole if reading.plan.gradients.formula.coupled else _blocks(by_example):
         leaves = reading.leaves({name: x if name in shared else x[rows] for name, x in inputs.items()})
         here = {reduction: take(cotangent, rows) for reduction, cotangent in seeds.items()}
         with np.errstate(all="ignore"):
             blocks.append(read_block(reading, leaves, here, rows.start))
     return joined(blocks, {name: inputs[name].shape for name in gradient_of})
+
+
+def _whole(batch: Block, count: Bounded, dtype: DType) -> Expected:
+    """What a case expects that is a batch of its own."""
+    values = {reduction: reduce(batch.value, reduction, dtype, count) for reduction in REDUCTIONS}
+    return Expected(values, batch.gradients, batch.kinks)
 
 
 def _cut(batch: Block, cases: Sequence[Case], counts: Sequence[Bounded], dtype: DType) -> list[Expected]:
