@@ -121,6 +121,16 @@ def check_output_layer(hidden: Any, weight: Any, target: Any) -> None:
     check_label("target", target, shape_of(hidden)[:1])
 
 
+def check_pairs(query: Any, key: Any, temperature: Any, similarity: Any, reduction: Any) -> None:
+    """The checks of the losses of queries and keys, both [B, D]. Raises TypeError or ValueError."""
+    batch, _ = check_tensors({"query": query, "key": key}, rank=2)
+    check_not_negative("temperature", temperature)
+    if temperature == 0:
+        raise ValueError("temperature is 0, expected a positive number")
+    check_choice("similarity", similarity, SIMILARITIES)
+    check_reduction(reduction, batch)
+
+
 def check_indices(name: str, index: NDArray[Any], classes: int) -> None:
     """Refuse what is no class. Raises ValueError."""
     bad = (index < 0) | (index >= classes)

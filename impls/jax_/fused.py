@@ -22,6 +22,7 @@ from . import losses as plain
 from .common import checked_label, root, wide, wide_of
 from .framework import FRAMEWORK
 from .lanes import lane_reduced, lane_sums
+from .similarity import norm, unit
 
 impl = Implementation("jax-fused", framework="jax", version=__version__, modes=FRAMEWORK.own["jax-fused"].modes)
 
@@ -148,13 +149,13 @@ def _distance(x1: Array, x2: Array) -> Array:
     (squared,) = lane_sums(jnp.square(x1 - x2))
     least = 2.0**-900 if squared.dtype == jnp.float64 else 2.0**-80
     ordinary = jnp.all((squared > least) & (squared < jnp.inf))
-    return lax.cond(ordinary, lambda x1, x2: root(squared), lambda x1, x2: plain.norm(x1 - x2), x1, x2)
+    return lax.cond(ordinary, lambda x1, x2: root(squared), lambda x1, x2: norm(x1 - x2), x1, x2)
 
 
 @_distance.defjvp
 def _distance_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
     d = _distance(*primals)
-    return d, jnp.sum(plain.unit(primals[0] - primals[1], d) * (tangents[0] - tangents[1]), axis=1)
+    return d, jnp.sum(unit(primals[0] - primals[1], d) * (tangents[0] - tangents[1]), axis=1)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))

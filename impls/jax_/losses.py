@@ -8,75 +8,28 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 from lossmark.impls.arguments import check_margin, check_ranking, check_reduction, check_tensors
 
 from lossmark import Implementation, __version__
 
 from .classes import cross_entropy, soft_cross_entropy
-from .common import checked_label, reduce, root, wide
+from .common import checked_label, reduce, wide
 from .framework import FRAMEWORK
 from .logits import bce_with_logits
 from .output_layer import linear_cross_entropy
+from .pairs import info_nce
+from .similarity import norm, similarity_of
 
 impl = Implementation("jax", framework="jax", version=__version__, modes=FRAMEWORK.own["jax"].modes)
 impl.loss("bce_with_logits")(bce_with_logits)
 impl.loss("cross_entropy")(cross_entropy)
+impl.loss("info_nce")(info_nce)
 impl.loss("linear_cross_entropy")(linear_cross_entropy)
 impl.loss("soft_cross_entropy")(soft_cross_entropy)
 
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
-
-
-def _similarity(x: Array, y: Array, similarity: str) -> Array:
-    """dot: Σ xᵢyᵢ; cosine: x·y / max(‖x‖‖y‖, 1e-8)."""
-    dot = jnp.sum(x * y, axis=1)
-    if similarity == "dot":
-        return dot
-    norms = norm(x) * norm(y)
-    return _quotient(dot, jnp.where(norms > 1e-8, norms, jnp.where(jnp.isnan(norms), norms, 1e-8)))
-
-
-@jax.custom_jvp
-def _quotient(x: Array, y: Array) -> Array:
-    """x / y. The derivative that JAX has by y is -x·y⁻², and y⁻² underflows where x/y is ordinary."""
-    return x / y
-
-
-@_quotient.defjvp
-def _quotient_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
-    (x, y), (dx, dy) = primals, tangents
-    quotient = _quotient(x, y)
-    return quotient, (dx - quotient * dy) / y
-
-
-@jax.custom_jvp
-@jax.jit
-def norm(x: Array) -> Array:
-    """‖x‖₂, scaled by a power of two so that no square overflows, with gradient x/‖x‖, and 0 at 0."""
-    scale = _power_of_two(jnp.max(jnp.abs(x), axis=1, initial=0))
-    return scale * root(jnp.sum((x / scale[:, None]) ** 2, axis=1))
-
-
-@norm.defjvp
-def _norm_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    (x,), (dx,) = primals, tangents
-    length = norm(x)
-    return length, jnp.sum(unit(x, length) * dx, axis=1)
-
-
-@jax.jit
-def unit(x: Array, length: Array) -> Array:
-    """x / ‖x‖, and 0 at 0."""
-    return jnp.where(length[:, None] == 0, 0, x / jnp.where(length == 0, 1, length)[:, None])
-
-
-def _power_of_two(x: Array) -> Array:
-    """The power of two at or below a positive normal x, else 1: the bits of its exponent."""
-    integer, mask = (jnp.int64, 0x7FF << 52) if x.dtype == jnp.float64 else (jnp.int32, 0xFF << 23)
-    power = lax.bitcast_convert_type(lax.bitcast_convert_type(x, integer) & integer(mask), x.dtype)
-    return jnp.where((power > 0) & jnp.isfinite(power), power, 1)
 
 
 @impl.loss
@@ -95,7 +48,7 @@ def pairwise_hinge(
     check_margin(margin)
     dtype = u.dtype
     u, d_pos, d_neg = wide(u, d_pos, d_neg)
-    loss = jax.nn.relu(margin - _similarity(u, d_pos, similarity) + _similarity(u, d_neg, similarity))
+    loss = jax.nn.relu(margin - similarity_of(u, d_pos, similarity) + similarity_of(u, d_neg, similarity))
     return reduce(loss, reduction, dtype)
 
 
@@ -111,7 +64,7 @@ def bpr(u: Array, d_pos: Array, d_neg: Array, *, similarity: str = "dot", reduct
     check_ranking(u, d_pos, d_neg, similarity, reduction)
     dtype = u.dtype
     u, d_pos, d_neg = wide(u, d_pos, d_neg)
-    loss = jax.nn.softplus(_similarity(u, d_neg, similarity) - _similarity(u, d_pos, similarity))
+    loss = jax.nn.softplus(similarity_of(u, d_neg, similarity) - similarity_of(u, d_pos, similarity))
     return reduce(loss, reduction, dtype)
 
 

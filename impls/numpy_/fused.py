@@ -18,6 +18,7 @@ from . import losses as plain
 from .common import Array, checked_label, reduce, sigmoid, softplus, weight, wide_of
 from .framework import FRAMEWORK
 from .rows import gradients, per_example
+from .similarity import norm, unit
 
 impl = Implementation("numpy-fused", framework="numpy", version=__version__, modes=FRAMEWORK.own["numpy-fused"].modes)
 
@@ -141,7 +142,7 @@ def _distance(squared: Array, x1: Array, x2: Array) -> Array:
     rows = np.flatnonzero(~((squared > least) & (squared < np.inf)))
     d = np.sqrt(squared)
     if len(rows):
-        d[rows] = plain.norm(x1[rows].astype(d.dtype) - x2[rows].astype(d.dtype))
+        d[rows] = norm(x1[rows].astype(d.dtype) - x2[rows].astype(d.dtype))
     return d
 
 
@@ -170,7 +171,7 @@ def contrastive_pair_gradient(
         d = _distance(np.vecdot(by_x1, by_x1), x1, x2)
         push = (1 - y) * np.maximum(margin - d, 0)
         close = np.flatnonzero(d < 2.0**-60)  # where push / d is too large a number, or 0/0
-        careful = y[close, None] * by_x1[close] - push[close, None] * plain.unit(by_x1[close], d[close])
+        careful = y[close, None] * by_x1[close] - push[close, None] * unit(by_x1[close], d[close])
         d[close] = 1
         by_x1 *= ((y - push / d) * twice)[:, None]
         by_x1[close] = careful * twice

@@ -16,13 +16,17 @@ from .common import Array, checked_label, reduce, sigmoid, softplus, weight, wid
 from .framework import FRAMEWORK
 from .logits import bce_with_logits, bce_with_logits_gradient
 from .output_layer import linear_cross_entropy, linear_cross_entropy_gradient
+from .pairs import info_nce, info_nce_gradient
+from .similarity import norm, similarity_gradient, similarity_of, unit
 
 impl = Implementation("numpy", framework="numpy", version=__version__, modes=FRAMEWORK.own["numpy"].modes)
 impl.loss("bce_with_logits")(bce_with_logits)
 impl.loss("cross_entropy")(cross_entropy)
+impl.loss("info_nce")(info_nce)
 impl.loss("linear_cross_entropy")(linear_cross_entropy)
 impl.loss("soft_cross_entropy")(soft_cross_entropy)
 impl.gradient("cross_entropy")(cross_entropy_gradient)
+impl.gradient("info_nce")(info_nce_gradient)
 impl.gradient("linear_cross_entropy")(linear_cross_entropy_gradient)
 impl.gradient("soft_cross_entropy")(soft_cross_entropy_gradient)
 impl.gradient("bce_with_logits")(bce_with_logits_gradient)
@@ -31,44 +35,10 @@ impl.gradient("bce_with_logits")(bce_with_logits_gradient)
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
 
 
-def _similarity(x: Array, y: Array, similarity: str) -> Array:
-    """dot: Σ xᵢyᵢ; cosine: x·y / max(‖x‖‖y‖, 1e-8)."""
-    dot = np.sum(x * y, axis=1)
-    return dot if similarity == "dot" else dot / np.maximum(norm(x) * norm(y), x.dtype.type(1e-8))
-
-
-def _similarity_gradient(x: Array, y: Array, similarity: str) -> tuple[Array, Array]:
-    """∂sim/∂x and ∂sim/∂y, each [B, D]."""
-    if similarity == "dot":
-        return y, x
-    length_x, length_y = norm(x), norm(y)
-    guard = x.dtype.type(1e-8)
-    norms = np.maximum(length_x * length_y, guard)
-    # the guard is constant where it rules, so the norms have a slope only above it
-    pull = np.where(length_x * length_y > guard, np.sum(x * y, axis=1) / norms / norms, 0)
-    return (
-        y / norms[:, None] - (pull * length_y)[:, None] * unit(x, length_x),
-        x / norms[:, None] - (pull * length_x)[:, None] * unit(y, length_y),
-    )
-
-
-def norm(x: Array) -> Array:
-    """‖x‖₂, scaled by the largest component so that no square overflows or underflows."""
-    largest = np.max(np.abs(x), axis=1, initial=0)
-    scale = np.where((largest > 0) & np.isfinite(largest), np.exp2(np.frexp(largest)[1] - 1), 1).astype(x.dtype)
-    return scale * np.sqrt(np.sum((x / scale[:, None]) ** 2, axis=1))
-
-
-def unit(x: Array, length: Array) -> Array:
-    """x/‖x‖, and 0 where ‖x‖ = 0."""
-    safe = np.where(length == 0, 1, length)
-    return np.where(length[:, None] == 0, 0, x / safe[:, None]).astype(x.dtype)
-
-
 def _ranking_gradient(u: Array, d_pos: Array, d_neg: Array, slope: Array, similarity: str) -> dict[str, Array]:
     """The chain rule from ∂loss/∂(s⁻ - s⁺) = ``slope`` [B] to the embeddings."""
-    by_u_pos, by_pos = _similarity_gradient(u, d_pos, similarity)
-    by_u_neg, by_neg = _similarity_gradient(u, d_neg, similarity)
+    by_u_pos, by_pos = similarity_gradient(u, d_pos, similarity)
+    by_u_neg, by_neg = similarity_gradient(u, d_neg, similarity)
     g = slope[:, None]
     # an example without slope contributes nothing, whatever infinities its embeddings hold
     rows = {"u": g * by_u_neg - g * by_u_pos, "d_pos": -g * by_pos, "d_neg": g * by_neg}
@@ -91,7 +61,7 @@ def pairwise_hinge(
     check_margin(margin)
     dtype = u.dtype
     u, d_pos, d_neg = wide(u, d_pos, d_neg)
-    z = u.dtype.type(margin) - _similarity(u, d_pos, similarity) + _similarity(u, d_neg, similarity)
+    z = u.dtype.type(margin) - similarity_of(u, d_pos, similarity) + similarity_of(u, d_neg, similarity)
     return reduce(np.maximum(z, 0), reduction, dtype)
 
 
@@ -103,7 +73,7 @@ def pairwise_hinge_gradient(
     check_ranking(u, d_pos, d_neg, similarity, reduction)
     dtype, batch = u.dtype, len(u)
     u, d_pos, d_neg = wide(u, d_pos, d_neg)
-    z = u.dtype.type(margin) - _similarity(u, d_pos, similarity) + _similarity(u, d_neg, similarity)
+    z = u.dtype.type(margin) - similarity_of(u, d_pos, similarity) + similarity_of(u, d_neg, similarity)
     slope = np.where(z > 0, weight(batch, reduction, u.dtype), 0).astype(u.dtype)
     rows = _ranking_gradient(u, d_pos, d_neg, slope, similarity)
     return {name: row.astype(dtype) for name, row in rows.items()}
@@ -121,7 +91,7 @@ def bpr(u: Array, d_pos: Array, d_neg: Array, *, similarity: str = "dot", reduct
     check_ranking(u, d_pos, d_neg, similarity, reduction)
     dtype = u.dtype
     u, d_pos, d_neg = wide(u, d_pos, d_neg)
-    x = _similarity(u, d_neg, similarity) - _similarity(u, d_pos, similarity)
+    x = similarity_of(u, d_neg, similarity) - similarity_of(u, d_pos, similarity)
     return reduce(softplus(x), reduction, dtype)
 
 
@@ -133,7 +103,7 @@ def bpr_gradient(
     check_ranking(u, d_pos, d_neg, similarity, reduction)
     dtype, batch = u.dtype, len(u)
     u, d_pos, d_neg = wide(u, d_pos, d_neg)
-    x = _similarity(u, d_neg, similarity) - _similarity(u, d_pos, similarity)
+    x = similarity_of(u, d_neg, similarity) - similarity_of(u, d_pos, similarity)
     slope = sigmoid(x) * weight(batch, reduction, u.dtype)
     rows = _ranking_gradient(u, d_pos, d_neg, slope.astype(u.dtype), similarity)
     return {name: row.astype(dtype) for name, row in rows.items()}

@@ -10,6 +10,7 @@ from torch import Tensor
 from . import losses as plain
 from .common import softplus, wide_of
 from .rows import cast, gradients, per_example
+from .similarity import norm, unit
 
 Gradients = Sequence[Tensor | None]
 Rows = tuple[Tensor, ...]
@@ -100,7 +101,7 @@ def _distance(x1: Tensor, x2: Tensor) -> Tensor:
     least = 2.0**-450 if d.dtype == torch.float64 else 2.0**-40
     rows = (~((d > least) & (d < torch.inf))).nonzero()[:, 0]
     if len(rows):
-        d[rows] = plain.norm(x1[rows].to(d.dtype) - x2[rows].to(d.dtype))
+        d[rows] = norm(x1[rows].to(d.dtype) - x2[rows].to(d.dtype))
     return d
 
 
@@ -125,7 +126,7 @@ class ContrastivePair:
         close = (d < 2.0**-60).nonzero()[:, 0]  # where push / d is too large a number, or 0/0
         if len(close):
             difference = x1[close].to(d.dtype) - x2[close].to(d.dtype)
-            pull, push = y[close, None] * difference, push[close, None] * plain.unit(difference, d[close])
+            pull, push = y[close, None] * difference, push[close, None] * unit(difference, d[close])
             rows = (g.expand_as(d)[close, None] * (pull - push)).to(x1.dtype)
             for by, sign in ((by_x1, 1), (by_x2, -1)):
                 if by is not None:

@@ -17,52 +17,17 @@ from .common import checked_label, reduce, softplus, wide
 from .framework import FRAMEWORK
 from .logits import bce_with_logits
 from .output_layer import linear_cross_entropy
+from .pairs import info_nce
+from .similarity import norm, similarity_of
 
 impl = Implementation("torch", framework="torch", version=__version__, modes=FRAMEWORK.own["torch"].modes)
 impl.loss("bce_with_logits")(bce_with_logits)
 impl.loss("cross_entropy")(cross_entropy)
+impl.loss("info_nce")(info_nce)
 impl.loss("linear_cross_entropy")(linear_cross_entropy)
 impl.loss("soft_cross_entropy")(soft_cross_entropy)
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
-
-
-def _similarity(x: Tensor, y: Tensor, similarity: str) -> Tensor:
-    """dot: Σ xᵢyᵢ; cosine: x·y / max(‖x‖‖y‖, 1e-8)."""
-    dot = (x * y).sum(dim=1)
-    return dot if similarity == "dot" else dot / (norm(x) * norm(y)).clamp_min(1e-8)
-
-
-class _Norm(torch.autograd.Function):
-    """‖x‖₂, scaled by a power of two so that no square overflows, with gradient x/‖x‖, and 0 at 0."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor) -> Tensor:
-        largest = x.abs().amax(dim=1) if x.shape[1] else x.new_zeros(x.shape[0])
-        mantissa, _ = torch.frexp(largest)
-        scale = torch.where((largest > 0) & largest.isfinite(), largest / (2 * mantissa), 1.0)
-        return scale * torch.linalg.vector_norm(x / scale[:, None], dim=1)
-
-    @staticmethod
-    def setup_context(ctx: torch.autograd.function.FunctionCtx, inputs: tuple[Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs, output)
-
-    @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, g: Tensor) -> Tensor:
-        return g[:, None] * unit(*ctx.saved_tensors)
-
-
-def unit(x: Tensor, length: Tensor) -> Tensor:
-    """x / ‖x‖ [B, D], and 0 at 0."""
-    zero = length[:, None] == 0
-    return torch.where(zero, 0.0, x / torch.where(zero, 1.0, length[:, None]))
-
-
-def norm(x: Tensor) -> Tensor:
-    """‖x‖₂ [B] of x [B, D], for any finite x."""
-    return _Norm.apply(x)
 
 
 @impl.loss
@@ -81,7 +46,7 @@ def pairwise_hinge(
     check_margin(margin)
     dtype = u.dtype
     u, d_pos, d_neg = wide(u, d_pos, d_neg)
-    loss = torch.relu(margin - _similarity(u, d_pos, similarity) + _similarity(u, d_neg, similarity))
+    loss = torch.relu(margin - similarity_of(u, d_pos, similarity) + similarity_of(u, d_neg, similarity))
     return reduce(loss, reduction, dtype)
 
 
@@ -97,7 +62,7 @@ def bpr(u: Tensor, d_pos: Tensor, d_neg: Tensor, *, similarity: str = "dot", red
     check_ranking(u, d_pos, d_neg, similarity, reduction)
     dtype = u.dtype
     u, d_pos, d_neg = wide(u, d_pos, d_neg)
-    loss = softplus(_similarity(u, d_neg, similarity) - _similarity(u, d_pos, similarity))
+    loss = softplus(similarity_of(u, d_neg, similarity) - similarity_of(u, d_pos, similarity))
     return reduce(loss, reduction, dtype)
 
 

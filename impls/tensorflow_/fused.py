@@ -22,6 +22,7 @@ from lossmark import Implementation, __version__
 from . import losses as plain
 from .common import as_written, checked_label, reduce, sigmoid, softplus, wide, wide_of
 from .framework import FRAMEWORK
+from .similarity import norm
 
 impl = Implementation(
     "tensorflow-fused", framework="tensorflow", version=__version__, modes=FRAMEWORK.own["tensorflow-fused"].modes
@@ -186,7 +187,7 @@ def _distance(x1: Tensor, x2: Tensor) -> Tensor:
     squared = _sum(tf.square(x1 - x2))
     least = 2.0**-900 if squared.dtype == tf.float64 else 2.0**-80
     ordinary = tf.reduce_all((squared > least) & tf.math.is_finite(squared))
-    return tf.cond(ordinary, lambda: tf.sqrt(squared), lambda: plain.norm(x1 - x2))
+    return tf.cond(ordinary, lambda: tf.sqrt(squared), lambda: norm(x1 - x2))
 
 
 def _pair_forward(x1: Tensor, x2: Tensor, y: Tensor, margin: Tensor, reduction: str) -> tuple[Tensor, Tensor]:

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import tensorflow as tf
 from lossmark.impls.arguments import check_margin, check_ranking, check_reduction, check_tensors
 from tensorflow import Tensor
@@ -19,44 +17,19 @@ from .common import as_written, checked_label, reduce, softplus, wide
 from .framework import FRAMEWORK
 from .logits import bce_with_logits
 from .output_layer import linear_cross_entropy
+from .pairs import info_nce
+from .similarity import norm, similarity_of
 
 impl = Implementation(
     "tensorflow", framework="tensorflow", version=__version__, modes=FRAMEWORK.own["tensorflow"].modes
 )
 impl.loss("bce_with_logits")(bce_with_logits)
 impl.loss("cross_entropy")(cross_entropy)
+impl.loss("info_nce")(info_nce)
 impl.loss("linear_cross_entropy")(linear_cross_entropy)
 impl.loss("soft_cross_entropy")(soft_cross_entropy)
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
-
-
-def _similarity(x: Tensor, y: Tensor, similarity: str) -> Tensor:
-    """dot: Σ xᵢyᵢ; cosine: x·y / max(‖x‖‖y‖, 1e-8)."""
-    dot = tf.reduce_sum(x * y, axis=1)
-    return dot if similarity == "dot" else quotient(dot, tf.maximum(norm(x) * norm(y), 1e-8))
-
-
-@tf.custom_gradient
-def quotient(x: Tensor, y: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor]]]:
-    """x / y. TensorFlow's gradient by y is -x/y/y, of which XLA makes -x/(y·y): a square that leaves the range."""
-    found = x / y
-    return found, lambda g: (g / y, -(g / y) * found)
-
-
-@tf.custom_gradient
-def norm(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """‖x‖₂, scaled by a power of two so that no square overflows, with gradient x/‖x‖, and 0 at 0."""
-    scale = _power_of_two(tf.reduce_max(tf.abs(x), axis=1))
-    length = scale * tf.sqrt(tf.reduce_sum(tf.square(x / scale[:, None]), axis=1))
-    return length, lambda g: g[:, None] * tf.math.divide_no_nan(x, length[:, None])
-
-
-def _power_of_two(x: Tensor) -> Tensor:
-    """The power of two at or below a positive normal x, else 1: the bits of its exponent."""
-    integer, mask = (tf.int64, 0x7FF << 52) if x.dtype == tf.float64 else (tf.int32, 0xFF << 23)
-    power = tf.bitcast(tf.bitwise.bitwise_and(tf.bitcast(x, integer), tf.constant(mask, integer)), x.dtype)
-    return tf.where((power > 0) & tf.math.is_finite(power), power, tf.ones_like(power))
 
 
 @impl.loss
@@ -76,7 +49,7 @@ def pairwise_hinge(
     check_margin(margin)
     dtype = u.dtype
     u, d_pos, d_neg = wide(u, d_pos, d_neg)
-    loss = tf.nn.relu(margin - _similarity(u, d_pos, similarity) + _similarity(u, d_neg, similarity))
+    loss = tf.nn.relu(margin - similarity_of(u, d_pos, similarity) + similarity_of(u, d_neg, similarity))
     return reduce(loss, reduction, dtype)
 
 
@@ -93,7 +66,7 @@ def bpr(u: Tensor, d_pos: Tensor, d_neg: Tensor, *, similarity: str = "dot", red
     check_ranking(u, d_pos, d_neg, similarity, reduction)
     dtype = u.dtype
     u, d_pos, d_neg = wide(u, d_pos, d_neg)
-    loss = softplus(_similarity(u, d_neg, similarity) - _similarity(u, d_pos, similarity))
+    loss = softplus(similarity_of(u, d_neg, similarity) - similarity_of(u, d_pos, similarity))
     return reduce(loss, reduction, dtype)
 
 

@@ -29,11 +29,15 @@ class Edge:
     whom: Concerns | None
 
     def concerns(self, loss: Loss) -> bool:
-        """Whether the situation can occur in a loss, by its formula with the default parameters and by its inputs."""
+        """Whether the situation can occur in a loss, by its formula with the default parameters and by its inputs.
+
+        A similarity counts as an inner product: the edges of a cosine are those of its choice.
+        """
         if self.whom is None:
             return True
-        operations = {node.op for node in topological([loss.gradients({}).formula.loss])}
-        choices = {(name, text) for name, param in loss.model.params.items() for text in param.choices or ()}
+        given = {"similarity": "dot"} if "dot" in choices_of(loss, "similarity") else {}
+        operations = {node.op for node in topological([loss.gradients(given).formula.loss])}
+        choices = {(name, text) for name in loss.model.params for text in choices_of(loss, name)}
         return (
             bool(operations & set(self.whom.operations))
             or any(spec.kind in self.whom.kinds for spec in loss.model.inputs.values())
@@ -43,6 +47,11 @@ class Edge:
             or bool(choices & set(self.whom.choices.items()))
             or (self.whom.differentiated is not None and len(loss.gradient_of) >= self.whom.differentiated)
         )
+
+
+def choices_of(loss: Loss, name: str) -> list[str]:
+    """The choices of a parameter; none where it is a number or absent."""
+    return (loss.model.params[name].choices or []) if name in loss.model.params else []
 
 
 def edges(folder: Path | None = None) -> tuple[Edge, ...]:

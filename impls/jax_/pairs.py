@@ -1,0 +1,34 @@
+"""The losses of pairs in the batch in JAX: every example is a class for every other.
+
+The similarities are made in the accumulator.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jax import Array
+from lossmark.impls.arguments import check_pairs
+
+from .classes import cross_entropy
+from .common import reduce, wide
+from .similarity import similarities
+
+
+def info_nce(
+    query: Array, key: Array, *, temperature: float = 0.07, similarity: str = "cosine", reduction: str = "mean"
+) -> Array:
+    """-log softmax(s_i)_i of the similarities s_ij = sim(q_i, k_j)/τ of each query with every key of the batch.
+
+    ``query``, ``key``: [B, D] of one dtype (float64, float32, bfloat16, float16), of which row i of one belongs to row
+    i of the other; ``temperature``: τ > 0; sim is ``cosine`` = x·y / max(‖x‖‖y‖, 1e-8) or ``dot``. Returns [B] under
+    ``none``, [] under ``sum`` and ``mean``, in that dtype. Raises TypeError for another dtype or a temperature that is
+    no number; ValueError for another shape, a temperature that is not positive and finite, an unknown similarity or
+    reduction, and the mean of an empty batch.
+    Source: van den Oord, Li, Vinyals 2018, arXiv:1807.03748, eq. 4. Page: docs/reference/losses/info_nce.
+    """
+    check_pairs(query, key, temperature, similarity, reduction)
+    q, k = wide(query, key)
+    s = similarities(q, k, similarity) / temperature
+    if not len(s):
+        return reduce(jnp.sum(s, axis=1), reduction, query.dtype)
+    return cross_entropy(s, jnp.arange(len(s)), reduction=reduction).astype(query.dtype)

@@ -1,0 +1,34 @@
+"""The losses of pairs in the batch in PyTorch: every example is a class for every other.
+
+The similarities are made in the accumulator.
+"""
+
+from __future__ import annotations
+
+import torch
+from lossmark.impls.arguments import check_pairs
+from torch import Tensor
+
+from .classes import cross_entropy
+from .common import reduce, wide
+from .similarity import similarities
+
+
+def info_nce(
+    query: Tensor, key: Tensor, *, temperature: float = 0.07, similarity: str = "cosine", reduction: str = "mean"
+) -> Tensor:
+    """-log softmax(s_i)_i of the similarities s_ij = sim(q_i, k_j)/τ of each query with every key of the batch.
+
+    ``query``, ``key``: [B, D] of one dtype (float64, float32, bfloat16, float16), of which row i of one belongs to row
+    i of the other; ``temperature``: τ > 0; sim is ``cosine`` = x·y / max(‖x‖‖y‖, 1e-8) or ``dot``. Returns [B] under
+    ``none``, [] under ``sum`` and ``mean``, in that dtype. Raises TypeError for another dtype or a temperature that is
+    no number; ValueError for another shape, a temperature that is not positive and finite, an unknown similarity or
+    reduction, and the mean of an empty batch.
+    Source: van den Oord, Li, Vinyals 2018, arXiv:1807.03748, eq. 4. Page: docs/reference/losses/info_nce.
+    """
+    check_pairs(query, key, temperature, similarity, reduction)
+    q, k = wide(query, key)
+    s = similarities(q, k, similarity) / temperature
+    if not len(s):
+        return reduce(s.sum(dim=1), reduction, query.dtype)
+    return cross_entropy(s, torch.arange(len(s), device=s.device), reduction=reduction).to(query.dtype)

@@ -1,0 +1,32 @@
+"""The losses of pairs in the batch in TensorFlow: every example is a class for every other.
+
+The similarities are made in the accumulator.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+from lossmark.impls.arguments import check_pairs
+
+from .classes import cross_entropy
+from .common import Tensor, as_written, wide
+from .similarity import similarities
+
+
+@as_written
+def info_nce(
+    query: Tensor, key: Tensor, *, temperature: float = 0.07, similarity: str = "cosine", reduction: str = "mean"
+) -> Tensor:
+    """-log softmax(s_i)_i of the similarities s_ij = sim(q_i, k_j)/τ of each query with every key of the batch.
+
+    ``query``, ``key``: [B, D] of one dtype (float64, float32, bfloat16, float16), of which row i of one belongs to row
+    i of the other; ``temperature``: τ > 0; sim is ``cosine`` = x·y / max(‖x‖‖y‖, 1e-8) or ``dot``. Returns [B] under
+    ``none``, [] under ``sum`` and ``mean``, in that dtype. Raises TypeError for another dtype or a temperature that is
+    no number; ValueError for another shape, a temperature that is not positive and finite, an unknown similarity or
+    reduction, and the mean of an empty batch.
+    Source: van den Oord, Li, Vinyals 2018, arXiv:1807.03748, eq. 4. Page: docs/reference/losses/info_nce.
+    """
+    check_pairs(query, key, temperature, similarity, reduction)
+    q, k = wide(query, key)
+    s = similarities(q, k, similarity) / temperature
+    return tf.cast(cross_entropy(s, tf.range(tf.shape(s)[0]), reduction=reduction), query.dtype)
