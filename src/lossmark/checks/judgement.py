@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dtypes import F64, DType
+from ..dtypes import F64, DType, accumulator_of
 from ..tolerance.acceptance import Acceptance, Kink
 
 UNDERFLOW = "underflow of an intermediate"
-"""The grade of what conforms by the textbook alone, whose norm is the root of a sum of squares that underflow."""
+"""The grade of what conforms only if squares inside a norm may underflow, or one part of a gradient."""
 TEXTBOOK_FORM = "textbook"
 """The grade of what conforms in the form that many write alone, which loses digits."""
 LOOSE = 0.25
@@ -83,8 +83,10 @@ def loose(accepted: Sequence[Acceptance], dtype: DType) -> bool:
     return sum(allowance for allowance, _ in parts) > LOOSE * sum(size for _, size in parts)
 
 
-def judge(got: NDArray[np.generic], accepted: Acceptance, dtype: DType, label: str) -> Judgement:
-    """Hold an array against its acceptance."""
+def judge(
+    got: NDArray[np.generic], accepted: Acceptance, dtype: DType, label: str, *, in_parts: bool = False
+) -> Judgement:
+    """Hold an array against its acceptance; what was computed ``in_parts`` may have lost one of them by underflow."""
     if got.shape != accepted.shape:
         return Judgement(
             False, None, math.inf, note=f"{label} has shape {list(got.shape)}, expected {list(accepted.shape)}"
@@ -93,7 +95,7 @@ def judge(got: NDArray[np.generic], accepted: Acceptance, dtype: DType, label: s
         return Judgement(True)
     x = got.astype(np.float64)
     quick = _within(x, accepted, dtype, label)
-    return quick or _beyond(x, accepted, dtype, label)
+    return quick or _beyond(x, accepted, dtype, label, in_parts)
 
 
 def _within(x: F64, accepted: Acceptance, dtype: DType, label: str) -> Judgement | None:
@@ -118,7 +120,7 @@ def _worst(x: F64, accepted: Acceptance, dtype: DType, label: str, error: F64, a
     return Worst(label, index, float(x[at]), float(accepted.exact[at]), float(accepted.bound[at]), ulp)
 
 
-def _beyond(x: F64, accepted: Acceptance, dtype: DType, label: str) -> Judgement:
+def _beyond(x: F64, accepted: Acceptance, dtype: DType, label: str, in_parts: bool) -> Judgement:
     """Every other case: outcomes beside the bound, unspecified elements, failures."""
     with np.errstate(all="ignore"):
         error = _error(x, accepted)
@@ -131,7 +133,9 @@ def _beyond(x: F64, accepted: Acceptance, dtype: DType, label: str) -> Judgement
         )
         if accepted.unspecified is not None:
             allowed |= accepted.unspecified
-        lost = ~allowed & _by_the_textbook(x, accepted.textbook)
+        lost = ~allowed & (
+            _by_the_textbook(x, accepted.textbook) | (in_parts & finite & _lost_a_part(error, accepted, dtype))
+        )
         allowed |= lost
         formed = ~allowed & _in_form(x, accepted.form)
         allowed |= formed
@@ -172,6 +176,17 @@ def _by_the_textbook(x: F64, textbook: Acceptance | None) -> NDArray[np.bool_]:
     return inside | textbook.also.allow(x) | _by_the_textbook(x, textbook.textbook)
 
 
+def _lost_a_part(error: F64, accepted: Acceptance, dtype: DType) -> NDArray[np.bool_]:
+    """Numbers off by no more than one part that underflows, beside their bound.
+
+    A gradient may be the sum of parts that the formula does not have, as of max(x, 0) + log1p(exp(-|x|)) for
+    softplus(x). A part by itself is lost below the smallest normal number of the accumulator, if that flushes, and is
+    rounded to a multiple of the smallest number of the format.
+    """
+    room = accumulator_of(dtype).smallest_normal + 2.0 ** (dtype.emin - dtype.p)
+    return np.asarray(error <= accepted.bound + room)
+
+
 def _in_form(x: F64, form: Acceptance | None) -> NDArray[np.bool_]:
     """Numbers that conform in the form that many write, each where the bound of that form is not too wide for it.
 
@@ -204,7 +219,7 @@ def slopes(
                     False, None, math.inf, note=f"{label}: no single slope in [0, 1] explains example {row} at its kink"
                 )
             )
-    parts += [judge(got[name], accepted[name], dtype, f"{label} by {name}") for name in accepted]
+    parts += [judge(got[name], accepted[name], dtype, f"{label} by {name}", in_parts=True) for name in accepted]
     result = combine(parts)
     if chosen and not result.note:
         return replace(result, note=chosen)

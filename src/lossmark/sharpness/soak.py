@@ -32,6 +32,8 @@ SHAPES = ((7, 8), (64, 129), (1000, 1))
 """Batch and dimensions of the random families of a seed."""
 LARGER = ((4097, 9), (40, 2049))
 """Those of one more, for every other seed the same: beyond the blocks of rows and columns that kernels work in."""
+MOST_PAIRED = 513
+"""So many examples at most where each is paired with every other."""
 BORDERING = (64, 8)
 """Those of the family at the borders of the format."""
 
@@ -56,11 +58,14 @@ def fresh(loss: Loss, seed: int) -> Loss:
     """The loss with this seed's families in place of its own."""
     generator = np.random.default_rng([seed, int.from_bytes(loss.id.encode()[:8])])
     families = []
-    for index, shape in enumerate((*SHAPES, LARGER[seed % len(LARGER)])):
+    most = MOST_PAIRED if loss.pairs else LARGER[0][0]
+    for index, (batch, width) in enumerate((*SHAPES, LARGER[seed % len(LARGER)])):
+        shape = (min(batch, most), width)
         params = _params(loss, seed, generator)
         distribution = str(generator.choice(["normal", "uniform"]))
         families.append(_family(loss, seed, shape, distribution, 2.0 ** (2 - (seed + index) % 7), params))
-    families.append(_family(loss, seed, BORDERING, "borders", 1.0, _params(loss, seed, generator)))
+    if not loss.coupled:  # whose rows cannot be searched one by one
+        families.append(_family(loss, seed, BORDERING, "borders", 1.0, _params(loss, seed, generator)))
     return replace(loss, families=tuple(families))
 
 

@@ -52,6 +52,11 @@ class Loss:
         return next(iter(self.formulas.values())).formula.coupled
 
     @property
+    def pairs(self) -> bool:
+        """Whether each example is taken with every other."""
+        return bool(self.model.axes)
+
+    @property
     def dims(self) -> dict[str, Dims]:
         """The axes of each input."""
         return {item.name: item.dims for item in self.inputs}

@@ -41,7 +41,8 @@ class Plan:
 
     ``seeded`` nodes depend on the cotangent of the loss and are read anew for each; ``unseeded`` are read once.
     ``slopes`` are, for each group of evaluations, the nodes on which a side of a kink is chosen. Nodes ``inside`` are
-    computed in the accumulator: probabilities, and what is made of them component by component.
+    computed in the accumulator: probabilities, and what is made of them component by component. ``guards`` are the
+    constants that a maximum is taken with.
     """
 
     gradients: Gradients
@@ -49,6 +50,7 @@ class Plan:
     seeded: Sequence[Node]
     slopes: Sequence[frozenset[Node]]
     inside: frozenset[Node]
+    guards: frozenset[Node]
 
 
 @functools.lru_cache(maxsize=256)
@@ -65,7 +67,9 @@ def plan_of(gradients: Gradients) -> Plan:
     for node in order:
         if node.args and (OPERATIONS[node.op].inside or (node.op in COMPONENTWISE and inside & {*node.args})):
             inside.add(node)
-    return Plan(gradients, [node for node in order if node not in seeded], list(seeded), slopes, frozenset(inside))
+    guards = frozenset(arg for node in order if node.op == "max" for arg in node.args if arg.op == "const")
+    unseeded = [node for node in order if node not in seeded]
+    return Plan(gradients, unseeded, list(seeded), slopes, frozenset(inside), guards)
 
 
 def _sides(node: Node) -> tuple[int, int] | None:
@@ -227,7 +231,9 @@ class Reading:
     def _constant(self, node: Node) -> Bounded:
         """A parameter or a constant of the formula: off by one rounding where the format does not hold it.
 
-        No underflow is counted: a constant too small for the format is kept in the accumulator's.
+        A guard c by 3.5: of x/√max(y², c²) the c² is off by three, of which the root leaves half, and there is the root
+        itself and a reciprocal. No underflow is counted: a constant too small for the format is kept in the
+        accumulator's.
         """
         value = node.payload if isinstance(node.payload, Fraction) else self.params[str(node.payload)]
         assert not isinstance(value, str)
@@ -236,7 +242,7 @@ class Reading:
         shape = (1,) * len(self._axes)
         v = Wide(np.full(shape, hi), np.full(shape, lo) if self.dtype.p == 53 else None)
         exact = Arithmetic(self.dtype).holds(v) & (lo == 0)
-        return Bounded(v, np.where(exact, 0.0, self.dtype.u * abs(hi)))
+        return Bounded(v, np.where(exact, 0.0, (3.5 if node in self.plan.guards else 1.0) * self.dtype.u * abs(hi)))
 
 
 def reshaped(x: Bounded, shape: tuple[int, ...]) -> Bounded:
