@@ -161,7 +161,8 @@ def _each(loss: Loss, sizes: Sizes, draws: Mapping[str, Draw], absent: frozenset
             continue
         weight = item.shared and item.name not in loss.gradient_of
         usual = "weight" if weight else "embedding" if loss.signed(item) else "number"
-        drawing = draws.get(item.name) or draws[item.label or usual]
+        of_its_own = item.label == "index" and item.name in draws
+        drawing = draws[item.name if of_its_own else item.label or usual]
         found[item.name] = drawing(shape_of(item.dims, sizes))
     return found
 
