@@ -83,16 +83,21 @@ def observe(
     thorough: bool = True,
     without: Collection[str] = (),
     choices: Sequence[Choice] = (Choice(),),
+    spared: Collection[tuple[str, str]] = (),
 ) -> KillTable:
     """Run implementations through the suite; returns their kills in each dtype.
 
     Every one is run over all golden cases and small families. The checks of usage and consistency, which take longest,
     are run until it is settled; golden cases in larger batches, and with ``large`` families of a million numbers, if
     nothing else kills it. Unless ``thorough``, nothing more is run of what is killed: then ``rivals`` is not complete.
-    What one of the ``choices`` selects is run, but for the checks that ``without`` names.
+    What one of the ``choices`` selects is run, but for the checks that ``without`` names; of ``spared`` implementations
+    and dtypes, which nothing is thought to kill, eagerly and without a random search.
     """
     planned = [run for choice in choices for run in plan_targets(losses(), choice, list(targets))]
-    runs = [replace(run, checks=tuple(check for check in run.checks if check not in without)) for run in planned]
+    kept = [run for run in planned if run.mode == "eager" or (run.target.name, run.dtype) not in spared]
+    runs = [
+        _without(run, {*without, "properties"} if (run.target.name, run.dtype) in spared else without) for run in kept
+    ]
     small = [run for run in runs if not (run.large or isinstance(run.case, Embedded))]
     found: KillTable = {(run.target.name, run.dtype): Kills() for run in runs}
     suite = Suite(small if thorough else (), shared=True)
@@ -107,6 +112,11 @@ def observe(
     return found
 
 
+def _without(run: Run, checks: Collection[str]) -> Run:
+    """The run without some of its checks."""
+    return replace(run, checks=tuple(check for check in run.checks if check not in checks))
+
+
 def _thoroughly(suite: Suite, runs: Sequence[Run], found: KillTable) -> None:
     """Hold every run, and use the host cases of what is not settled then."""
     for run in runs:
@@ -118,13 +128,15 @@ def _thoroughly(suite: Suite, runs: Sequence[Run], found: KillTable) -> None:
 
 
 def _until_killed(suite: Suite, runs: Sequence[Run], found: KillTable) -> None:
-    """Each until it is killed: the host case with its checks of usage and consistency sees most."""
-    for run in sorted(runs, key=lambda run: run.case.id != run.loss.host.id):
-        kills = found[run.target.name, run.dtype]
-        if not kills.cases:
-            _hold(suite, run, kills)
-        if not kills.cases:
-            _use(suite, run, kills, searched=False)
+    """Each until it is killed: first by what costs least, eagerly and by what its calls return, the host case first."""
+    eager = [run for run in runs if run.mode == "eager"]
+    for some in (eager, [run for run in runs if run.mode != "eager"]):
+        for run in sorted(some, key=lambda run: run.case.id != run.loss.host.id):
+            if not found[run.target.name, run.dtype].cases:
+                _hold(suite, run, found[run.target.name, run.dtype])
+        for run in some:
+            if not found[run.target.name, run.dtype].cases:
+                _use(suite, run, found[run.target.name, run.dtype], searched=False)
     for run in runs:
         if not found[run.target.name, run.dtype].cases:
             _use(suite, run, found[run.target.name, run.dtype], searched=True)

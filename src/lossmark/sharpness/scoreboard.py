@@ -74,11 +74,13 @@ class Scoreboard:
 def scoreboard(mutants: Sequence[Mutant[CatalogueEntry]], *, thorough: bool = True) -> Scoreboard:
     """Run every mutant and prove the kills of those that are formulas.
 
-    Unless ``thorough``, they are run only until they are killed: see :func:`~.kills.observe`.
+    Unless ``thorough``, they are run only until they are killed, and spared where they are equivalent to the spec: see
+    :func:`~.kills.observe`.
     """
     specs = losses()
+    spared = () if thorough else [(m.name, dtype) for m in mutants for dtype in m.entry.equivalent]
     proved = {m.name: certified(specs[m.loss], m.entry.formula) if m.entry.formula else {} for m in mutants}
-    return Scoreboard(mutants, observe([m.target for m in mutants], thorough=thorough), proved)
+    return Scoreboard(mutants, observe([m.target for m in mutants], thorough=thorough, spared=spared), proved)
 
 
 def record(board: Scoreboard) -> dict[str, Any]:
