@@ -13,7 +13,7 @@ from lossmark.impls.arguments import check_margin, check_ranking, check_reductio
 
 from lossmark import Implementation, __version__
 
-from .classes import cross_entropy, soft_cross_entropy
+from .classes import cross_entropy, kl_div, soft_cross_entropy
 from .common import checked_label, reduce, root, wide
 from .framework import FRAMEWORK
 from .logits import bce_with_logits
@@ -21,6 +21,7 @@ from .logits import bce_with_logits
 impl = Implementation("jax", framework="jax", version=__version__, modes=FRAMEWORK.own["jax"].modes)
 impl.loss("bce_with_logits")(bce_with_logits)
 impl.loss("cross_entropy")(cross_entropy)
+impl.loss("kl_div")(kl_div)
 impl.loss("soft_cross_entropy")(soft_cross_entropy)
 
 

@@ -11,7 +11,14 @@ from lossmark.impls.arguments import check_margin, check_ranking, check_reductio
 
 from lossmark import Implementation, __version__
 
-from .classes import cross_entropy, cross_entropy_gradient, soft_cross_entropy, soft_cross_entropy_gradient
+from .classes import (
+    cross_entropy,
+    cross_entropy_gradient,
+    kl_div,
+    kl_div_gradient,
+    soft_cross_entropy,
+    soft_cross_entropy_gradient,
+)
 from .common import Array, checked_label, reduce, sigmoid, softplus, weight, wide
 from .framework import FRAMEWORK
 from .logits import bce_with_logits, bce_with_logits_gradient
@@ -19,8 +26,10 @@ from .logits import bce_with_logits, bce_with_logits_gradient
 impl = Implementation("numpy", framework="numpy", version=__version__, modes=FRAMEWORK.own["numpy"].modes)
 impl.loss("bce_with_logits")(bce_with_logits)
 impl.loss("cross_entropy")(cross_entropy)
+impl.loss("kl_div")(kl_div)
 impl.loss("soft_cross_entropy")(soft_cross_entropy)
 impl.gradient("cross_entropy")(cross_entropy_gradient)
+impl.gradient("kl_div")(kl_div_gradient)
 impl.gradient("soft_cross_entropy")(soft_cross_entropy_gradient)
 impl.gradient("bce_with_logits")(bce_with_logits_gradient)
 

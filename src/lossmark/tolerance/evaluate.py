@@ -104,9 +104,12 @@ class Reading:
         return None if form is None else Reading(plan_of(form), self.params, self.dtype)
 
     def leaves(self, inputs: Mapping[str, F64]) -> dict[str, F64]:
-        """Inputs with their own axes as arrays with every axis of the formula."""
+        """Inputs with their own axes as arrays with every axis of the formula, but for those that no tree has.
+
+        So is the direction of a second derivative that is 0.
+        """
         dims = {str(node.payload): node.dims for node in self.plan.unseeded if node.op == "input"}
-        return {name: laid_out(array, dims[name], self._axes) for name, array in inputs.items()}
+        return {name: laid_out(array, dims[name], self._axes) for name, array in inputs.items() if name in dims}
 
     def unseeded(self, leaves: Mapping[str, F64], convention: Convention = IEEE) -> Unseeded:
         """What does not depend on the cotangent, from the ``leaves`` that :meth:`leaves` makes."""
