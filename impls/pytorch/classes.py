@@ -89,7 +89,8 @@ def kl_div(log_q: Tensor, p: Tensor, *, reduction: str = "mean") -> Tensor:
     ``log_q``: log-probabilities [B, C] (float64, float32, bfloat16, float16); ``p``: probabilities [B, C] of any dtype,
     values in [0, 1]. A class of p = 0 and log q = -inf costs nothing. Returns [B] under ``none``, [] under ``sum`` and
     ``mean``, which is over the examples, in the dtype of log_q. Raises TypeError for another dtype; ValueError for
-    another shape, an unknown reduction, the mean of an empty batch, and, on a CPU and not under compilation, p outside [0, 1].
+    another shape, an unknown reduction, the mean of an empty batch, and, on a CPU and not under compilation, p
+    outside [0, 1].
     Source: Kullback, Leibler 1951. Page: docs/reference/losses/kl_div.
     """
     shape = check_tensors({"log_q": log_q}, rank=2, across="C")
