@@ -90,4 +90,6 @@ class _Slope(torch.autograd.Function):
 make.kl("kl-slope-of-logits", lambda xp, x, y: _Slope.apply(x, y, lambda x, y: torch.exp(x) - y, True))
 make.kl("kl-slope-in-bfloat16", lambda xp, x, y: _Slope.apply(x, y, lambda x, y: -y.bfloat16().to(y.dtype), True))
 make.kl("kl-cotangent-ignored", lambda xp, x, y: _Slope.apply(x, y, lambda x, y: -y, False))
+make.kl("kl-infinity-written-over", lambda xp, x, y: torch.where(
+    (y > 0) & torch.isneginf(x), torch.inf, terms(xp, x, y)).sum(1))  # fmt: skip
 make.kl("kl-detached", lambda xp, x, y: divergence(xp, torch.where(y < 0.5, x.detach(), x), y))

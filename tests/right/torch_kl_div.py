@@ -2,7 +2,7 @@
 
 import torch
 
-from ..mutants.common import Maker, divergence, log_or_zero, reduced, reduced_wide, terms
+from ..mutants.common import Maker, check, check_weights, divergence, log_or_zero, reduced, reduced_wide, terms
 from ..mutants.torch_ import xp
 
 make = Maker(xp, "torch", globals())
@@ -20,10 +20,10 @@ def _native(xp, x, y):
 
 
 def _batchmean(log_q, p, *, reduction="mean"):
+    check(log_q)
+    check_weights(p, log_q)
     x = xp.wide(log_q)
     y = xp.cast(p, x.dtype)
-    if y.shape != x.shape:
-        raise ValueError("shapes differ")
     if reduction == "none":
         return _native(xp, x, y).to(log_q.dtype)
     how = {"mean": "batchmean", "sum": "sum"}[reduction]
@@ -41,11 +41,9 @@ make.kl("kl-guarded-in-the-dtype", wide=False, reduce=reduced_wide)
 # -- the order of the steps, classes and rows ------------------------------------------------------------------------
 
 
-def _distributions(x, y):
-    """As torch.distributions.kl: what is infinite or 0 is written over the terms."""
-    each = y * (torch.log(y) - x)
-    each = torch.where(torch.isneginf(x), torch.inf, each)
-    return torch.where((y == 0) & ~x.isnan(), 0.0, each).sum(1)
+def _zero_written_over(x, y):
+    """As torch.distributions.kl: 0 is written over the terms of p = 0."""
+    return torch.where((y == 0) & ~x.isnan(), 0.0, y * (torch.log(y) - x)).sum(1)
 
 
 def _chunked(x, y, size):
@@ -64,7 +62,7 @@ def _padded(v, filled):
     return torch.nn.functional.pad(v, (0, 13), value=filled)
 
 
-make.kl("kl-distributions", lambda xp, x, y: _distributions(x, y))
+make.kl("kl-zero-written-over", lambda xp, x, y: _zero_written_over(x, y))
 make.kl("kl-chunked", lambda xp, x, y: _chunked(x, y, 4))
 make.kl("kl-class-by-class", lambda xp, x, y: _chunked(x, y, 1 if x.shape[1] < 200 else 16))
 make.kl("kl-rows-chunked", lambda xp, x, y: torch.cat(
