@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.scipy.special import xlogy
 from lossmark.impls.arguments import check_classes, check_indices, check_reduction, check_tensors
 
 from .common import checked_label, reduce, wide
@@ -83,3 +84,22 @@ def cross_entropy(
     if reduction != "mean":
         return reduce(loss, reduction, dtype)
     return (jnp.sum(loss) / jnp.sum(jnp.where(counted, w_y, 0))).astype(dtype)
+
+
+def kl_div(log_q: Array, p: Array, *, reduction: str = "mean") -> Array:
+    """Σ_c p_c·(log p_c - log q_c), where a class of p = 0 costs nothing.
+
+    ``log_q``: log-probabilities [B, C] (float64, float32, bfloat16, float16); ``p``: probabilities [B, C] of any dtype,
+    values in [0, 1]. A class of p = 0 and log q = -inf costs nothing. Returns [B] under ``none``, [] under ``sum`` and
+    ``mean``, which is over the examples, in the dtype of log_q. Raises TypeError for another dtype; ValueError for
+    another shape, an unknown reduction, the mean of an empty batch, and, on a CPU and not under tracing, p outside
+    [0, 1].
+    Source: Kullback, Leibler 1951. Page: docs/reference/losses/kl_div.
+    """
+    shape = check_tensors({"log_q": log_q}, rank=2, across="C")
+    check_reduction(reduction, shape[0])
+    dtype = log_q.dtype
+    (log_q,) = wide(log_q)
+    p = checked_label("p", p, shape, log_q.dtype, soft=True)
+    log_q = jnp.where((p == 0) & (log_q == -jnp.inf), 0, log_q)
+    return reduce(jnp.sum(xlogy(p, p) - p * log_q, axis=1), reduction, dtype)

@@ -13,7 +13,7 @@ from lossmark.impls.arguments import check_margin, check_ranking, check_reductio
 
 from lossmark import Implementation, __version__
 
-from .classes import cross_entropy, soft_cross_entropy
+from .classes import cross_entropy, kl_div, soft_cross_entropy
 from .common import checked_label, reduce, wide
 from .framework import FRAMEWORK
 from .logits import bce_with_logits
@@ -25,6 +25,7 @@ impl = Implementation("jax", framework="jax", version=__version__, modes=FRAMEWO
 impl.loss("bce_with_logits")(bce_with_logits)
 impl.loss("cross_entropy")(cross_entropy)
 impl.loss("info_nce")(info_nce)
+impl.loss("kl_div")(kl_div)
 impl.loss("linear_cross_entropy")(linear_cross_entropy)
 impl.loss("soft_cross_entropy")(soft_cross_entropy)
 

@@ -122,3 +122,30 @@ def cross_entropy_gradient(
         with np.errstate(invalid="ignore", divide="ignore"):  # nothing counts
             g = g / np.sum(w[index] * counted)
     return {"logits": (g[:, None] * slope).astype(dtype)}
+
+
+def kl_div(log_q: Array, p: Array, *, reduction: str = "mean") -> Array:
+    """Σ_c p_c·(log p_c - log q_c), where a class of p = 0 costs nothing.
+
+    ``log_q``: log-probabilities [B, C] (float64, float32, bfloat16, float16); ``p``: probabilities [B, C] of any dtype,
+    values in [0, 1]. A class of p = 0 and log q = -inf costs nothing. Returns [B] under ``none``, [] under ``sum`` and
+    ``mean``, which is over the examples, in the dtype of log_q. Raises TypeError for another dtype; ValueError for
+    another shape, an unknown reduction, the mean of an empty batch, and p outside [0, 1].
+    Source: Kullback, Leibler 1951. Page: docs/reference/losses/kl_div.
+    """
+    shape = check_tensors({"log_q": log_q}, rank=2, across="C")
+    check_reduction(reduction, shape[0])
+    dtype = log_q.dtype
+    (log_q,) = wide(log_q)
+    p = checked_label("p", p, shape, log_q.dtype, soft=True)
+    log_q = np.where((p == 0) & (log_q == -np.inf), 0, log_q)
+    entropy = p * np.log(np.where(p == 0, 1, p))
+    return reduce(np.sum(entropy - p * log_q, axis=1), reduction, dtype)
+
+
+def kl_div_gradient(log_q: Array, p: Array, *, reduction: str = "mean") -> dict[str, Array]:
+    """The gradient of :func:`kl_div` by log_q: -p."""
+    dtype = log_q.dtype
+    (log_q,) = wide(log_q)
+    p = checked_label("p", p, log_q.shape, log_q.dtype, soft=True)
+    return {"log_q": (-cotangent(len(log_q), reduction, log_q.dtype) * p).astype(dtype)}

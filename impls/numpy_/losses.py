@@ -11,7 +11,14 @@ from lossmark.impls.arguments import check_margin, check_ranking, check_reductio
 
 from lossmark import Implementation, __version__
 
-from .classes import cross_entropy, cross_entropy_gradient, soft_cross_entropy, soft_cross_entropy_gradient
+from .classes import (
+    cross_entropy,
+    cross_entropy_gradient,
+    kl_div,
+    kl_div_gradient,
+    soft_cross_entropy,
+    soft_cross_entropy_gradient,
+)
 from .common import Array, checked_label, reduce, sigmoid, softplus, weight, wide
 from .framework import FRAMEWORK
 from .logits import bce_with_logits, bce_with_logits_gradient
@@ -23,10 +30,12 @@ impl = Implementation("numpy", framework="numpy", version=__version__, modes=FRA
 impl.loss("bce_with_logits")(bce_with_logits)
 impl.loss("cross_entropy")(cross_entropy)
 impl.loss("info_nce")(info_nce)
+impl.loss("kl_div")(kl_div)
 impl.loss("linear_cross_entropy")(linear_cross_entropy)
 impl.loss("soft_cross_entropy")(soft_cross_entropy)
 impl.gradient("cross_entropy")(cross_entropy_gradient)
 impl.gradient("info_nce")(info_nce_gradient)
+impl.gradient("kl_div")(kl_div_gradient)
 impl.gradient("linear_cross_entropy")(linear_cross_entropy_gradient)
 impl.gradient("soft_cross_entropy")(soft_cross_entropy_gradient)
 impl.gradient("bce_with_logits")(bce_with_logits_gradient)

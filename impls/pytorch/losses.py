@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lossmark import Implementation, __version__
 
-from .classes import cross_entropy, soft_cross_entropy
+from .classes import cross_entropy, kl_div, soft_cross_entropy
 from .common import checked_label, reduce, softplus, wide
 from .framework import FRAMEWORK
 from .logits import bce_with_logits
@@ -24,6 +24,7 @@ impl = Implementation("torch", framework="torch", version=__version__, modes=FRA
 impl.loss("bce_with_logits")(bce_with_logits)
 impl.loss("cross_entropy")(cross_entropy)
 impl.loss("info_nce")(info_nce)
+impl.loss("kl_div")(kl_div)
 impl.loss("linear_cross_entropy")(linear_cross_entropy)
 impl.loss("soft_cross_entropy")(soft_cross_entropy)
 

@@ -94,3 +94,22 @@ def cross_entropy(
     if reduction != "mean":
         return reduce(loss, reduction, dtype)
     return tf.cast(tf.reduce_sum(loss) / tf.reduce_sum(tf.where(counted, w_y, zero)), dtype)
+
+
+@as_written
+def kl_div(log_q: Tensor, p: Tensor, *, reduction: str = "mean") -> Tensor:
+    """Σ_c p_c·(log p_c - log q_c), where a class of p = 0 costs nothing.
+
+    ``log_q``: log-probabilities [B, C] (float64, float32, bfloat16, float16); ``p``: probabilities [B, C] of any dtype,
+    values in [0, 1]. A class of p = 0 and log q = -inf costs nothing. Returns [B] under ``none``, [] under ``sum`` and
+    ``mean``, which is over the examples, in the dtype of log_q. Raises TypeError for another dtype; ValueError for
+    another shape, an unknown reduction, the mean of an empty batch, and, eagerly on a CPU, p outside [0, 1].
+    Source: Kullback, Leibler 1951. Page: docs/reference/losses/kl_div.
+    """
+    shape = check_tensors({"log_q": log_q}, rank=2, across="C")
+    check_reduction(reduction, shape[0])
+    dtype = log_q.dtype
+    (log_q,) = wide(log_q)
+    p = checked_label("p", p, shape, log_q.dtype, soft=True)
+    log_q = tf.where((p == 0) & (log_q == -float("inf")), tf.zeros_like(log_q), log_q)
+    return reduce(tf.reduce_sum(tf.math.xlogy(p, p) - p * log_q, axis=1), reduction, dtype)

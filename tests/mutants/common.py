@@ -141,6 +141,31 @@ class Maker:
 
         self.bind(name, "soft_cross_entropy", soft_cross_entropy, modes)
 
+    def kl(self, name, body=None, reduce=None, wide=True, modes=("eager",)):
+        """``body(xp, x, y)`` of log-probabilities and probabilities [B, C]."""
+
+        def kl_div(log_q, p, *, reduction="mean"):
+            check_weights(p, log_q)
+            (x,) = self._ready(log_q, wide=wide)
+            loss = (body or divergence)(self.xp, x, self.xp.cast(p, x.dtype))
+            return self._result(loss, reduction, log_q, reduce)
+
+        self.bind(name, "kl_div", kl_div, modes)
+
+
+def divergence(xp, x, y):
+    return xp.sum(terms(xp, x, y))
+
+
+def terms(xp, x, y):
+    """p·(log p - log q), with a logarithm of 0 where p is 0."""
+    return y * (log_or_zero(xp, y) - x)
+
+
+def log_or_zero(xp, y):
+    """log p, and 0 where p is 0."""
+    return xp.log(xp.where(y == 0, xp.exp(0 * y), y))
+
 
 def entropy(xp, x, y):
     return -xp.sum(y * xp.log_softmax(x))

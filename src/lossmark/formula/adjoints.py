@@ -44,6 +44,12 @@ def _div(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     yield y, build("neg", build("div", build("mul", g, node), y))
 
 
+def _xlogy(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    x, y = node.args
+    yield x, build("mul", g, build("log", y))
+    yield y, build("mul", g, build("xdivy", x, y))
+
+
 def _square(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     (x,) = node.args
     if x.op == "norm":
@@ -169,6 +175,12 @@ def _unit(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     yield length, build("neg", build("div", build("dot", g, node), length))
 
 
+def _xdivy(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    x, y = node.args
+    yield x, build("div", g, y)
+    yield y, build("neg", build("mul", g, build("xdivy", node, y)))
+
+
 def _radial(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     outer, x, _ = node.args
     yield outer, build("mul", g, x)
@@ -195,6 +207,7 @@ def _either(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
 
 RULES: Mapping[str, Rule] = {
     "add": _add, "sub": _sub, "neg": _neg, "mul": _mul, "div": _div, "square": _square,
+    "xlogy": _xlogy, "xdivy": _xdivy,
     "max": _max, "min": _min, "relu": _relu, "abs": _abs, "where": _where,
     "largest": _flat, "lse": _lse, "softmax": _softmax, "pick": _pick, "detach": _flat, "scatter": _scatter,
     "gap": _gap, "sum": _sum, "mean": _mean, "count": _flat, "dot": _mul, "sqnorm": _sqnorm, "norm": _norm,

@@ -77,6 +77,7 @@ _ROWS = (
     Operation("log", 1, "log(x)", "The natural logarithm."),
     Operation("log1p", 1, "log1p(x)", "log(1 + x), as one operation that loses no digits near 0."),
     Operation("expm1", 1, "expm1(x)", "exp(x) - 1, as one operation that loses no digits near 0."),
+    Operation("xlogy", 2, "xlogy(x, y)", "x*log(y), as one operation that is 0 where x is 0, also at y = 0."),
     Operation("sqrt", 1, "sqrt(x)", "The square root."),
     Operation("abs", 1, "abs(x)", "The magnitude; at 0 its slope is any of [-1, 1].", linear=True),
     Operation("softplus", 1, "softplus(x)", "log(1 + exp(x)), as one operation that does not overflow."),
@@ -117,6 +118,7 @@ _ROWS = (
     ),
     Operation("step", 2, "", "The slope of max(x, y) by x: 1 where x > y, 0 where x < y.", sides=(0, 1)),
     Operation("sign", 1, "", "The slope of abs(x): 1 where x > 0, -1 where x < 0.", sides=(-1, 1)),
+    Operation("xdivy", 2, "", "x / y, and 0 where x is 0: the slope of xlogy(x, y) by y."),
     Operation("unit", 2, "", "x / ‖x‖ from a vector and its length: the gradient of the length, 0 where that is 0."),
     Operation("radial", 3, "", "The adjoint of ‖x‖² times x, which implementations take via x / ‖x‖.", multiplies=True),
     Operation(

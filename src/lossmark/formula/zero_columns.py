@@ -38,6 +38,8 @@ def _vanishes(node: Node, zero: Mapping[Node, bool]) -> bool:
         return any(found)
     if node.op == "div":
         return found[0] and not found[1]
+    if node.op == "xlogy":
+        return found[0]
     if node.op == "where":
         return all(found[2:])
     return (node.op in _ALL or node.op in _SUMMING) and all(found)

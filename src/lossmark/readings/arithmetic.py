@@ -18,11 +18,11 @@ from .double_double import Wide
 from .overflow import Bounded
 
 ULPS: Mapping[str, float] = {
-    "exp": 4, "expm1": 4, "log": 4, "log1p": 4, "softplus": 4, "sigmoid": 4,
+    "exp": 4, "expm1": 4, "log": 4, "log1p": 4, "xlogy": 4, "softplus": 4, "sigmoid": 4,
 }  # fmt: skip
 """Units in the last place granted to a transcendental function; ``sigmoid`` gets |x| more, for exp(x - softplus(x)).
 
-Those of exp and log hold inside ``lse`` and ``softmax`` too."""
+Those of ``xlogy`` are granted to its logarithm; those of exp and log hold inside ``lse`` and ``softmax`` too."""
 _NOTHING = np.zeros((1, 1))
 
 

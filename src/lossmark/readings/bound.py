@@ -162,8 +162,45 @@ def sigmoid(arithmetic: Arithmetic, v: Wide, x: Bounded) -> F64:
     return _function(arithmetic, "sigmoid", v, np.minimum(change, 1.0), exponent)
 
 
+def xlogy(arithmetic: Arithmetic, v: Wide, x: Bounded, y: Bounded) -> F64:
+    """x·log(y): |x|e_L + |L|e_x + e_x·e_L from L = log(y) and its error e_L, k ulp among it, and one rounding.
+
+    Nothing where x is 0, and e_L = 0 where y is 1. So an implementation may round the logarithm before the product.
+    """
+    size = np.abs(np.log(y.v.hi))
+    change = _log_change(y.v.hi, y.e)
+    granted = ULPS["xlogy"] * arithmetic.dtype.ulp(size + change)
+    granted = np.where((size == 0) & (y.e == 0), 0.0, granted)
+    if x.v is y.v:
+        propagated = _entropy_change(x.v.hi, x.e)
+    else:
+        propagated = x.size * change + np.where(x.e > 0, x.e * (size + change), 0.0)
+    nothing = (x.v.hi == 0) & (x.e == 0)
+    return arithmetic.round(v, np.where(nothing, 0.0, propagated + (x.size + x.e) * granted))
+
+
+def _entropy_change(x: F64, e: F64) -> F64:
+    """The largest change of t·log(t) over [x - e, x + e], for one number that is both operands and off alike.
+
+    The slope is 1 + log(t), which is largest at one of the ends. Where x̂ may be 0 (flushed to zero, say) it has no
+    bound; there the change is the largest of those to 0, to x + e and to the minimum -1/e at 1/e, if that lies between.
+    """
+    low, high = x - e, x + e
+    slope = np.maximum(np.abs(1 + np.log(np.where(low > 0, low, 1.0))), np.abs(1 + np.log(high)))
+    here, there = x * np.log(np.where(x > 0, x, 1.0)), high * np.log(np.where(high > 0, high, 1.0))
+    dip = np.where(high > np.exp(-1), np.abs(here + np.exp(-1)), 0.0)
+    to_zero = np.maximum(np.maximum(np.abs(here), np.abs(there - here)), dip)
+    return np.where(e == 0, 0.0, np.where(low > 0, e * slope, to_zero))
+
+
+def xdivy(arithmetic: Arithmetic, v: Wide, x: Bounded, y: Bounded) -> F64:
+    """x/y as a quotient, and nothing where x is 0."""
+    return np.where((x.v.hi == 0) & (x.e == 0), 0.0, div(arithmetic, v, x, y))
+
+
 RULES: Mapping[str, Callable[..., F64]] = {
     "add": addition, "sub": addition, "mul": mul, "div": div, "neg": unchanged, "square": square,
+    "xlogy": xlogy, "xdivy": xdivy,
     "max": maximum, "min": minimum, "relu": relu, "abs": unchanged, "where": where,
     "exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "sqrt": sqrt, "softplus": softplus, "sigmoid": sigmoid,
     "largest": classes.largest, "lse": classes.lse, "softmax": classes.softmax, "pick": classes.pick,

@@ -35,6 +35,7 @@ RULES: Mapping[str, PerComponent] = {
     "add": _FLOP, "sub": _FLOP, "mul": _FLOP, "div": _FLOP, "neg": _FREE, "square": _FLOP, "sqrt": _FLOP,
     "max": _FLOP, "min": _FLOP, "relu": _FLOP, "abs": _FREE, "where": _FREE,
     "exp": _CALL, "expm1": _CALL, "log": _CALL, "log1p": _CALL,
+    "xlogy": PerComponent(flops=1, transcendental=1), "xdivy": _FLOP,
     "softplus": PerComponent(flops=2, transcendental=2), "sigmoid": PerComponent(flops=2, transcendental=1),
     "sum": PerComponent(summed=1), "mean": PerComponent(summed=1), "count": _FREE,
     "dot": PerComponent(flops=1, summed=1), "sqnorm": PerComponent(flops=1, summed=1),

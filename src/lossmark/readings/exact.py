@@ -21,7 +21,7 @@ from ..formula.operations import AXIAL, OPERATIONS, REDUCING
 from ..formula.tree import Dims, Node
 from .balls import BALL_FUNCTIONS, Real, any_nan, lift, shadow
 from .balls import sign as sign_of
-from .convention import LIMIT, Convention
+from .convention import IEEE, LIMIT, Convention
 from .layout import laid_out
 
 Vector = Sequence[Real]
@@ -71,6 +71,22 @@ def div(x: Real, y: Real) -> Real:
     if sign_of(y) == 0:
         return math.nan if any_nan(x) or sign_of(x) == 0 else sign_of(x) * math.inf
     return shadow(x) * sign_of(y) if isinstance(x, float) else x / y
+
+
+def xlogy(x: Real, y: Real) -> Real:
+    """x·log(y), and 0 where x is 0 and y is no nan; nan where y is negative."""
+    return _unless_zero(x, y, lambda: mul(x, BALL_FUNCTIONS["log"](y), IEEE))
+
+
+def xdivy(x: Real, y: Real) -> Real:
+    """x/y, and 0 where x is 0 and y is no nan."""
+    return _unless_zero(x, y, lambda: div(x, y))
+
+
+def _unless_zero(x: Real, y: Real, otherwise: Callable[[], Real]) -> Real:
+    if isinstance(x, float) or any_nan(y) or sign_of(x):
+        return otherwise()
+    return arb(0)
 
 
 def maximum(x: Real, y: Real) -> Real:
@@ -231,6 +247,7 @@ def first(x: Real, *others: Real) -> Real:
 
 RULES: Mapping[str, Callable[..., Real | Vector]] = {
     "add": add, "sub": sub, "mul": mul, "div": div, "neg": neg, "square": square,
+    "xlogy": xlogy, "xdivy": xdivy,
     "max": maximum, "min": minimum, "relu": relu, "abs": absolute, "where": where, **BALL_FUNCTIONS,
     "largest": largest, "lse": lse, "softmax": softmax, "pick": pick, "scatter": scatter, "gap": gap, "detach": first,
     "sum": total, "mean": mean, "count": count, "dot": dot, "sqnorm": sqnorm, "norm": norm,

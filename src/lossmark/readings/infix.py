@@ -42,7 +42,7 @@ _CALL_1, _CALL_2 = (Binds(Binding.WHOLE, (Binding.SUM,) * operands) for operands
 RULES: Mapping[str, Binds] = {
     "add": _SUM, "sub": _SUM, "mul": _PRODUCT, "div": _PRODUCT,
     "neg": Binds(Binding.SIGN, (Binding.SIGN,)), "square": Binds(Binding.POWER, (Binding.WHOLE,)),
-    "max": _CALL_2, "min": _CALL_2, "relu": _CALL_1, "exp": _CALL_1, "log": _CALL_1, "log1p": _CALL_1,
+    "max": _CALL_2, "min": _CALL_2, "relu": _CALL_1, "exp": _CALL_1, "log": _CALL_1, "log1p": _CALL_1, "xlogy": _CALL_2,
     "expm1": _CALL_1, "sqrt": _CALL_1, "abs": _CALL_1, "softplus": _CALL_1, "sigmoid": _CALL_1,
     "where": Binds(Binding.WHOLE, (Binding.WHOLE, Binding.WHOLE, Binding.SUM, Binding.SUM)),
     "sum": _CALL_1, "mean": _CALL_1, "largest": _CALL_1, "lse": _CALL_1, "softmax": _CALL_1, "detach": _CALL_1,

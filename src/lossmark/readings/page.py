@@ -55,6 +55,10 @@ def _log1p(x: Term) -> Term:
     return _call("log")(_operator("+", "+", SUM)(_ONE, x))
 
 
+def _xlogy(x: Term, y: Term) -> Term:
+    return _operator("·", r"\cdot", PRODUCT)(x, _call("log")(y))
+
+
 def _expm1(x: Term) -> Term:
     return _operator("−", "-", SUM)(_call("exp")(x), _ONE)
 
@@ -146,6 +150,7 @@ RULES: Mapping[str, Callable[..., Term]] = {
     "add": _operator("+", "+", SUM), "sub": _operator("−", "-", SUM), "mul": _operator("·", r"\cdot", PRODUCT),
     "div": _fraction, "neg": _negative, "square": _squared, "max": _call("max"), "min": _call("min"),
     "relu": _relu, "exp": _call("exp"), "log": _call("log"), "log1p": _log1p, "expm1": _expm1,
+    "xlogy": _xlogy,
     "sqrt": _root, "abs": _between("|", "|", "|", "|"), "softplus": _softplus, "sigmoid": _call("σ"), "sum": _sum,
     "dot": _between("⟨", "⟩", r"\langle", r"\rangle"), "sqnorm": _between("‖", "‖", r"\lVert", r"\rVert", "2"),
     "norm": _between("‖", "‖", r"\lVert", r"\rVert"), "where": _where, "largest": _call_along("max"),

@@ -24,6 +24,22 @@ def square(x: Wide) -> Wide:
     return mul(x, x)
 
 
+def xlogy(x: Wide, y: Wide) -> Wide:
+    """x·log(y), and 0 where x is 0 and y is no NaN."""
+    return _unless_zero(x, y, mul(x, WIDE_FUNCTIONS["log"](y)))
+
+
+def xdivy(x: Wide, y: Wide) -> Wide:
+    """x/y, and 0 where x is 0 and y is no NaN."""
+    return _unless_zero(x, y, div(x, y))
+
+
+def _unless_zero(x: Wide, y: Wide, otherwise: Wide) -> Wide:
+    zero = (x.hi == 0) & ~np.isnan(y.hi)
+    low = None if otherwise.lo is None else np.where(zero, 0.0, otherwise.lo)
+    return Wide(np.where(zero, 0.0, otherwise.hi), low)
+
+
 def maximum(x: Wide, y: Wide) -> Wide:
     """max(x, y), and NaN where either is."""
     if x.lo is None or y.lo is None:
@@ -181,6 +197,7 @@ def first(x: Wide, *others: Wide) -> Wide:
 
 RULES: Mapping[str, Callable[..., Wide]] = {
     "add": add, "sub": sub, "mul": mul, "div": div, "neg": neg, "square": square, "sqrt": sqrt,
+    "xlogy": xlogy, "xdivy": xdivy,
     "max": maximum, "min": minimum, "relu": relu, "abs": absolute, "where": where, **WIDE_FUNCTIONS,
     "largest": largest, "lse": lse, "softmax": softmax, "pick": pick, "scatter": scatter, "gap": gap, "detach": first,
     "sum": total, "mean": mean, "count": count, "dot": product_sums, "sqnorm": sqnorm, "norm": norm,

@@ -36,12 +36,15 @@ def draw(loss: Loss, family: Family, dtype: DType) -> Case:
     if family.model.distribution == "borders":
         return _case(loss, family, _bordering(loss, family, dtype, generator))
     scale = numbers.parse(family.model.scale)
-    unscaled: Draw = generator.standard_normal if family.model.distribution == "normal" else generator.random
+    unscaled: Draw = generator.random if family.model.distribution == "uniform" else generator.standard_normal
 
     def number(shape: tuple[int, ...]) -> Numbers:
         return dtype.round(scale * unscaled(shape))
 
     def soft(shape: tuple[int, ...]) -> Numbers:
+        if family.model.distribution == "simplex":
+            powers = np.exp(generator.standard_normal(shape))
+            return dtype.round(powers / powers.sum(axis=-1, keepdims=True))
         return np.asarray(generator.choice([0.0, 1.0, 0.0, 1.0, 0.25, 0.625], shape))
 
     def weight(shape: tuple[int, ...]) -> Numbers:

@@ -167,13 +167,14 @@ class CaseModel(Strict):
 class FamilyModel(Strict):
     """Seeded random cases of one shape, drawn in the dtype under test; a list is the shape ``[B, D]``.
 
-    With ``borders`` rows are searched that bring operations of the formula just inside the range of the format.
+    With ``borders`` rows are searched that bring operations of the formula just inside the range of the format. With
+    ``simplex`` numbers are normal, and the soft labels of an example are a distribution.
     """
 
     id: CaseId
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     shape: Annotated[list[Length], Field(min_length=2, max_length=2)] | dict[Axis, Length]
-    distribution: Literal["normal", "uniform", "borders"]
+    distribution: Literal["normal", "uniform", "borders", "simplex"]
     scale: Number
     params: dict[Slug, str] = {}
     optional: list[Slug] = []

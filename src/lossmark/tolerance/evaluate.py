@@ -110,10 +110,14 @@ class Reading:
         return None if form is None else Reading(plan_of(form), self.params, self.dtype)
 
     def leaves(self, inputs: Mapping[str, F64]) -> dict[str, F64]:
-        """Inputs with their own axes, and the numbers of places, as arrays with every axis of the formula."""
+        """Inputs with their own axes, and the numbers of places, as arrays with every axis of the formula.
+
+        Inputs that no tree has are left out: so is the direction of a second derivative that is 0.
+        """
         nodes = {str(node.payload): node for node in self.plan.unseeded if node.op in LEAVES}
-        found = {name: laid_out(array, nodes[name].dims, self._axes) for name, array in inputs.items()}
-        sizes = sizes_of({name: nodes[name].dims for name in inputs}, inputs)
+        known = {name: array for name, array in inputs.items() if name in nodes}
+        found = {name: laid_out(array, nodes[name].dims, self._axes) for name, array in known.items()}
+        sizes = sizes_of({name: nodes[name].dims for name in known}, known)
         places = {name: numbered(node.dims, sizes, self._axes) for name, node in nodes.items() if node.op == "place"}
         return found | places
 
