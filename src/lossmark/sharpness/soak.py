@@ -33,7 +33,7 @@ SHAPES = ((7, 8), (64, 129), (1000, 1))
 LARGER = ((4097, 9), (40, 2049))
 """Those of one more, for every other seed the same: beyond the blocks of rows and columns that kernels work in."""
 BORDERING = (64, 8)
-"""Those of the family at the borders of the format."""
+"""Those of the family at the borders of the format, which rows find that do not depend on one another."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ def fresh(loss: Loss, seed: int) -> Loss:
         params = _params(loss, seed, generator)
         distribution = str(generator.choice(["normal", "uniform"]))
         families.append(_family(loss, seed, shape, distribution, 2.0 ** (2 - (seed + index) % 7), params))
-    families.append(_family(loss, seed, BORDERING, "borders", 1.0, _params(loss, seed, generator)))
+    if not loss.coupled:
+        families.append(_family(loss, seed, BORDERING, "borders", 1.0, _params(loss, seed, generator)))
     return replace(loss, families=tuple(families))
 
 
