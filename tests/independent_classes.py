@@ -30,9 +30,32 @@ def kl_div(log_q: Vector, p: Vector) -> tuple[mpf, dict[str, list[mpf]]]:
     return value, {"log_q": [-share for share in p]}
 
 
+def linear_cross_entropy(
+    hidden: Vector, weight: Sequence[Vector], target: int, ignore_index: mpf
+) -> tuple[mpf, dict[str, list[mpf] | list[list[mpf]]]]:
+    """log Σ exp⟨h, w_c - w_y⟩; its gradients are Σ p_c·(w_c - w_y) by h and (p_c - δ_cy)·h by w_c."""
+    if target == ignore_index:
+        return mpf(0), {"hidden": [mpf(0) for _ in hidden], "weight": [[mpf(0) for _ in hidden] for _ in weight]}
+    away = [[a - b for a, b in zip(row, weight[target], strict=True)] for row in weight]
+    powers = [mp.exp(mp.fdot(hidden, row)) for row in away]
+    p = [power / mp.fsum(powers) for power in powers]
+    slopes = [-mp.fsum(q for other, q in enumerate(p) if other != c) if c == target else p[c] for c in range(len(p))]
+    return mp.log(mp.fsum(powers)), {
+        "hidden": [mp.fsum(q * x for q, x in zip(p, column, strict=True)) for column in zip(*away, strict=True)],
+        "weight": [[slope * x for x in hidden] for slope in slopes],
+    }
+
+
+def _one_that_counts(target: int, ignore_index: mpf, **_: object) -> mpf:
+    return mpf(0) if target == ignore_index else mpf(1)
+
+
 def _weight_of_the_class(target: int, weight: Vector, ignore_index: mpf, **_: object) -> mpf:
     return mpf(0) if target == ignore_index else weight[target]
 
 
-DIVISORS: Mapping[str, Callable[..., mpf]] = {"cross_entropy": _weight_of_the_class}
+DIVISORS: Mapping[str, Callable[..., mpf]] = {
+    "cross_entropy": _weight_of_the_class,
+    "linear_cross_entropy": _one_that_counts,
+}
 """What one example adds to the divisor of the mean, where that is not 1."""

@@ -59,15 +59,23 @@ def _smooth(loss):
 def _moved(case, row, loss, steps):
     moved = {}
     for name in loss.model.inputs:
-        numbers = case.inputs[name][row] if case.by_example(name) else case.inputs[name]
+        row_of = row if case.by_example(name) else ...
+        numbers = case.inputs[name][row_of]
         if name in loss.indices:
             moved[name] = int(numbers)
             continue
         x = np.vectorize(mpf, otypes=[object])(numbers)
         if name in loss.gradient_of:
-            x = x + steps * np.vectorize(mpf, otypes=[object])(case.inputs[ALONG + name][row])
-        moved[name] = list(x) if np.ndim(x) else mpf(x.item() if isinstance(x, np.ndarray) else x)
+            x = x + steps * np.vectorize(mpf, otypes=[object])(case.inputs[ALONG + name][row_of])
+        moved[name] = np.asarray(x).tolist()
     return moved
+
+
+def _slopes(case, loss, steps, params):
+    """The independent gradient at the moved inputs, as arrays of their shapes: what examples share collects a sum."""
+    found = [LOSSES[loss.id](**_moved(case, row, loss, steps), **params)[1] for row in range(case.batch)]
+    arrays = {name: np.array([one[name] for one in found], dtype=object) for name in loss.gradient_of}
+    return {name: array if case.by_example(name) else array.sum(axis=0) for name, array in arrays.items()}
 
 
 @pytest.mark.parametrize("loss", losses().values(), ids=losses())
@@ -77,18 +85,22 @@ def test_second_derivatives_agree_with_differences_of_independent_gradients(loss
         case = directed(smooth, loss)
         params = {name: x if isinstance(x, str) else mpf(x) for name, x in loss.params(case.params).items()}
         found = expected(curved(loss), case, FLOAT64, np.ones(case.batch), ("sum",)).gradients["sum"]
-        for row in range(case.batch):
-            there, back = (LOSSES[loss.id](**_moved(case, row, loss, s), **params)[1] for s in (STEP, -STEP))
-            for name, accepted in found.items():
-                if accepted.unspecified is not None and accepted.unspecified[row].any():
-                    continue
-                pairs = zip(np.atleast_1d(accepted.exact[row]), np.atleast_1d(accepted.exact_low[row]), strict=True)
-                before, after = (x if isinstance(x, list) else [x] for x in (back[name], there[name]))
-                for (hi, lo), x, y in zip(pairs, before, after, strict=True):
-                    exact = (y - x) / (2 * STEP)
-                    assert abs(mpf(float(hi)) + mpf(float(lo)) - exact) <= mpf(2) ** -85 * (1 + abs(exact))
+        there, back = (_slopes(case, loss, steps, params) for steps in (STEP, -STEP))
+        for name, accepted in found.items():
+            shape = there[name].shape
+            free = np.zeros(shape, bool) if accepted.unspecified is None else _spread(accepted.unspecified, shape)
+            exact = (there[name] - back[name]) / (2 * STEP)
+            pairs = zip(*map(np.ravel, (accepted.exact, accepted.exact_low, exact, free)), strict=True)
+            for hi, lo, x, unspecified in pairs:
+                if not unspecified:
+                    assert abs(mpf(float(hi)) + mpf(float(lo)) - x) <= mpf(2) ** -85 * (1 + abs(x))
                     compared += 1
     assert compared > 100 or (compared > 20 and len(loss.gradient_of) == 1)
+
+
+def _spread(mask, shape):
+    """A mask over whole examples, or over the numbers of each, as one over numbers."""
+    return np.broadcast_to(mask.reshape(mask.shape + (1,) * (len(shape) - mask.ndim)), shape)
 
 
 @pytest.mark.skipif(framework_version("torch") is None, reason="written for torch")

@@ -35,7 +35,7 @@ LARGER = ((4097, 9), (40, 2049))
 MOST_PAIRED = 513
 """So many examples at most where each is paired with every other."""
 BORDERING = (64, 8)
-"""Those of the family at the borders of the format."""
+"""Those of the family at the borders of the format, which rows find that do not depend on one another."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def fresh(loss: Loss, seed: int) -> Loss:
         params = _params(loss, seed, generator)
         distribution = str(generator.choice(["normal", "uniform"]))
         families.append(_family(loss, seed, shape, distribution, 2.0 ** (2 - (seed + index) % 7), params))
-    if not loss.coupled:  # whose rows cannot be searched one by one
+    if not loss.coupled:
         families.append(_family(loss, seed, BORDERING, "borders", 1.0, _params(loss, seed, generator)))
     return replace(loss, families=tuple(families))
 
