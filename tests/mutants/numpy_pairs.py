@@ -6,7 +6,7 @@ import numpy as np
 from lossmark.impls.numpy_.similarity import GUARD, norm, similarities
 
 from . import numpy_, pairs
-from .pairs import Pairs, over, own_class
+from .pairs import Pairs, own_class
 
 xp = types.SimpleNamespace(
     **vars(numpy_.xp),
@@ -29,5 +29,4 @@ make.pairs("nce-squared-norms", lambda q, k, kind: (
     q @ k.T if kind == "dot" else q @ k.T / np.maximum((norm(q) ** 2)[:, None] * norm(k) ** 2, GUARD)))  # fmt: skip
 make.pairs("nce-exchanged", lambda q, k, kind: similarities(k, q, kind))
 make.pairs("nce-literal", body=pairs.literal_own)
-make.pairs("nce-temperature-in-bfloat16", heat=lambda s, t: over(s, s.dtype.type(numpy_.ml_dtypes.bfloat16(t))))
 make.pairs("nce-mean-without-own", body=lambda xp, s: own_class(xp, s) * s.dtype.type(len(s) / max(len(s) - 1, 1)))

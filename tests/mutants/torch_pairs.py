@@ -55,6 +55,4 @@ def _cosine(q, k, kind, norms):
 
 make.pairs("nce-in-the-dtype", lambda q, k, kind: similarities(xp.wide(q), xp.wide(k), kind).to(q.dtype),
            wide=lambda x: x)  # fmt: skip
-make.pairs("nce-similarities-rounded", lambda q, k, kind: xp.wide(
-    similarities(xp.wide(q), xp.wide(k), kind).to(q.dtype)), wide=lambda x: x)  # fmt: skip
 make.pairs("nce-single-inside", wide=lambda x: x.float())

@@ -37,7 +37,8 @@ def _fused_rows(s):
 
 
 _fused_rows.defvjp(
-    lambda s: (_fused_rows(s), s), lambda s, g: (g[:, None] * (jax.nn.softmax(s, axis=1) - jnp.eye(len(s), dtype=s.dtype)),)
+    lambda s: (_fused_rows(s), s),
+    lambda s, g: (g[:, None] * (jax.nn.softmax(s, axis=1) - jnp.eye(len(s), dtype=s.dtype)),),
 )
 
 
@@ -46,5 +47,9 @@ make.pairs("nce-vmap", _by_query)
 make.pairs("nce-scan", body=lambda xp, s: _scanned_keys(s))
 make.pairs("nce-fused", body=lambda xp, s: _fused_rows(s))
 make.pairs("nce-reciprocal", heat=lambda s, t: s * (1 / t))
-make.pairs("nce-one-hot", body=lambda xp, s: -jnp.sum(
-    jnp.where(jax.nn.one_hot(jnp.arange(len(s)), len(s), dtype=bool), jax.nn.log_softmax(s, axis=1), 0), axis=1))  # fmt: skip
+make.pairs("nce-one-hot", body=lambda xp, s: -jnp.sum(_of_one_hot(s), axis=1))
+
+
+def _of_one_hot(s):
+    own = jax.nn.one_hot(jnp.arange(len(s)), len(s), dtype=bool)
+    return jnp.where(own, jax.nn.log_softmax(s, axis=1), 0)

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from ..mutants.torch_pairs import Pairs, xp
+from ..mutants.torch_pairs import Pairs, similarities, xp
 
 make = Pairs(xp, "torch", globals())
 
@@ -85,3 +85,5 @@ make.pairs("nce-fused", body=lambda xp, s: _FusedRows.apply(s))
 make.pairs("nce-own-first", body=lambda xp, s: torch.logsumexp(s - s.diagonal()[:, None], 1))
 make.pairs("nce-one-hot", body=lambda xp, s: -torch.where(xp.eye(s), functional.log_softmax(s, 1), 0).sum(1))
 make.pairs("nce-turned", body=lambda xp, s: -functional.log_softmax(s.T.contiguous(), 0).diagonal())
+make.pairs("nce-products-rounded", lambda q, k, kind: xp.wide(
+    similarities(xp.wide(q), xp.wide(k), kind).to(q.dtype)), wide=lambda x: x)  # fmt: skip
