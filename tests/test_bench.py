@@ -53,6 +53,20 @@ def test_the_slowest_of_memory_and_arithmetic_is_the_limit():
         assert found.transcendental > 0
 
 
+def test_sizes_whose_pairs_do_not_fit_are_left_out_with_the_reason():
+    loss = losses()["info_nce"]
+    assert Exercise(loss, (1 << 11, 16)).too_large == ""
+    assert Exercise(loss, (1 << 14, 16)).too_large == "too many pairs: 16384^2, and the most is 4194304"
+    assert Exercise(losses()["bpr"], (1 << 18, 16)).too_large == ""
+    assert Exercise(losses()["bpr"], (1 << 18, 1024)).too_large == "too large"
+
+
+def test_pairs_cost_the_square_of_the_batch():
+    few, many = (Exercise(losses()["info_nce"], (batch, 16)).cost for batch in (64, 128))
+    assert 3.9 < many.transcendental / few.transcendental < 4.1
+    assert many.bytes < 2.1 * few.bytes
+
+
 def test_large_inputs_are_mapped_from_files_while_they_are_needed():
     exercise = Exercise(losses()["labeled_triplet"], (1 << 13, 256), "bfloat16")
     stage = exercise.stage("torch", "eager", "cpu")

@@ -16,6 +16,7 @@ from lossmark.suite.plan import Choice, plan
 from lossmark.suite.suite import Suite
 from lossmark.tolerance.expected import expected
 from tests.independent import LOSSES
+from tests.independent_pairs import BATCHES, in_rows
 from tests.miniatures import TORCH
 from tests.test_conformance import held
 
@@ -73,7 +74,12 @@ def _moved(case, row, loss, steps):
 
 def _slopes(case, loss, steps, params):
     """The independent gradient at the moved inputs, as arrays of their shapes: what examples share collects a sum."""
-    found = [LOSSES[loss.id](**_moved(case, row, loss, steps), **params)[1] for row in range(case.batch)]
+    if loss.id in BATCHES:
+        wide = np.vectorize(mpf, otypes=[object])
+        moved = {name: wide(case.inputs[name]) + steps * wide(case.inputs[ALONG + name]) for name in loss.gradient_of}
+        found = [slopes for _, slopes in in_rows(loss.id, moved, params)]
+    else:
+        found = [LOSSES[loss.id](**_moved(case, row, loss, steps), **params)[1] for row in range(case.batch)]
     arrays = {name: np.array([one[name] for one in found], dtype=object) for name in loss.gradient_of}
     return {name: array if case.by_example(name) else array.sum(axis=0) for name, array in arrays.items()}
 

@@ -19,6 +19,7 @@ from lossmark.specification.library import losses
 from lossmark.specification.model import Between
 from tests.independent import LOSSES
 from tests.independent_classes import DIVISORS
+from tests.independent_pairs import BATCHES, in_rows
 
 FINITE = [
     case
@@ -60,11 +61,12 @@ def test_golden_values_agree_with_an_independent_derivation(case):
     loss = losses()[case.loss]
     params = {name: x if isinstance(x, str) else mpf(x) for name, x in loss.params(case.params).items()}
     expect = case.golden.expect
+    coupled = in_rows(case.loss, case.inputs, params) if case.loss in BATCHES else None
     total, divisor = mpf(0), mpf(0)
     of_all = {}
     for row in range(case.batch):
         arguments = {name: _of_one_example(loss, case, name, row) for name in case.inputs}
-        value, gradient = LOSSES[case.loss](**arguments, **params)
+        value, gradient = coupled[row] if coupled else LOSSES[case.loss](**arguments, **params)
         total += value
         divisor += DIVISORS[case.loss](**arguments, **params) if case.loss in DIVISORS else 1
         assert _near(expect.value[row], value), (row, expect.value[row], value)

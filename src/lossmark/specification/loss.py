@@ -72,9 +72,10 @@ class Loss:
         return next((axis for axis in self.axes if axis not in (BATCH, EMBEDDING)), "")
 
     def sizes(self, size: tuple[int, int]) -> Sizes:
-        """How long each axis is at a size: batch, and every axis beside it."""
+        """How long each axis is at a size: batch, also where it is run over again, and every axis beside it."""
         beside = [axis for axis in self.axes if axis != BATCH] or [EMBEDDING]
-        return {BATCH: size[0], **dict.fromkeys(beside, size[1])}
+        again = next(iter(self.formulas.values())).formula.again
+        return {BATCH: size[0], **dict.fromkeys(beside, size[1]), **dict.fromkeys(again, size[0])}
 
     def signed(self, item: Input) -> bool:
         """Whether the numbers of an input have either sign: those of vectors, of logits and of scores."""

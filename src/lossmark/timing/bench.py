@@ -30,8 +30,6 @@ from .machine_limit import Ceilings, DeviceCeiling
 from .rounds import timed_rounds
 from .row import BenchRow, with_costs, with_times
 
-LARGEST = 1 << 29
-"""Bytes of the inputs of one call; a size beyond is not timed."""
 WEIGHED_BYTES = 1 << 20
 """Bytes of the inputs from which memory and traffic are measured: below, nothing is gained by moving fewer."""
 LEAST_ROUNDS = 3
@@ -84,7 +82,7 @@ class Field:
             if not target.has(group.loss):
                 continue
             contestant = Contestant(target, worker, exercise, mode, group.device)
-            reason = "too large" if exercise.bytes > LARGEST else _absent(group.device, worker) or contestant.start()
+            reason = exercise.too_large or _absent(group.device, worker) or contestant.start()
             if reason:
                 rows.append(replace(self._row(group, contestant), reason=reason))
             else:

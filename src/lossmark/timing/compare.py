@@ -84,6 +84,8 @@ def compare(a: Target, b: Target, losses: Sequence[Loss], size: tuple[int, int],
 
 def _compared(exercise: Exercise, pair: Sequence[Contestant], seconds: float, order: random.Random) -> Compared:
     place = (exercise.loss.id, exercise.shape, exercise.passes)
+    if exercise.too_large:
+        return Compared(*place, None, exercise.too_large)
     for contestant in pair:
         reason = contestant.start()
         if reason:

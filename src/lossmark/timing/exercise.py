@@ -28,6 +28,10 @@ from ..tolerance.expected import expected
 
 LARGE = 1 << 20
 """Numbers of an input that no cache holds."""
+LARGEST = 1 << 29
+"""Bytes of the inputs of one call; a size beyond is not timed."""
+MOST_PAIRS = 1 << 22
+"""Pairs of examples; a size with more is not timed: what is expected of it takes 800 bytes for each pair."""
 DISTINCT_BATCHES = 4
 """Different inputs that calls take in turn, where they are not large."""
 LAST_TURN = 1 << 20
@@ -85,6 +89,14 @@ class Exercise:
         """Bytes of the inputs of one call."""
         numbers = sum(math.prod(shape_of(item.dims, self._sizes)) for item in self.loss.inputs)
         return numbers * DTYPES[self.dtype].numpy.itemsize
+
+    @property
+    def too_large(self) -> str:
+        """Why the size is not timed, or nothing."""
+        again = next(iter(self.loss.formulas.values())).formula.again
+        if again and self.size[0] ** 2 > MOST_PAIRS:
+            return f"too many pairs: {self.size[0]}^2, and the most is {MOST_PAIRS}"
+        return "too large" if self.bytes > LARGEST else ""
 
     @property
     def cost(self) -> Cost:

@@ -1,0 +1,72 @@
+"""The losses of pairs in the batch and their gradients typed anew in mpmath. Imports nothing of lossmark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from mpmath import mp, mpf
+from numpy import ndarray
+
+Rows = Sequence[Sequence[mpf]]
+Batch = tuple[list[mpf], dict[str, list[list[mpf]]]]
+
+
+def _product(x: Sequence[mpf], y: Sequence[mpf]) -> mpf:
+    return mp.fsum(a * b for a, b in zip(x, y, strict=True))
+
+
+def _slope_of(x: Sequence[mpf], y: Sequence[mpf], similarity: str) -> list[mpf]:
+    """∂sim(x, y)/∂x."""
+    if similarity == "dot":
+        return list(y)
+    lengths, guard = mp.sqrt(_product(x, x)) * mp.sqrt(_product(y, y)), mpf(10) ** -8
+    if lengths <= guard:
+        return [b / guard for b in y]
+    along = _product(x, y) / _product(x, x)
+    return [(b - along * a) / lengths for a, b in zip(x, y, strict=True)]
+
+
+def _alike(x: Sequence[mpf], y: Sequence[mpf], similarity: str) -> mpf:
+    if similarity == "dot":
+        return _product(x, y)
+    return _product(x, y) / max(mp.sqrt(_product(x, x) * _product(y, y)), mpf(10) ** -8)
+
+
+def info_nce(query: Rows, key: Rows, temperature: mpf, similarity: str) -> Batch:
+    """Losses log1p(Σ exp(s_ij - s_ii)) of the batch, and the gradient of their sum.
+
+    With p_ij the softmax of a row, each pair of i and another j adds p_ij/τ·(∂s_ij - ∂s_ii) to it.
+    """
+    values = []
+    found = {"query": [[[] for _ in row] for row in query], "key": [[[] for _ in row] for row in key]}
+    for i, q in enumerate(query):
+        scores = [_alike(q, k, similarity) / temperature for k in key]
+        odds = [mp.exp(s - scores[i]) for s in scores]
+        values.append(mp.log1p(mp.fsum(odds[:i] + odds[i + 1 :])))
+        for j, k in enumerate(key):
+            if j == i:
+                continue
+            pull = odds[j] / mp.fsum(odds) / temperature
+            mine = zip(_slope_of(q, k, similarity), _slope_of(q, key[i], similarity), strict=True)
+            _add(found["query"][i], pull, [a - b for a, b in mine])
+            _add(found["key"][j], pull, _slope_of(k, q, similarity))
+            _add(found["key"][i], -pull, _slope_of(key[i], q, similarity))
+    return values, {name: [[mp.fsum(x) for x in row] for row in rows] for name, rows in found.items()}
+
+
+def _add(sums: list[list[mpf]], pull: mpf, slope: Sequence[mpf]) -> None:
+    for terms, x in zip(sums, slope, strict=True):
+        terms.append(pull * x)
+
+
+BATCHES: Mapping[str, Callable[..., Batch]] = {"info_nce": info_nce}
+"""Losses whose examples see each other, of which a whole batch is derived at once."""
+
+
+def in_rows(
+    loss: str, inputs: Mapping[str, ndarray], params: Mapping[str, object]
+) -> list[tuple[mpf, dict[str, list[mpf]]]]:
+    """Of such a batch, by example, the loss and the gradient of the sum of all."""
+    rows = {name: [[mpf(x) for x in row] for row in array.tolist()] for name, array in inputs.items()}
+    values, gradient = BATCHES[loss](**rows, **params)
+    return [(value, {name: slopes[i] for name, slopes in gradient.items()}) for i, value in enumerate(values)]
