@@ -59,7 +59,8 @@ def test_every_spec_says_kinds_and_a_curve():
         assert {name for name, spec in loss.model.inputs.items() if spec.kind in ("label", "probability", "index")} == {
             item.name for item in loss.inputs if item.label
         }
-        assert (loss.model.curve is None) == any("C" in item.dims for item in loss.inputs)  # one class has no curve
+        alone = loss.coupled or any("C" in item.dims for item in loss.inputs)  # one class, or pair, has no curve
+        assert (loss.model.curve is None) == alone
 
 
 def test_what_a_spec_may_leave_out_it_can_do_without():

@@ -19,6 +19,7 @@ from ..readings import exact, rounding
 from ..readings.balls import Real, lift
 from ..readings.convention import IEEE, LIMIT, OTHER_SIDE, Convention
 from ..readings.exact import Exact
+from ..readings.exact_scalars import div
 from ..readings.layout import taken_out
 from ..specification import hexfloat as numbers
 from ..specification.case import Case
@@ -75,7 +76,7 @@ def _rounded(loss: Loss, case: Case, convention: Convention) -> _Rounded:
     each = scalars(loss, case, found[gradients.formula.loss])
     divisor = gradients.formula.divisor
     counts = [arb(1)] * len(each) if divisor is None else scalars(loss, case, found[divisor])
-    mean = exact.div(exact.total(each), exact.total(counts))
+    mean = div(exact.total(each), exact.total(counts))
     grad = {}
     for item in loss.inputs:
         if item.name in gradients.trees[0]:

@@ -19,108 +19,30 @@ from numpy.typing import NDArray
 from ..dtypes import F64
 from ..formula.operations import AXIAL, OPERATIONS, REDUCING
 from ..formula.tree import Dims, Node
-from .balls import BALL_FUNCTIONS, Real, any_nan, lift, shadow
+from .balls import BALL_FUNCTIONS, Real, any_nan, lift
 from .balls import sign as sign_of
-from .convention import IEEE, LIMIT, Convention
+from .convention import LIMIT, Convention
+from .exact_scalars import (
+    absolute,
+    add,
+    div,
+    maximum,
+    minimum,
+    mul,
+    neg,
+    relu,
+    square,
+    sub,
+    where,
+    xdivy,
+    xlogy,
+)
 from .layout import laid_out
 
 Vector = Sequence[Real]
 """Scalars along an axis."""
 Exact = NDArray[np.object_]
 """Scalars, with every axis of the formula at its place (see ``layout``)."""
-
-
-def add(x: Real, y: Real) -> Real:
-    """x + y; the floats alone decide where there are some, ∞ - ∞ is nan."""
-    if isinstance(x, float) or isinstance(y, float):
-        return (x if isinstance(x, float) else 0.0) + (y if isinstance(y, float) else 0.0)
-    return x + y
-
-
-def neg(x: Real) -> Real:
-    """-x."""
-    return -x
-
-
-def sub(x: Real, y: Real) -> Real:
-    """x - y."""
-    return add(x, neg(y))
-
-
-def mul(x: Real, y: Real, convention: Convention) -> Real:
-    """x·y, where 0·∞ is what the convention says."""
-    if isinstance(x, float) or isinstance(y, float):
-        if any_nan(x, y):
-            return math.nan
-        p, q = shadow(x), shadow(y)
-        if p == 0 or q == 0:
-            return arb(0) if convention.limit else math.nan
-        return p * q
-    return x * y
-
-
-def square(x: Real) -> Real:
-    """x²."""
-    return x * x
-
-
-def div(x: Real, y: Real) -> Real:
-    """x/y; x/0 is an infinity of the sign of x, 0/0 and ∞/∞ are nan, x/∞ is 0."""
-    if isinstance(y, float):
-        return math.nan if isinstance(x, float) or math.isnan(y) else arb(0)
-    if sign_of(y) == 0:
-        return math.nan if any_nan(x) or sign_of(x) == 0 else sign_of(x) * math.inf
-    return shadow(x) * sign_of(y) if isinstance(x, float) else x / y
-
-
-def xlogy(x: Real, y: Real) -> Real:
-    """x·log(y), and 0 where x is 0 and y is no nan; nan where y is negative."""
-    return _unless_zero(x, y, lambda: mul(x, BALL_FUNCTIONS["log"](y), IEEE))
-
-
-def xdivy(x: Real, y: Real) -> Real:
-    """x/y, and 0 where x is 0 and y is no nan."""
-    return _unless_zero(x, y, lambda: div(x, y))
-
-
-def _unless_zero(x: Real, y: Real, otherwise: Callable[[], Real]) -> Real:
-    if isinstance(x, float) or any_nan(y) or sign_of(x):
-        return otherwise()
-    return arb(0)
-
-
-def maximum(x: Real, y: Real) -> Real:
-    """max(x, y), nan where either is."""
-    if any_nan(x, y):
-        return math.nan
-    if isinstance(x, float):
-        return x if x > 0 else y
-    if isinstance(y, float):
-        return y if y > 0 else x
-    order = sign_of(x - y)
-    return x if order > 0 else y
-
-
-def minimum(x: Real, y: Real) -> Real:
-    """min(x, y) = -max(-x, -y)."""
-    return neg(maximum(neg(x), neg(y)))
-
-
-def relu(x: Real) -> Real:
-    """max(x, 0)."""
-    return maximum(x, arb(0))
-
-
-def absolute(x: Real) -> Real:
-    """|x| = max(x, -x)."""
-    return maximum(x, neg(x))
-
-
-def where(label: Real, value: Real, x: Real, y: Real) -> Real:
-    """x where the label is the value, else y; a nan label counts as a nan input and reaches the result."""
-    if any_nan(label):
-        return math.nan
-    return x if not isinstance(label, float) and sign_of(sub(label, value)) == 0 else y
 
 
 def total(xs: Sequence[Real]) -> Real:

@@ -6,9 +6,11 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..formula.defined import DEFINED
 from ..formula.operations import OPERATIONS
 from ..formula.tree import topological
 from ..rooms import room
+from .case import Param
 from .document import Document, dump, editable, read
 from .loss import Loss
 from .model import Concerns, EdgesModel
@@ -31,11 +33,15 @@ class Edge:
     def concerns(self, loss: Loss) -> bool:
         """Whether the situation can occur in a loss, by its formula with the default parameters and by its inputs.
 
-        A similarity counts as an inner product: the edges of a cosine are those of its choice.
+        Of a function that a parameter chooses the first body counts: the edges of the others are those of their choice.
         """
         if self.whom is None:
             return True
-        given = {"similarity": "dot"} if "dot" in choices_of(loss, "similarity") else {}
+        given: dict[str, Param] = {}
+        for definition in DEFINED.values():
+            offered = choices_of(loss, definition.parameter)
+            first = next((body for body in definition.bodies if body in offered), None)
+            given |= {} if first is None else {definition.parameter: first}
         operations = {node.op for node in topological([loss.gradients(given).formula.loss])}
         choices = {(name, text) for name in loss.model.params for text in choices_of(loss, name)}
         return (
