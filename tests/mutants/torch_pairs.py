@@ -41,8 +41,6 @@ def _first_blocks(s):
 make.pairs("nce-keys-detached", lambda q, k, kind: similarities(q, k.detach(), kind))
 make.pairs("nce-norms-detached", lambda q, k, kind: _cosine(q, k, kind, lambda x, y: (
     norm(x)[:, None] * norm(y)).clamp_min(GUARD).detach()))  # fmt: skip
-make.pairs("nce-guard-of-each-norm", lambda q, k, kind: _cosine(q, k, kind, lambda x, y: (
-    norm(x).clamp_min(1e-12)[:, None] * norm(y).clamp_min(1e-12))))  # fmt: skip
 make.pairs("nce-tf32", lambda q, k, kind: similarities(torch_._tf32(q), torch_._tf32(k), kind))
 
 
