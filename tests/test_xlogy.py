@@ -55,7 +55,7 @@ def entropy():
     build = Builder()
     z = build("input", payload="z", dims=("B",))
     loss = Parser(build, {"z": z}, {}).parse("xlogy(z, z)", Place("a spec", 1, 1, "formula"))
-    found = Formula(loss, (), (Input("z", ("B",)),), ("z",))
+    found = Formula(loss, (), (Input("z", ("B",), ("B",)),), ("z",))
     return Gradients(found, tuple(gradients(build, found.evaluations, {"z": z})))
 
 
