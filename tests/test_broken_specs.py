@@ -99,5 +99,5 @@ def test_rows_of_a_coupled_loss_have_no_borders(tmp_path):
     text = (room("specs") / "linear_cross_entropy.yaml").read_text()
     path = tmp_path / "linear_cross_entropy.yaml"
     path.write_text(text.replace("distribution: normal", "distribution: borders", 1))
-    with pytest.raises(SpecError, match="families.0.distribution: a loss whose examples share .* no borders family"):
+    with pytest.raises(SpecError, match=r"families\.0\.distribution: a loss whose examples share .* no borders family"):
         load(path)

@@ -119,7 +119,7 @@ def test_classes_stay_in_order_where_one_of_them_marks_a_row():
         ("ignore: ignore_index}", "ignore: nothing}", "a number among the parameters"),
         ("index: C,", "index: D,", "an axis of the inputs"),
         ("optional: [weight]", "optional: [target]", "an input that is optional"),
-        ("{dims: [C], kind: weight", "{dims: [D], kind: weight", "a loss has one beside the batch"),
+        ("{dims: [C], kind: weight", "{dims: [D], kind: weight", "found the axes B, C, expected B, C, D"),
         ("optional: true, default: 1,", "optional: true,", "what is optional has a default"),
         ('{mean: "sum(loss, B)/sum(weight_y, B)"}', '{mean: "sum(loss, B)/3"}', "expected sum(loss, B)/sum("),
         (

@@ -39,7 +39,6 @@ def _padded(h, w):
 
 make.layer("lce-log-softmax", cost=lambda xp, x, index: -xp.take(torch.log_softmax(x, 1), index))
 make.layer("lce-nll", cost=lambda xp, x, index: functional.nll_loss(torch.log_softmax(x, 1), index, reduction="none"))
-make.layer("lce-below-the-class", cost=lambda xp, x, index: torch.logsumexp(x - x.gather(1, index[:, None]), 1))
 make.layer("lce-one-hot", cost=lambda xp, x, index: -torch.where(
     functional.one_hot(index, x.shape[1]) == 1, torch.log_softmax(x, 1), 0).sum(1))  # fmt: skip
 
