@@ -32,6 +32,8 @@ SHAPES = ((7, 8), (64, 129), (1000, 1))
 """Batch and dimensions of the random families of a seed."""
 LARGER = ((4097, 9), (40, 2049))
 """Those of one more, for every other seed the same: beyond the blocks of rows and columns that kernels work in."""
+PRODUCTS = ((4097, 9), (40, 257))
+"""The same where there are two axes beside the batch: their readings take every product of one with the other."""
 BORDERING = (64, 8)
 """Those of the family at the borders of the format, which rows find that do not depend on one another."""
 
@@ -56,7 +58,8 @@ def fresh(loss: Loss, seed: int) -> Loss:
     """The loss with this seed's families in place of its own."""
     generator = np.random.default_rng([seed, int.from_bytes(loss.id.encode()[:8])])
     families = []
-    for index, shape in enumerate((*SHAPES, LARGER[seed % len(LARGER)])):
+    larger = LARGER if len(loss.axes) <= 2 else PRODUCTS
+    for index, shape in enumerate((*SHAPES, larger[seed % len(larger)])):
         params = _params(loss, seed, generator)
         distribution = str(generator.choice(["normal", "uniform"]))
         families.append(_family(loss, seed, shape, distribution, 2.0 ** (2 - (seed + index) % 7), params))
