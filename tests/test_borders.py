@@ -18,7 +18,7 @@ FAMILIES = [
 ]
 
 
-def test_every_loss_and_every_similarity_has_one():
+def test_every_loss_of_single_examples_and_every_similarity_has_one():
     chosen = {(loss.id, tuple(family.params.values())) for loss, family in FAMILIES}
     assert chosen >= {(loss.id, ()) for loss in losses().values() if not loss.coupled}
     assert {(name, ("cosine",)) for name in ("bpr", "pairwise_hinge")} <= chosen

@@ -9,6 +9,7 @@ import pytest
 
 from lossmark.errors import SpecError
 from lossmark.rooms import room
+from lossmark.specification.assemble import load
 from lossmark.specification.document import parse
 
 TEXT = (room("specs") / "contrastive.yaml").read_text()
@@ -92,3 +93,11 @@ def test_an_anchor_is_refused_where_it_stands_before_it_is_unfolded(text, place)
 
 def test_an_ampersand_or_a_star_in_a_text_is_no_anchor():
     assert parse('a: "x &a *b"\nb: R&D *\nc: "&a"\n').data == {"a": "x &a *b", "b": "R&D *", "c": "&a"}
+
+
+def test_rows_of_a_coupled_loss_have_no_borders(tmp_path):
+    text = (room("specs") / "linear_cross_entropy.yaml").read_text()
+    path = tmp_path / "linear_cross_entropy.yaml"
+    path.write_text(text.replace("distribution: normal", "distribution: borders", 1))
+    with pytest.raises(SpecError, match=r"families\.0\.distribution: a loss whose examples share .* no borders family"):
+        load(path)

@@ -4,6 +4,7 @@ LOSSMARK_SOAK_SEEDS says how many seeds (default 2, hundreds of millions of comp
 every size, so that somebody comes near each bound.
 """
 
+import math
 import os
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from lossmark.adapters.installed import framework_version, frameworks
 from lossmark.sandbox.target import targets
 from lossmark.sharpness import mutants as catalogue
 from lossmark.sharpness import soak
+from lossmark.specification.library import losses
 
 INSTALLED = tuple(name for name in frameworks() if framework_version(name))
 FILE = Path(os.environ.get("LOSSMARK_SOAK", "soak.jsonl"))
@@ -46,3 +48,10 @@ def test_a_seed_gives_the_same_cases_again_and_an_interrupted_file_is_read(tmp_p
     path.write_text(path.read_text() + '{"seed": 2, "cells": [')
     assert len(soak.recall(path)) == len(first)
     assert soak.done(path) == {one} != {two}
+
+
+def test_a_coupled_loss_has_no_borders_and_no_readings_that_take_minutes():
+    for loss in losses().values():
+        families = [soak.fresh(loss, seed).families for seed in (1, 2)]
+        assert all(loss.coupled != any(one.model.distribution == "borders" for one in few) for few in families)
+        assert max(math.prod(one.shape) for few in families for one in few) < 1 << 22

@@ -34,6 +34,8 @@ LARGER = ((4097, 9), (40, 2049))
 """Those of one more, for every other seed the same: beyond the blocks of rows and columns that kernels work in."""
 MOST_PAIRED = 513
 """So many examples at most where each is paired with every other."""
+PRODUCTS = ((4097, 9), (40, 257))
+"""The same where there are two axes beside the batch: their readings take every product of one with the other."""
 BORDERING = (64, 8)
 """Those of the family at the borders of the format, which rows find that do not depend on one another."""
 
@@ -59,7 +61,8 @@ def fresh(loss: Loss, seed: int) -> Loss:
     generator = np.random.default_rng([seed, int.from_bytes(loss.id.encode()[:8])])
     families = []
     most = MOST_PAIRED if loss.pairs else LARGER[0][0]
-    for index, (batch, width) in enumerate((*SHAPES, LARGER[seed % len(LARGER)])):
+    larger = PRODUCTS if loss.coupled else LARGER
+    for index, (batch, width) in enumerate((*SHAPES, larger[seed % len(larger)])):
         shape = (min(batch, most), width)
         params = _params(loss, seed, generator)
         distribution = str(generator.choice(["normal", "uniform"]))

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..dtypes import DTYPES
-from ..formula.tree import BATCH, EMBEDDING, Input
+from ..formula.tree import BATCH, EMBEDDING, Formula, Input
 from . import hexfloat as numbers
 from .case import Family
 from .document import Document, read
@@ -41,6 +41,7 @@ def assemble(document: Document) -> Loss:
     _check_flags(model, document)
     check_defaults(model, document)
     trees = formulas(model, document)
+    _check_borders(model, document, next(iter(trees.values())).formula)
     inputs = next(iter(trees.values())).formula.inputs
     cases = tuple(golden_case(model, document, index, inputs) for index in range(len(model.cases)))
     _check_host(model, document)
@@ -96,6 +97,14 @@ def _check_family(
     if isinstance(shape, list) and not {*axes} <= {BATCH, EMBEDDING}:
         message = f"found a list, expected a length of each of {', '.join(axes)}"
         raise document.error(("families", index, "shape"), message)
+
+
+def _check_borders(model: SpecModel, document: Document, formula: Formula) -> None:
+    """Rows at the borders of a format are found one by one, which those of a coupled loss cannot be."""
+    for index, family in enumerate(model.families):
+        if family.distribution == "borders" and formula.coupled:
+            message = "a loss whose examples share what it is differentiated by, or are paired, has no borders family"
+            raise document.error(("families", index, "distribution"), message)
 
 
 def _check_input(model: SpecModel, document: Document, name: str, axes: Mapping[str, None]) -> None:
