@@ -4,6 +4,7 @@ import types
 
 import torch
 from lossmark.impls.pytorch.similarity import GUARD, norm, similarities
+from torch.nn import functional
 
 from . import pairs, torch_
 from .pairs import Pairs, own_class
@@ -41,6 +42,8 @@ def _first_blocks(s):
 make.pairs("nce-keys-detached", lambda q, k, kind: similarities(q, k.detach(), kind))
 make.pairs("nce-norms-detached", lambda q, k, kind: _cosine(q, k, kind, lambda x, y: (
     norm(x)[:, None] * norm(y)).clamp_min(GUARD).detach()))  # fmt: skip
+make.pairs("nce-guard-of-each-norm", lambda q, k, kind: (
+    q @ k.T if kind == "dot" else functional.cosine_similarity(q[:, None], k, dim=2)))  # fmt: skip
 make.pairs("nce-tf32", lambda q, k, kind: similarities(torch_._tf32(q), torch_._tf32(k), kind))
 
 
