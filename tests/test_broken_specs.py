@@ -101,3 +101,11 @@ def test_rows_of_a_coupled_loss_have_no_borders(tmp_path):
     path.write_text(text.replace("distribution: normal", "distribution: borders", 1))
     with pytest.raises(SpecError, match=r"families\.0\.distribution: a loss whose examples share .* no borders family"):
         load(path)
+
+
+def test_a_family_that_does_not_fit_into_memory_is_refused(tmp_path):
+    text = (room("specs") / "cross_entropy.yaml").read_text()
+    path = tmp_path / "cross_entropy.yaml"
+    path.write_text(text.replace("{B: 8, C: 128256}", "{B: 4096, C: 128256}"))
+    with pytest.raises(SpecError, match=r"families\.\d+\.shape: found 525336576 numbers, expected 16777216 at most"):
+        load(path)

@@ -23,6 +23,9 @@ from .model import CaseModel, FamilyModel, SpecModel
 from .parameters import check_defaults, given_values
 from .validate import validate
 
+MOST_NUMBERS = 1 << 24
+"""So long is the product of all axes of a family at most: what a reading of it takes must fit into memory."""
+
 
 def load(path: Path) -> Loss:
     """Read, validate and assemble one spec file; raises :class:`SpecError`."""
@@ -89,6 +92,10 @@ def _check_family(
     shape = family.shape
     if isinstance(shape, dict) and shape.keys() != axes.keys():
         message = f"found the axes {', '.join(shape)}, expected {', '.join(axes)}"
+        raise document.error(("families", index, "shape"), message)
+    lengths = list(shape.values()) if isinstance(shape, dict) else shape
+    if math.prod(lengths) > MOST_NUMBERS:
+        message = f"found {math.prod(lengths)} numbers, expected {MOST_NUMBERS} at most"
         raise document.error(("families", index, "shape"), message)
     for name in family.optional:
         if name not in model.inputs or not model.inputs[name].optional:

@@ -36,7 +36,7 @@ Leaf = Annotated[str | int, PlainValidator(_leaf), WithJsonSchema({"anyOf": [_NU
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 CaseId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*/[a-z0-9][a-z0-9.-]*$")]
 Axis = Annotated[str, Field(pattern=r"^[A-Z]$")]
-Length = Annotated[int, Field(ge=1, le=4096)]
+Length = Annotated[int, Field(ge=1, le=1 << 18)]
 Kind = Literal["embedding", "score", "distance", "logits", "label", "index", "probability", "weight", "mask", "number"]
 DTypeName = Literal["float64", "float32", "bfloat16", "float16"]
 
