@@ -99,16 +99,21 @@ def check_classes(target: Any, weight: Any, logits: Any, ignore_index: Any, labe
         check_label("weight", weight, (classes,))
         if dtype_name(weight) != dtype_name(logits):
             raise TypeError(f"weight has dtype {dtype_name(weight)}, expected {dtype_name(logits)} as logits has")
-    if isinstance(ignore_index, bool) or not isinstance(ignore_index, int):
-        raise TypeError(f"ignore_index must be an integer, got {ignore_index!r}")
+    check_mark(ignore_index)
     if isinstance(label_smoothing, bool) or not isinstance(label_smoothing, (int, float)):
         raise TypeError(f"label_smoothing must be a number, got {label_smoothing!r}")
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing is {label_smoothing!r}, expected [0, 1]")
 
 
-def check_output_layer(hidden: Any, weight: Any, target: Any) -> None:
-    """The checks of hidden states [B, D], the rows of a layer [C, D] and a class [B].
+def check_mark(ignore_index: Any) -> None:
+    """Refuse a mark of ignored rows that is no integer. Raises TypeError."""
+    if isinstance(ignore_index, bool) or not isinstance(ignore_index, int):
+        raise TypeError(f"ignore_index must be an integer, got {ignore_index!r}")
+
+
+def check_output_layer(hidden: Any, weight: Any, target: Any, ignore_index: Any) -> None:
+    """The checks of hidden states [B, D], the rows of a layer [C, D], a class [B] and the mark of ignored rows.
 
     Raises TypeError for dtypes and what is no tensor, ValueError for shapes.
     """
@@ -119,6 +124,7 @@ def check_output_layer(hidden: Any, weight: Any, target: Any) -> None:
     if not _agree(shape_of(weight)[1:], shape_of(hidden)[1:]):
         raise ValueError(f"weight has shape {list(shape_of(weight))}, expected [C, {shape_of(hidden)[1]}]")
     check_label("target", target, shape_of(hidden)[:1])
+    check_mark(ignore_index)
 
 
 def check_pairs(query: Any, key: Any, temperature: Any, similarity: Any, reduction: Any) -> None:

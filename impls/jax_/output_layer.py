@@ -26,7 +26,7 @@ def linear_cross_entropy(
     the loss is NaN).
     Source: Wijmans et al. 2024, arXiv:2411.09009, 3. Page: docs/reference/losses/linear_cross_entropy.
     """
-    check_output_layer(hidden, weight, target)
+    check_output_layer(hidden, weight, target, ignore_index)
     h, w = wide(hidden, weight)
     h = jnp.where((target.astype(int) != ignore_index)[:, None], h, 0)
     logits = jnp.matmul(h, w.T, precision="highest")  # a GPU has a faster one of 10 bits

@@ -24,7 +24,7 @@ def linear_cross_entropy(
     an unknown reduction, the mean of an empty batch, and a target that is no class.
     Source: Wijmans et al. 2024, arXiv:2411.09009, 3. Page: docs/reference/losses/linear_cross_entropy.
     """
-    check_output_layer(hidden, weight, target)
+    check_output_layer(hidden, weight, target, ignore_index)
     h, w = _counted(hidden, weight, target, ignore_index)
     return cross_entropy(h @ w.T, target, ignore_index=ignore_index, reduction=reduction).astype(hidden.dtype)
 

@@ -26,7 +26,7 @@ def linear_cross_entropy(
     else the loss is NaN).
     Source: Wijmans et al. 2024, arXiv:2411.09009, 3. Page: docs/reference/losses/linear_cross_entropy.
     """
-    check_output_layer(hidden, weight, target)
+    check_output_layer(hidden, weight, target, ignore_index)
     h, w = wide(hidden, weight)
     logits = torch.where((target.long() != ignore_index)[:, None], h, 0) @ w.T
     return cross_entropy(logits, target, ignore_index=ignore_index, reduction=reduction).to(hidden.dtype)

@@ -26,7 +26,7 @@ def linear_cross_entropy(
     NaN).
     Source: Wijmans et al. 2024, arXiv:2411.09009, 3. Page: docs/reference/losses/linear_cross_entropy.
     """
-    check_output_layer(hidden, weight, target)
+    check_output_layer(hidden, weight, target, ignore_index)
     h, w = wide(hidden, weight)
     h = tf.where((tf.cast(target, tf.int64) != ignore_index)[:, None], h, tf.zeros_like(h))
     logits = tf.linalg.matmul(h, w, transpose_b=True)
