@@ -103,9 +103,17 @@ def test_rows_of_a_coupled_loss_have_no_borders(tmp_path):
         load(path)
 
 
-def test_a_family_that_does_not_fit_into_memory_is_refused(tmp_path):
-    text = (room("specs") / "cross_entropy.yaml").read_text()
-    path = tmp_path / "cross_entropy.yaml"
-    path.write_text(text.replace("{B: 8, C: 128256}", "{B: 4096, C: 128256}"))
-    with pytest.raises(SpecError, match=r"families\.\d+\.shape: found 525336576 numbers, expected 16777216 at most"):
+@pytest.mark.parametrize(
+    ("loss", "shape", "larger", "numbers"),
+    [
+        ("cross_entropy", "{B: 8, C: 128256}", "{B: 4096, C: 128256}", 4096 * 128256),
+        ("info_nce", "{B: 7, D: 3}", "{B: 8192, D: 3}", 8192**2),
+    ],
+)
+def test_a_family_that_does_not_fit_into_memory_is_refused(tmp_path, loss, shape, larger, numbers):
+    text = (room("specs") / f"{loss}.yaml").read_text()
+    assert shape in text
+    path = tmp_path / f"{loss}.yaml"
+    path.write_text(text.replace(shape, larger))
+    with pytest.raises(SpecError, match=rf"families\.\d+\.shape: found {numbers} numbers, expected 16777216 at most"):
         load(path)

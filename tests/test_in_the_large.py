@@ -11,7 +11,9 @@ from lossmark.specification.library import losses
 from lossmark.suite.plan import Choice, plan
 from lossmark.tolerance.expected import expected
 
-LOSSES = [loss for loss in losses().values() if not loss.coupled]
+LOSSES = list(losses().values())
+SINGLE = [loss for loss in LOSSES if not loss.coupled]
+"""Those whose examples do not depend on one another; what the others expect changes with what stands beside it."""
 SMALL = [(loss, large) for loss in LOSSES for large in loss.embedded if large.shape[0] == 26]
 SMALL += [
     (loss, large) for loss in LOSSES for large in loss.embedded if large.id == "contrastive_pair/in-the-large-150x2049"
@@ -23,7 +25,7 @@ def rows(array):
     return {tuple(sorted(row[row != 0].tolist(), key=repr)) for row in array.reshape(len(array), -1)}
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.id)
+@pytest.mark.parametrize("loss", SINGLE, ids=lambda loss: loss.id)
 def test_sizes_cross_every_border(loss):
     default = [large for large in loss.embedded if not (large.beyond or large.params)]
     wanted = {size + more for size in (*BORDERS, *MANY) for more in (0, 1)}
@@ -59,7 +61,7 @@ def test_rows_read_once_are_as_rows_read_each(loss, large, dtype):
         assert np.array_equal(*(part.also.allow(nan) | np.isnan(part.exact) for part in (mine, other)))
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.id)
+@pytest.mark.parametrize("loss", SINGLE, ids=lambda loss: loss.id)
 def test_every_edge_is_among_the_first_and_among_the_last_rows(loss):
     """And in the middle; without ``--full`` and in every dtype, where the parameters are the default ones."""
     for dtype in DTYPES.values():
@@ -90,3 +92,9 @@ def test_few_are_planned_and_all_under_full():
     )
     assert 0 < len(few) < len(every) / 3
     assert {run.case.id for run in every} == {large.id for loss in LOSSES for large in loss.embedded}
+
+
+def test_golden_cases_of_coupled_losses_stand_in_no_larger_batch():
+    coupled = [loss for loss in LOSSES if loss.coupled]
+    assert coupled
+    assert not any(loss.embedded for loss in coupled)

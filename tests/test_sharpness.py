@@ -14,6 +14,9 @@ from lossmark.suite.plan import Choice
 
 AT_LEAST = {"torch": 15, "tensorflow": 15, "jax": 15, "numpy": 10}
 INSTALLED = tuple(name for name in frameworks() if framework_version(name))
+KINDS = {
+    loss.id: "coupled" if loss.coupled else "classes" if loss.classes else "embeddings" for loss in losses().values()
+}
 
 
 def test_the_set_is_large_and_its_catalogue_is_true():
@@ -22,11 +25,6 @@ def test_the_set_is_large_and_its_catalogue_is_true():
     assert all(count[name] >= AT_LEAST[name] for name in INSTALLED)
     assert len(found) >= 80 or len(INSTALLED) < 4
     assert len(catalogue.right(INSTALLED)) >= 73 or "torch" not in INSTALLED
-
-
-KINDS = {
-    loss.id: "coupled" if loss.coupled else "classes" if loss.classes else "embeddings" for loss in losses().values()
-}
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS.values())))
@@ -39,8 +37,8 @@ def test_every_mutant_is_killed(framework, kind):
 
 
 @pytest.mark.skipif("torch" not in INSTALLED, reason="torch is not installed")
-def test_every_class_of_cases_is_needed_and_what_is_equivalent_is_killed_by_nothing():
-    """Of the embeddings in torch; the others by ``make results SUBJECT=sharpness``."""
+def test_every_class_of_cases_is_needed():
+    """By the mutants of embeddings; of all losses ``make results SUBJECT=sharpness`` says so."""
     board = scoreboard.scoreboard([each for each in catalogue.mutants(("torch",)) if KINDS[each.loss] == "embeddings"])
     assert board.sharp, scoreboard.summary(board)
     assert all(board.lost_without(kind) for kind in scoreboard.CLASSES)

@@ -90,11 +90,14 @@ def observe(
     Every one is run over all golden cases and small families. The checks of usage and consistency, which take longest,
     are run until it is settled; golden cases in larger batches, and with ``large`` families of a million numbers, if
     nothing else kills it. Unless ``thorough``, nothing more is run of what is killed: then ``rivals`` is not complete.
-    What one of the ``choices`` selects is run, but for the checks that ``without`` names and the ``spared``
-    implementations and dtypes.
+    What one of the ``choices`` selects is run, but for the checks that ``without`` names; of ``spared`` implementations
+    and dtypes, which nothing is thought to kill, eagerly and without a random search.
     """
     planned = [run for choice in choices for run in plan_targets(losses(), choice, list(targets))]
-    runs = [_without(run, without) for run in planned if (run.target.name, run.dtype) not in spared]
+    kept = [run for run in planned if run.mode == "eager" or (run.target.name, run.dtype) not in spared]
+    runs = [
+        _without(run, {*without, "properties"} if (run.target.name, run.dtype) in spared else without) for run in kept
+    ]
     small = [run for run in runs if not (run.large or isinstance(run.case, Embedded))]
     found: KillTable = {(run.target.name, run.dtype): Kills() for run in runs}
     suite = Suite(small if thorough else (), shared=True)

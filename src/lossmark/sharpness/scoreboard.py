@@ -74,8 +74,8 @@ class Scoreboard:
 def scoreboard(mutants: Sequence[Mutant[CatalogueEntry]], *, thorough: bool = True) -> Scoreboard:
     """Run every mutant and prove the kills of those that are formulas.
 
-    Unless ``thorough``, they are run only until they are killed, and not where they are said to be equivalent to the
-    spec: see :func:`~.kills.observe`.
+    Unless ``thorough``, they are run only until they are killed, and spared where they are equivalent to the spec: see
+    :func:`~.kills.observe`.
     """
     specs = losses()
     spared = () if thorough else [(m.name, dtype) for m in mutants for dtype in m.entry.equivalent]

@@ -35,7 +35,7 @@ LARGER = ((4097, 9), (40, 2049))
 MOST_PAIRED = 513
 """So many examples at most where each is paired with every other."""
 PRODUCTS = ((4097, 9), (40, 257))
-"""The same where there are two axes beside the batch: their readings take every product of one with the other."""
+"""The same where examples are coupled: readings of a whole batch take every product of one axis with another."""
 BORDERING = (64, 8)
 """Those of the family at the borders of the format, which rows find that do not depend on one another."""
 

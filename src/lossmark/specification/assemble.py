@@ -24,7 +24,7 @@ from .parameters import check_defaults, given_values
 from .validate import validate
 
 MOST_NUMBERS = 1 << 24
-"""So long is the product of all axes of a family at most: what a reading of it takes must fit into memory."""
+"""So many numbers has the largest array of a family's readings, which is over two axes."""
 
 
 def load(path: Path) -> Loss:
@@ -93,9 +93,11 @@ def _check_family(
     if isinstance(shape, dict) and shape.keys() != axes.keys():
         message = f"found the axes {', '.join(shape)}, expected {', '.join(axes)}"
         raise document.error(("families", index, "shape"), message)
-    lengths = list(shape.values()) if isinstance(shape, dict) else shape
-    if math.prod(lengths) > MOST_NUMBERS:
-        message = f"found {math.prod(lengths)} numbers, expected {MOST_NUMBERS} at most"
+    lengths = dict(zip((BATCH, EMBEDDING), shape, strict=True)) if isinstance(shape, list) else shape
+    pairs = [lengths[of] for of in model.axes.values() if of in lengths]
+    largest = math.prod(sorted([*lengths.values(), *pairs])[-2:])
+    if largest > MOST_NUMBERS:
+        message = f"found {largest} numbers, expected {MOST_NUMBERS} at most"
         raise document.error(("families", index, "shape"), message)
     for name in family.optional:
         if name not in model.inputs or not model.inputs[name].optional:

@@ -93,8 +93,7 @@ class Exercise:
     @property
     def too_large(self) -> str:
         """Why the size is not timed, or nothing."""
-        again = next(iter(self.loss.formulas.values())).formula.again
-        if again and self.size[0] ** 2 > MOST_PAIRS:
+        if self.loss.pairs and self.size[0] ** 2 > MOST_PAIRS:
             return f"too many pairs: {self.size[0]}^2, and the most is {MOST_PAIRS}"
         return "too large" if self.bytes > LARGEST else ""
 
