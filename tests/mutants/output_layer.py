@@ -80,7 +80,5 @@ class OutputLayer(Maker):
 
 def checked_layer(hidden, weight, target, ignore_index, reduction):
     """Refuse arguments that do not fit."""
-    check_output_layer(hidden, weight, target)
-    if not isinstance(ignore_index, int):
-        raise TypeError(f"ignore_index is {ignore_index!r}, expected an integer")
+    check_output_layer(hidden, weight, target, ignore_index)
     check_reduction(reduction, hidden.shape[0])
