@@ -1,6 +1,7 @@
 """Every mutant is killed or proved equivalent, every right implementation passes."""
 
 import math
+import zlib
 
 import numpy as np
 import pytest
@@ -38,25 +39,30 @@ def test_every_mutant_is_killed(framework, kind):
 
 @pytest.mark.skipif("torch" not in INSTALLED, reason="torch is not installed")
 def test_every_class_of_cases_is_needed():
-    """By the mutants of embeddings; of all losses ``make results SUBJECT=sharpness`` says so."""
-    board = scoreboard.scoreboard([each for each in catalogue.mutants(("torch",)) if KINDS[each.loss] == "embeddings"])
+    """By the mutants of one loss; of all losses ``make results SUBJECT=sharpness`` says so."""
+    board = scoreboard.scoreboard([each for each in catalogue.mutants(("torch",)) if each.loss == "pairwise_hinge"])
     assert board.sharp, scoreboard.summary(board)
     assert all(board.lost_without(kind) for kind in scoreboard.CLASSES)
     assert len(board.unseen_by(scoreboard.USUAL)) >= 25
 
 
+def drawn(run):
+    """Whether a right implementation is held to a case here: to the host case, and to every third by chance."""
+    return run.case.id == run.loss.host.id or zlib.crc32(f"{run.target.name} {run.case.id}".encode()) % 3 == 0
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("framework", INSTALLED)
 def test_no_right_implementation_is_accused(framework, dtype):
-    """Each in one dtype here, in turn, and eagerly; the rest by ``lossmark mutants --right``.
+    """Each in one dtype here, in turn, eagerly, on the host case and a third of the others, drawn by its name.
 
-    The soak holds them to random batches by the million, so that the few of the check are left out here. Those by
-    another hand have a test of their own.
+    The rest by ``lossmark mutants --right``. The soak holds them to random batches by the million, so that the few of
+    the check are left out here. Those by another hand have a test of their own.
     """
     ours = [target for target in catalogue.right((framework,)) if not target.name.startswith("elsewhere/")]
     dealt = ours[list(DTYPES).index(dtype) :: len(DTYPES)]
     found = kills.observe(
-        dealt, large=False, without=["properties"], choices=[Choice(dtypes=(dtype,), modes=("eager",))]
+        dealt, large=False, without=["properties"], choices=[Choice(dtypes=(dtype,), modes=("eager",))], wanted=drawn
     )
     assert set(found) == {(target.name, dtype) for target in dealt}
     assert not {name: box.cases for (name, _), box in found.items() if box.cases}

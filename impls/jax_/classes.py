@@ -1,10 +1,13 @@
 """The losses over classes in JAX.
 
 Everything is taken relative to the largest logit, so that a common offset changes nothing. 16-bit inputs are computed
-in float32: 8 bits cannot tell a probability from 1.
+in float32: 8 bits cannot tell a probability from 1. What is computed of each example is one program: outside of a jit
+every operation by itself would be another, compiled for every shape.
 """
 
 from __future__ import annotations
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +16,7 @@ from jax import Array, lax
 from jax.scipy.special import xlogy
 from lossmark.impls.arguments import check_classes, check_indices, check_reduction, check_tensors
 
-from .common import checked_label, reduce, wide
+from .common import checked_label, reduce, wide, wide_of
 
 
 def below_largest(logits: Array) -> tuple[Array, Array]:
@@ -33,13 +36,16 @@ def soft_cross_entropy(logits: Array, target: Array, *, reduction: str = "mean")
     """
     shape = check_tensors({"logits": logits}, rank=2, across="C")
     check_reduction(reduction, shape[0])
-    dtype = logits.dtype
-    (logits,) = wide(logits)
-    target = checked_label("target", target, shape, logits.dtype, soft=True)
-    z, lse = below_largest(logits)
+    target = checked_label("target", target, shape, wide_of(logits), soft=True)
+    return reduce(_soft(logits, target), reduction, logits.dtype)
+
+
+@jax.jit
+def _soft(logits: Array, target: Array) -> Array:
+    """The losses [B] in the accumulator."""
+    z, lse = below_largest(*wide(logits))
     # a class of weight 0 adds 0 although its logit may be -inf
-    loss = jnp.sum(target * (lse - jnp.where(target == 0, 0, z)), axis=1)
-    return reduce(loss, reduction, dtype)
+    return jnp.sum(target * (lse - jnp.where(target == 0, 0, z)), axis=1)
 
 
 def cross_entropy(
@@ -65,25 +71,33 @@ def cross_entropy(
     shape = check_tensors({"logits": logits}, rank=2, across="C")
     check_classes(target, weight, logits, ignore_index, label_smoothing)
     check_reduction(reduction, shape[0])
-    dtype = logits.dtype
+    if not isinstance(target, jax.core.Tracer) and target.device.platform == "cpu":  # elsewhere it would force a sync
+        indices = np.asarray(target)
+        check_indices("target", np.where(indices == ignore_index, 0, indices), shape[1])
+    loss, weights = _costs(logits, target, weight, ignore_index, label_smoothing, smoothed=label_smoothing > 0)
+    if reduction != "mean":
+        return reduce(loss, reduction, logits.dtype)
+    return (jnp.sum(loss) / jnp.sum(weights)).astype(logits.dtype)
+
+
+@functools.partial(jax.jit, static_argnames="smoothed")
+def _costs(
+    logits: Array, target: Array, weight: Array | None, ignore_index: int, label_smoothing: float, *, smoothed: bool
+) -> tuple[Array, Array]:
+    """The losses [B] in the accumulator, and what each counts in a mean."""
     (logits,) = wide(logits)
     classes, target = logits.shape[1], target.astype(int)  # a narrow dtype may not hold ignore_index
     counted = target != ignore_index
     known = (target >= 0) & (target < classes)
     index = jnp.where(counted, target, 0)
-    if not isinstance(index, jax.core.Tracer) and index.device.platform == "cpu":  # elsewhere it would force a sync
-        check_indices("target", np.asarray(index), classes)
     w = jnp.ones(classes, logits.dtype) if weight is None else weight.astype(logits.dtype)
     z, lse = below_largest(jnp.where(counted[:, None], logits, 0))
     each = lse - z
     w_y = w[index]
     loss = w_y * jnp.take_along_axis(each, index[:, None], axis=1)[:, 0]
-    if label_smoothing:
+    if smoothed:
         loss = (1 - label_smoothing) * loss + label_smoothing * jnp.mean(w * each, axis=1)
-    loss = jnp.where(counted, jnp.where(known, loss, jnp.nan), 0)
-    if reduction != "mean":
-        return reduce(loss, reduction, dtype)
-    return (jnp.sum(loss) / jnp.sum(jnp.where(counted, w_y, 0))).astype(dtype)
+    return jnp.where(counted, jnp.where(known, loss, jnp.nan), 0), jnp.where(counted, w_y, 0)
 
 
 def kl_div(log_q: Array, p: Array, *, reduction: str = "mean") -> Array:
@@ -98,8 +112,13 @@ def kl_div(log_q: Array, p: Array, *, reduction: str = "mean") -> Array:
     """
     shape = check_tensors({"log_q": log_q}, rank=2, across="C")
     check_reduction(reduction, shape[0])
-    dtype = log_q.dtype
+    p = checked_label("p", p, shape, wide_of(log_q), soft=True)
+    return reduce(_divergence(log_q, p), reduction, log_q.dtype)
+
+
+@jax.jit
+def _divergence(log_q: Array, p: Array) -> Array:
+    """The divergences [B] in the accumulator."""
     (log_q,) = wide(log_q)
-    p = checked_label("p", p, shape, log_q.dtype, soft=True)
     log_q = jnp.where((p == 0) & (log_q == -jnp.inf), 0, log_q)
-    return reduce(jnp.sum(xlogy(p, p) - p * log_q, axis=1), reduction, dtype)
+    return jnp.sum(xlogy(p, p) - p * log_q, axis=1)

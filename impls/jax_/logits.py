@@ -6,11 +6,12 @@ computed in float32 and the result is rounded once, to the dtype of the inputs.
 
 from __future__ import annotations
 
+import jax
 from jax import Array
 from jax.nn import softplus
 from lossmark.impls.arguments import check_not_negative, check_reduction, check_tensors
 
-from .common import checked_label, reduce, wide
+from .common import checked_label, reduce, wide, wide_of
 
 
 def bce_with_logits(logits: Array, target: Array, *, pos_weight: float = 1.0, reduction: str = "mean") -> Array:
@@ -26,7 +27,12 @@ def bce_with_logits(logits: Array, target: Array, *, pos_weight: float = 1.0, re
     (batch,) = check_tensors({"logits": logits}, rank=1)
     check_not_negative("pos_weight", pos_weight)
     check_reduction(reduction, batch)
-    dtype = logits.dtype
+    y = checked_label("target", target, (batch,), wide_of(logits), soft=True)
+    return reduce(_costs(logits, y, pos_weight), reduction, logits.dtype)
+
+
+@jax.jit
+def _costs(logits: Array, y: Array, pos_weight: float) -> Array:
+    """The losses [B] in the accumulator."""
     (x,) = wide(logits)
-    y = checked_label("target", target, (batch,), x.dtype, soft=True)
-    return reduce((1 - y) * softplus(x) + pos_weight * y * softplus(-x), reduction, dtype)
+    return (1 - y) * softplus(x) + pos_weight * y * softplus(-x)

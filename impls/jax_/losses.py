@@ -72,6 +72,7 @@ def bpr(u: Array, d_pos: Array, d_neg: Array, *, similarity: str = "dot", reduct
 # -- contrastive -----------------------------------------------------------------------------------------------------
 
 
+@jax.jit
 def contrastive_terms(d: Array, y: Array, margin: float) -> Array:
     """The contrastive loss of each example, [B]."""
     return y * d**2 + (1 - y) * jax.nn.relu(margin - d) ** 2
@@ -136,7 +137,13 @@ def labeled_triplet(
     dtype = anc.dtype
     anc, pos, neg = wide(anc, pos, neg)
     label = checked_label("label", label, (batch,), anc.dtype, soft=False)
+    return reduce(_triplet(anc, pos, neg, label, margin), reduction, dtype)
+
+
+@jax.jit
+def _triplet(anc: Array, pos: Array, neg: Array, label: Array, margin: float) -> Array:
+    """The losses [B] in the accumulator."""
     same = (label == 1)[:, None]
     near, far = jnp.where(same, pos, neg), jnp.where(same, neg, pos)
     loss = 2 * _sqnorm(near - anc) - _sqnorm(near - far) - _sqnorm(anc - far) + margin
-    return reduce(jnp.where(jnp.isnan(label), label, loss), reduction, dtype)
+    return jnp.where(jnp.isnan(label), label, loss)

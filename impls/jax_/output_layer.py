@@ -5,6 +5,7 @@ What is ignored is taken out before the product, so that nothing of it reaches t
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from lossmark.impls.arguments import check_output_layer
@@ -27,7 +28,13 @@ def linear_cross_entropy(
     Source: Wijmans et al. 2024, arXiv:2411.09009, 3. Page: docs/reference/losses/linear_cross_entropy.
     """
     check_output_layer(hidden, weight, target, ignore_index)
+    logits = _logits(hidden, weight, target, ignore_index)
+    return cross_entropy(logits, target, ignore_index=ignore_index, reduction=reduction).astype(hidden.dtype)
+
+
+@jax.jit
+def _logits(hidden: Array, weight: Array, target: Array, ignore_index: int) -> Array:
+    """The logits [B, C] in the accumulator, 0 in the rows that are ignored."""
     h, w = wide(hidden, weight)
     h = jnp.where((target.astype(int) != ignore_index)[:, None], h, 0)
-    logits = jnp.matmul(h, w.T, precision="highest")  # a GPU has a faster one of 10 bits
-    return cross_entropy(logits, target, ignore_index=ignore_index, reduction=reduction).astype(hidden.dtype)
+    return jnp.matmul(h, w.T, precision="highest")  # a GPU has a faster one of 10 bits

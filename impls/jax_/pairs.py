@@ -27,8 +27,7 @@ def info_nce(
     Source: van den Oord, Li, Vinyals 2018, arXiv:1807.03748, eq. 4. Page: docs/reference/losses/info_nce.
     """
     check_pairs(query, key, temperature, similarity, reduction)
-    q, k = wide(query, key)
-    s = similarities(q, k, similarity) / temperature
+    s = similarities(*wide(query, key), similarity) / temperature
     if not len(s):
         return reduce(jnp.sum(s, axis=1), reduction, query.dtype)
     return cross_entropy(s, jnp.arange(len(s)), reduction=reduction).astype(query.dtype)

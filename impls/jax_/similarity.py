@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -12,12 +14,14 @@ GUARD = 1e-8
 """The least that a cosine divides by."""
 
 
+@functools.partial(jax.jit, static_argnames="similarity")
 def similarity_of(x: Array, y: Array, similarity: str) -> Array:
     """Of each row [B, D] with its own [B]: dot, Σ xᵢyᵢ; cosine, x·y / max(‖x‖‖y‖, 1e-8)."""
     dot = jnp.sum(x * y, axis=1)
     return dot if similarity == "dot" else _cosine(dot, norm(x) * norm(y))
 
 
+@functools.partial(jax.jit, static_argnames="similarity")
 def similarities(x: Array, y: Array, similarity: str) -> Array:
     """Of each row of x [B, D] with every row of y [J, D]: [B, J]."""
     dot = jnp.matmul(x, y.T, precision="highest")  # a GPU has a faster one of 10 bits

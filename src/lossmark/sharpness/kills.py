@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..adapters.installed import framework, frameworks
@@ -76,40 +76,50 @@ def eagerly_and_traced() -> tuple[Choice, Choice]:
     return Choice(modes=("eager",)), Choice(dtypes=("float32",), modes=tuple(sorted(others)))
 
 
+def _every(run: Run) -> bool:
+    """Every run is wanted."""
+    return True
+
+
 def observe(
     targets: Sequence[Target],
     *,
     large: bool = True,
-    thorough: bool = True,
     without: Collection[str] = (),
     choices: Sequence[Choice] = (Choice(),),
-    spared: Collection[tuple[str, str]] = (),
+    wanted: Callable[[Run], bool] = _every,
 ) -> KillTable:
     """Run implementations through the suite; returns their kills in each dtype.
 
     Every one is run over all golden cases and small families. The checks of usage and consistency, which take longest,
     are run until it is settled; golden cases in larger batches, and with ``large`` families of a million numbers, if
-    nothing else kills it. Unless ``thorough``, nothing more is run of what is killed: then ``rivals`` is not complete.
-    What one of the ``choices`` selects is run, but for the checks that ``without`` names; of ``spared`` implementations
-    and dtypes, which nothing is thought to kill, eagerly and without a random search.
+    nothing else kills it. Of what one of the ``choices`` selects, what is ``wanted`` is run, but for the checks that
+    ``without`` names.
     """
-    planned = [run for choice in choices for run in plan_targets(losses(), choice, list(targets))]
-    kept = [run for run in planned if run.mode == "eager" or (run.target.name, run.dtype) not in spared]
-    runs = [
-        _without(run, {*without, "properties"} if (run.target.name, run.dtype) in spared else without) for run in kept
-    ]
-    small = [run for run in runs if not (run.large or isinstance(run.case, Embedded))]
+    planned = [run for choice in choices for run in plan_targets(losses(), choice, list(targets)) if wanted(run)]
+    runs = [_without(run, without) for run in planned]
+    small = [run for run in runs if not is_large(run)]
     found: KillTable = {(run.target.name, run.dtype): Kills() for run in runs}
-    suite = Suite(small if thorough else (), shared=True)
+    suite = Suite(small, shared=True)
     try:
-        (_thoroughly if thorough else _until_killed)(suite, small, found)
+        for run in small:
+            hold(suite, run, found[run.target.name, run.dtype])
+        for searched in (False, True):  # random batches take longer than all else
+            for run in small:
+                if not found[run.target.name, run.dtype].settled:
+                    use(suite, run, found[run.target.name, run.dtype], searched)
         for run in runs:
-            more = isinstance(run.case, Embedded) or (large and run.large)
+            more = is_large(run) and (large or isinstance(run.case, Embedded))
             if more and not found[run.target.name, run.dtype].cases:
-                _hold(suite, run, found[run.target.name, run.dtype])
+                hold(suite, run, found[run.target.name, run.dtype])
     finally:
         suite.close()
     return found
+
+
+def is_large(run: Run) -> bool:
+    """Whether it is run only where nothing smaller kills."""
+    return run.large or isinstance(run.case, Embedded)
 
 
 def _without(run: Run, checks: Collection[str]) -> Run:
@@ -117,32 +127,7 @@ def _without(run: Run, checks: Collection[str]) -> Run:
     return replace(run, checks=tuple(check for check in run.checks if check not in checks))
 
 
-def _thoroughly(suite: Suite, runs: Sequence[Run], found: KillTable) -> None:
-    """Hold every run, and use the host cases of what is not settled then."""
-    for run in runs:
-        _hold(suite, run, found[run.target.name, run.dtype])
-    for searched in (False, True):  # random batches take longer than all else
-        for run in runs:
-            if not found[run.target.name, run.dtype].settled:
-                _use(suite, run, found[run.target.name, run.dtype], searched)
-
-
-def _until_killed(suite: Suite, runs: Sequence[Run], found: KillTable) -> None:
-    """Each until it is killed: first by what costs least, eagerly and by what its calls return, the host case first."""
-    eager = [run for run in runs if run.mode == "eager"]
-    for some in (eager, [run for run in runs if run.mode != "eager"]):
-        for run in sorted(some, key=lambda run: run.case.id != run.loss.host.id):
-            if not found[run.target.name, run.dtype].cases:
-                _hold(suite, run, found[run.target.name, run.dtype])
-        for run in some:
-            if not found[run.target.name, run.dtype].cases:
-                _use(suite, run, found[run.target.name, run.dtype], searched=False)
-    for run in runs:
-        if not found[run.target.name, run.dtype].cases:
-            _use(suite, run, found[run.target.name, run.dtype], searched=True)
-
-
-def _hold(suite: Suite, run: Run, kills: Kills) -> None:
+def hold(suite: Suite, run: Run, kills: Kills) -> None:
     """Add what the ordinary checks of lossmark, and its rivals, see in a run."""
     if not set(run.checks) & set(ORDINARY):
         return
@@ -161,7 +146,7 @@ def _hold(suite: Suite, run: Run, kills: Kills) -> None:
         kills.add(run.case.id, _kind(run), RAISED if raised else ", ".join(sorted(wrong)))
 
 
-def _use(suite: Suite, run: Run, kills: Kills, searched: bool) -> None:
+def use(suite: Suite, run: Run, kills: Kills, searched: bool) -> None:
     """Add what the checks of usage and consistency see, which no rival makes.
 
     With ``searched`` these are the checks by random batches, else all the others.

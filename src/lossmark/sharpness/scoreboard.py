@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ..dtypes import DTYPES
 from ..specification.library import losses
+from .first_kills import first_kills
 from .kills import Kills, KillTable, observe
 from .mutants import CatalogueEntry, Mutant
 from .proofs import certified
@@ -74,13 +75,16 @@ class Scoreboard:
 def scoreboard(mutants: Sequence[Mutant[CatalogueEntry]], *, thorough: bool = True) -> Scoreboard:
     """Run every mutant and prove the kills of those that are formulas.
 
-    Unless ``thorough``, they are run only until they are killed, and spared where they are equivalent to the spec: see
-    :func:`~.kills.observe`.
+    Unless ``thorough``, they are run only until they are killed: see :func:`~.first_kills.first_kills`.
     """
     specs = losses()
-    spared = () if thorough else [(m.name, dtype) for m in mutants for dtype in m.entry.equivalent]
     proved = {m.name: certified(specs[m.loss], m.entry.formula) if m.entry.formula else {} for m in mutants}
-    return Scoreboard(mutants, observe([m.target for m in mutants], thorough=thorough, spared=spared), proved)
+    targets = [mutant.target for mutant in mutants]
+    if thorough:
+        return Scoreboard(mutants, observe(targets), proved)
+    spared = {(m.name, dtype) for m in mutants for dtype in m.entry.equivalent}
+    likely = {name: set(cases.values()) for name, cases in proved.items()}
+    return Scoreboard(mutants, first_kills(targets, spared, likely), proved)
 
 
 def record(board: Scoreboard) -> dict[str, Any]:

@@ -114,7 +114,8 @@ def _settings(target: Target, loss: Loss, case: Planned, dtype: str, choice: Cho
             if mode.name not in wanted or (isinstance(case, Embedded) and _is_too_much(case, target, mode, choice)):
                 continue
             if target.reference.own and not (choice.full or choice.modes or choice.case):
-                setting = Setting(mode, dtype, case, adapter.own[target.name].fused, dtype in choice.dtypes)
+                apart = isinstance(case, Case) and not loss.widens and case.shape[1:] != loss.host.shape[1:]
+                setting = Setting(mode, dtype, case, apart, adapter.own[target.name].fused, dtype in choice.dtypes)
                 if any(concerns(setting) for concerns in LEFT_TO_FULL.values()):
                     continue
             checks = asked(target, loss, case, mode)
@@ -133,6 +134,8 @@ class Setting(NamedTuple):
     mode: Mode
     dtype: str
     case: Planned
+    apart: bool
+    """Whether the case cannot be brought to the shape of the host case."""
     fused: bool
     """Whether the implementation is fused."""
     named: bool
@@ -145,9 +148,14 @@ class Setting(NamedTuple):
 
     @property
     def other_program(self) -> bool:
-        """Whether a mode that compiles has to do so for this case: it has another shape, or numbers as parameters."""
+        """Whether a mode that compiles has to do so for this case: it has another shape, or numbers as parameters.
+
+        Where each operation is compiled by itself, what other cases have made ready serves many shapes of golden cases.
+        """
         case = self.case
-        return not isinstance(case, Case) or any(not isinstance(value, str) for value in case.params.values())
+        if not isinstance(case, Case) or any(not isinstance(value, str) for value in case.params.values()):
+            return True
+        return self.apart and self.mode.traced and self.mode.compiles
 
 
 LEFT_TO_FULL: Mapping[str, Callable[[Setting], bool]] = {
