@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lossmark.adapters.installed import framework_version, frameworks
+from lossmark.checks.catalogue import CHECKS, ORDINARY, REFUSAL
 from lossmark.dtypes import DTYPES
 from lossmark.sharpness import kills, scoreboard
 from lossmark.sharpness import mutants as catalogue
@@ -14,6 +15,7 @@ from lossmark.specification.library import losses
 from lossmark.suite.plan import Choice
 
 AT_LEAST = {"torch": 15, "tensorflow": 15, "jax": 15, "numpy": 10}
+USAGE = [check.name for check in (*CHECKS, REFUSAL) if check.name not in ORDINARY]
 INSTALLED = tuple(name for name in frameworks() if framework_version(name))
 KINDS = {
     loss.id: "coupled" if loss.coupled else "classes" if loss.classes else "embeddings" for loss in losses().values()
@@ -39,8 +41,9 @@ def test_every_mutant_is_killed(framework, kind):
 
 @pytest.mark.skipif("torch" not in INSTALLED, reason="torch is not installed")
 def test_every_class_of_cases_is_needed():
-    """By the mutants of one loss; of all losses ``make results SUBJECT=sharpness`` says so."""
-    board = scoreboard.scoreboard([each for each in catalogue.mutants(("torch",)) if each.loss == "pairwise_hinge"])
+    """By the mutants of two losses; of all losses ``make results SUBJECT=sharpness`` says so."""
+    some = [each for each in catalogue.mutants(("torch",)) if each.loss in ("bpr", "contrastive")]
+    board = scoreboard.scoreboard(some)
     assert board.sharp, scoreboard.summary(board)
     assert all(board.lost_without(kind) for kind in scoreboard.CLASSES)
     assert len(board.unseen_by(scoreboard.USUAL)) >= 25
@@ -56,13 +59,13 @@ def drawn(run):
 def test_no_right_implementation_is_accused(framework, dtype):
     """Each in one dtype here, in turn, eagerly, on the host case and a third of the others, drawn by its name.
 
-    The rest by ``lossmark mutants --right``. The soak holds them to random batches by the million, so that the few of
-    the check are left out here. Those by another hand have a test of their own.
+    The rest, and the checks of usage and consistency, by ``lossmark mutants --right``. Those by another hand have a
+    test of their own.
     """
     ours = [target for target in catalogue.right((framework,)) if not target.name.startswith("elsewhere/")]
     dealt = ours[list(DTYPES).index(dtype) :: len(DTYPES)]
     found = kills.observe(
-        dealt, large=False, without=["properties"], choices=[Choice(dtypes=(dtype,), modes=("eager",))], wanted=drawn
+        dealt, large=False, without=USAGE, choices=[Choice(dtypes=(dtype,), modes=("eager",))], wanted=drawn
     )
     assert set(found) == {(target.name, dtype) for target in dealt}
     assert not {name: box.cases for (name, _), box in found.items() if box.cases}

@@ -78,7 +78,8 @@ class Side:
 
 @functools.cache
 def _discovered(side: Side) -> list[Target]:
-    return [target for source in side.sources for target in discover(source, side.python, side.environment)]
+    found = (discover(source, python=side.python, environment=side.environment) for source in side.sources)
+    return [target for targets in found for target in targets]
 
 
 def _run(command: Sequence[str], folder: Path | None, environment: Mapping[str, str]) -> list[str]:

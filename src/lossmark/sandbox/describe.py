@@ -1,4 +1,4 @@
-"""Describe the implementations of a file or module as JSON: ``python -m lossmark.discover SOURCE``."""
+"""Describe the implementations of files or modules as JSON: ``python -m lossmark.discover SOURCE…``."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _describe(impl: Implementation, source: str) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Write what the file or module named on the command line holds to the standard output, as one line of JSON.
+    """Write what the files or modules named on the command line hold to the standard output, as one line of JSON.
 
     Then it ends the process. Where loading fails it returns 3, with one line on the standard error.
     """
@@ -61,7 +61,7 @@ def main() -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what the module prints is not ours
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            found = describe(sys.argv[1])
+            found = [item for source in sys.argv[1:] for item in describe(source)]
     except LossmarkError as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 3

@@ -104,14 +104,18 @@ def targets(names: Sequence[str] = ()) -> list[Target]:
     return found
 
 
-def discover(source: str, python: str = sys.executable, environment: Mapping[str, str] | None = None) -> list[Target]:
+def discover(
+    source: str, *more: str, python: str = sys.executable, environment: Mapping[str, str] | None = None
+) -> list[Target]:
     """What a file or module holds, found out in a process of its own: loading it may do anything.
 
-    ``python`` and ``environment`` are the interpreter and the additional variables of that process. Raises
-    :class:`LoadError` where it fails, or takes longer than a worker may take to start.
+    ``more`` are others that may be loaded in the same process. ``python`` and ``environment`` are the interpreter and
+    the additional variables of that process. Raises :class:`LoadError` where it fails, or takes longer than a worker
+    may take to start.
     """
+    command = [python, "-m", "lossmark.discover", source, *more]
     with subprocess.Popen(
-        [python, "-m", "lossmark.discover", source], env=os.environ | (environment or {}), start_new_session=True,
+        command, env=os.environ | (environment or {}), start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         stdout, stderr = _written(process, source)

@@ -80,15 +80,17 @@ def catalogued(folder: str, entry: type[Entry], frameworks: tuple[str, ...]) -> 
 
 
 def _targets(folder: str, frameworks: tuple[str, ...]) -> list[Target]:
-    """The implementations in the modules of each framework: ``torch_``, which must not shadow torch, ``torch_more``."""
-    modules = [path.stem for name in frameworks for path in sorted((room("tests") / folder).glob(f"{name}_*.py"))]
-    return [target for module in modules for target in _discovered(f"lossmark.tests.{folder}.{module}")]
+    return [target for name in frameworks for target in _of_framework(folder, name)]
 
 
 @functools.cache
-def _discovered(module: str) -> tuple[Target, ...]:
-    """What a module holds, which does not change while this process lives."""
-    return tuple(discover(module))
+def _of_framework(folder: str, framework: str) -> tuple[Target, ...]:
+    """What the modules of a framework hold: ``torch_``, which must not shadow torch, ``torch_more``.
+
+    It does not change while this process lives.
+    """
+    modules = [path.stem for path in sorted((room("tests") / folder).glob(f"{framework}_*.py"))]
+    return tuple(discover(*(f"lossmark.tests.{folder}.{module}" for module in modules))) if modules else ()
 
 
 def read(path: Path, entry: type[Entry]) -> dict[str, Entry]:
