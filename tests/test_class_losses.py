@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lossmark import Deviation
+from lossmark.adapters.installed import framework_version
 from lossmark.checks.consistency import Consistency
 from lossmark.checks.judgement import TEXTBOOK_FORM, judge
 from lossmark.checks.prepared import Prepared
@@ -138,3 +139,14 @@ def test_a_spec_that_makes_no_sense_is_refused(old, new, message):
     with pytest.raises(SpecError) as refused:
         assemble(parse(TEXT.replace(old, new, 1)))
     assert message in str(refused.value)
+
+
+@pytest.mark.skipif(framework_version("jax") is None, reason="jax is not installed")
+def test_jax_takes_classes_that_are_an_array_of_numpy():
+    from lossmark.impls.jax_.losses import cross_entropy
+
+    logits = np.zeros((3, 4), np.float32)
+    marked = np.array([0, 1, 255], np.uint8)
+    assert float(cross_entropy(logits, marked, ignore_index=255)) == pytest.approx(np.log(4))
+    with pytest.raises(ValueError, match="target"):
+        cross_entropy(logits, marked)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lossmark.adapters.installed import framework_version, frameworks
-from lossmark.checks.catalogue import CHECKS, ORDINARY, REFUSAL
+from lossmark.checks.catalogue import BESIDE
 from lossmark.dtypes import DTYPES
 from lossmark.sharpness import kills, scoreboard
 from lossmark.sharpness import mutants as catalogue
@@ -15,7 +15,6 @@ from lossmark.specification.library import losses
 from lossmark.suite.plan import Choice
 
 AT_LEAST = {"torch": 15, "tensorflow": 15, "jax": 15, "numpy": 10}
-USAGE = [check.name for check in (*CHECKS, REFUSAL) if check.name not in ORDINARY]
 INSTALLED = tuple(name for name in frameworks() if framework_version(name))
 KINDS = {
     loss.id: "coupled" if loss.coupled else "classes" if loss.classes else "embeddings" for loss in losses().values()
@@ -65,7 +64,7 @@ def test_no_right_implementation_is_accused(framework, dtype):
     ours = [target for target in catalogue.right((framework,)) if not target.name.startswith("elsewhere/")]
     dealt = ours[list(DTYPES).index(dtype) :: len(DTYPES)]
     found = kills.observe(
-        dealt, large=False, without=USAGE, choices=[Choice(dtypes=(dtype,), modes=("eager",))], wanted=drawn
+        dealt, large=False, without=BESIDE, choices=[Choice(dtypes=(dtype,), modes=("eager",))], wanted=drawn
     )
     assert set(found) == {(target.name, dtype) for target in dealt}
     assert not {name: box.cases for (name, _), box in found.items() if box.cases}

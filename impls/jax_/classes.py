@@ -71,6 +71,7 @@ def cross_entropy(
     shape = check_tensors({"logits": logits}, rank=2, across="C")
     check_classes(target, weight, logits, ignore_index, label_smoothing)
     check_reduction(reduction, shape[0])
+    target = jnp.asarray(target)
     if not isinstance(target, jax.core.Tracer) and target.device.platform == "cpu":  # elsewhere it would force a sync
         indices = np.asarray(target)
         check_indices("target", np.where(indices == ignore_index, 0, indices), shape[1])

@@ -68,6 +68,8 @@ CHECKS = (
 REFUSAL = Check("refusal", "usage", "Is an input that must be refused refused, or taken for what it can only mean?")
 """The one check of cases that must be refused."""
 ORDINARY = tuple(check.name for check in CHECKS if check.kind == "ordinary")
+BESIDE = tuple(check.name for check in (*CHECKS, REFUSAL) if check.kind != "ordinary")
+"""The names of the checks beside the ordinary ones."""
 CONSISTENCY = frozenset(check.name for check in CHECKS if check.kind == "consistency")
 
 

@@ -78,8 +78,12 @@ class Side:
 
 @functools.cache
 def _discovered(side: Side) -> list[Target]:
-    found = (discover(source, python=side.python, environment=side.environment) for source in side.sources)
-    return [target for targets in found for target in targets]
+    """What the sources hold, each looked at by itself: a base of an older revision takes one at a time."""
+    return [
+        target
+        for source in side.sources
+        for target in discover(source, python=side.python, environment=side.environment)
+    ]
 
 
 def _run(command: Sequence[str], folder: Path | None, environment: Mapping[str, str]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import groupby
 
 from ..checks.catalogue import REFUSAL
@@ -12,7 +11,7 @@ from ..sandbox.target import Target
 from ..specification.library import losses
 from ..suite.plan import Choice, plan_targets
 from ..suite.suite import Suite
-from .kills import Kills, KillTable, hold, is_large, use
+from .kills import Kills, KillTable, hold, is_large, lacking, use
 
 
 def first_kills(
@@ -32,7 +31,11 @@ def first_kills(
     try:
         for box in sorted(boxes, key=lambda box: box in spared):
             known, kills = killers[box[0]], found[box]
-            some = [_spared(run) for run in boxes[box] if _decides(run, known)] if box in spared else boxes[box]
+            some = (
+                [lacking(run, {"properties"}) for run in boxes[box] if _decides(run, known)]
+                if box in spared
+                else boxes[box]
+            )
             for run, checks in _cheapest_first(some, known):
                 if checks == "ordinary":
                     hold(suite, run, kills)
@@ -55,27 +58,22 @@ def _decides(run: Run, known: Collection[str]) -> bool:
     return run.mode == "eager" and (run.case.id == run.loss.host.id or run.case.id in known)
 
 
-def _spared(run: Run) -> Run:
-    """The run without a random search."""
-    return replace(run, checks=tuple(check for check in run.checks if check != "properties"))
-
-
 def _cheapest_first(runs: Sequence[Run], known: Collection[str]) -> Iterator[tuple[Run, str]]:
     """What is run with which checks: known killers, then what must be refused, then all else.
 
     Of that eager mode comes before others, and calls before usage; random batches and large ones are last.
     """
+    killers = [run for run in runs if run.mode == "eager" and run.case.id in known]
+    for run in killers:
+        yield run, "ordinary"
+        yield run, "usage"
     refused = [run for run in runs if REFUSAL.name in run.checks]
+    yield from ((run, "usage") for run in refused if run not in killers)
     small = [run for run in runs if not (is_large(run) or run in refused)]
-    for run in runs:
-        if run.mode == "eager" and run.case.id in known:
-            yield run, "ordinary"
-            yield run, "usage"
-    yield from ((run, "usage") for run in refused)
     for eager in (True, False):
-        some = [run for run in small if (run.mode == "eager") == eager and not (eager and run.case.id in known)]
+        some = [run for run in small if (run.mode == "eager") == eager and run not in killers]
         some.sort(key=lambda run: run.case.id != run.loss.host.id)
         yield from ((run, "ordinary") for run in some)
         yield from ((run, "usage") for run in some)
     yield from ((run, "searched") for run in small)
-    yield from ((run, "ordinary") for run in runs if is_large(run))
+    yield from ((run, "ordinary") for run in runs if is_large(run) and run not in killers)

@@ -97,7 +97,7 @@ def observe(
     ``without`` names.
     """
     planned = [run for choice in choices for run in plan_targets(losses(), choice, list(targets)) if wanted(run)]
-    runs = [_without(run, without) for run in planned]
+    runs = [lacking(run, without) for run in planned]
     small = [run for run in runs if not is_large(run)]
     found: KillTable = {(run.target.name, run.dtype): Kills() for run in runs}
     suite = Suite(small, shared=True)
@@ -122,7 +122,7 @@ def is_large(run: Run) -> bool:
     return run.large or isinstance(run.case, Embedded)
 
 
-def _without(run: Run, checks: Collection[str]) -> Run:
+def lacking(run: Run, checks: Collection[str]) -> Run:
     """The run without some of its checks."""
     return replace(run, checks=tuple(check for check in run.checks if check not in checks))
 

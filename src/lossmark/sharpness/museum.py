@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from rich.table import Column, Table
 
-from ..checks.catalogue import CHECKS, ORDINARY, REFUSAL
+from ..checks.catalogue import BESIDE
 from ..dtypes import DTYPES
 from ..sandbox.target import own
 from .kills import Kills, KillTable, observe
@@ -114,8 +114,7 @@ def museum(exhibits: Sequence[Mutant[Exhibit]]) -> Museum:
     """Run every exhibit through the suite, as mutants are, and beside them lossmark's own implementations."""
     controls = [own(name) for name in dict.fromkeys(exhibit.target.reference.framework for exhibit in exhibits)]
     plain = [replace(control, modes=control.modes[:1]) for control in controls]
-    others = [check.name for check in (*CHECKS, REFUSAL) if check.name not in ORDINARY]
-    return Museum(exhibits, observe([exhibit.target for exhibit in exhibits]), observe(plain, without=others))
+    return Museum(exhibits, observe([exhibit.target for exhibit in exhibits]), observe(plain, without=BESIDE))
 
 
 def museum_table(found: Museum) -> Table:
