@@ -131,7 +131,7 @@ def test_classes_stay_in_order_where_one_of_them_marks_a_row():
         ("shape: {B: 7, C: 3}", "shape: [7, 3]", "expected a length of each of B, C"),
         ("shape: {B: 7, C: 3}", "shape: {B: 7, D: 3}", "expected B, C"),
         ("target: [0, 0, 1]\n", "target: [0, 0, 2]\n", "an index is one of 0 to 1"),
-        ('loss: "where(label_smoothing == 0', 'loss: "where(hard == 0', "only a label [B] or a parameter"),
+        ('loss: "where(label_smoothing == 0', 'loss: "where(hard == 0', "only a label of an example or a parameter"),
     ],
 )
 def test_a_spec_that_makes_no_sense_is_refused(old, new, message):

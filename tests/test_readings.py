@@ -80,15 +80,21 @@ def test_the_infix_text_of_a_formula_is_read_into_the_same_tree(grouped):
 @pytest.mark.parametrize("grouped", [False, True])
 def test_the_infix_text_of_every_operation_inside_every_other_is_read_into_the_same_tree(grouped):
     number = Fraction("12345678.00000000000000000000000000001e-9")
-    for outer, inner, place in itertools.product(infix.RULES, infix.RULES, (0, 1)):
+    alone = [name for name in infix.RULES if not (OPERATIONS[name].condition or OPERATIONS[name].exchanges)]
+    for outer, inner, place in itertools.product(alone, alone, (0, 1)):
         build = Builder()
         leaves = {
             name: build("input", payload=name, dims=("B",) if name == "label" else ("B", "D"))
             for name in ("x", "y", "label")
-        }
+        } | {"power": build.const(2)}
+        condition = build("equal", leaves["label"], build.const(number))
 
-        def made(name, x, y, build=build, leaves=leaves):
-            chosen = {"where": (leaves["label"], build.const(number), x, y), "pick": (x, leaves["label"])}
+        def made(name, x, y, build=build, leaves=leaves, condition=condition):
+            chosen = {
+                "where": (condition, x, y),
+                "pick": (x, leaves["label"]),
+                "power": (x, leaves["power"]),
+            }
             node = build(name, *chosen.get(name, (x, y))[: OPERATIONS[name].operands])
             return build("detach", node) if name == "largest" else node
 
@@ -110,11 +116,38 @@ def test_a_formula_writes_every_operation_as_its_row_says():
             build = Builder()
             dims = ("B", "D") if operation.along else ("B",)
             leaves = {leaf: build("input", payload=leaf, dims=dims) for leaf in ("x", "y")}
-            leaves |= {"label": build("input", payload="label", dims=("B",)), "number": build.const(1)}
-            text = operation.written.replace("number", "1").replace(", A)", ", D)")
-            node = Parser(build, leaves, {}).parse(f"detach({text})", Place("a spec", 1, 1, "formula")).args[0]
+            leaves |= {"label": build("input", payload="label", dims=("B",))}
+            text = operation.written.replace(", A)", ", D)").replace("condition", "label == 1")
+            if name in ("equal", "power"):
+                leaves["y"] = build.const(1)
+            if name in ("not", "both"):
+                text = text.replace("x", "x == 1").replace("y", "y == 1")
+            whole = f"where({text}, x, 0)" if operation.condition else f"detach({text})"
+            again = frozenset({"D"} if operation.exchanges else ())
+            node = Parser(build, leaves, {}, again=again).parse(whole, Place("a spec", 1, 1, "formula")).args[0]
             expected = ("B",) if operation.reduces else dims
             assert (node.op, len(node.args), node.dims) == (name, operation.operands, expected)
+
+
+PAIRS = [
+    "lse(dot(x, z) - own(dot(x, z)), J, not B == J)",
+    "sum(where(label == over(label, J) and not B == J, swap(dot(x, z)), 0), J)",
+    "sum(where(not (label == 1 and B == J) and label == over(label, J), dot(x, over(x, J)), 0), J)",
+    "lse(swap(dot(x, z))*2, J, label == over(label, J))",
+]
+
+
+@pytest.mark.parametrize("text", PAIRS)
+@pytest.mark.parametrize("grouped", [False, True])
+def test_the_infix_text_of_what_concerns_pairs_is_read_into_the_same_tree(text, grouped):
+    build = Builder(("B", "J", "D"))
+    dims = {"x": ("B", "D"), "z": ("J", "D"), "label": ("B",)}
+    leaves = {name: build("input", payload=name, dims=axes) for name, axes in dims.items()}
+    again = frozenset({"J"})
+    node = Parser(build, leaves, {}, again=again).parse(text, Place("a spec", 1, 1, "formula"))
+    assert read_back(node, build, leaves, grouped, again) is node
+    assert page.mathml(node)
+    assert page.latex(node)
 
 
 def test_the_outcomes_of_overflow_follow_ieee_arithmetic():

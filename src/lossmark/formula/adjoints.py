@@ -88,10 +88,30 @@ def _abs(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
 
 
 def _where(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
-    label, value, x, y = node.args
+    condition, x, y = node.args
     zero = build.const(0)
-    yield x, build("where", label, value, g, zero)
-    yield y, build("where", label, value, zero, g)
+    yield x, build("where", condition, g, zero)
+    yield y, build("where", condition, zero, g)
+
+
+def _only(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    condition, x = node.args
+    yield x, build("where", condition, g, build.const(0))
+
+
+def _swap(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    yield node.args[0], build("swap", g, payload=node.payload)
+
+
+def _power(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    x, y = node.args
+    yield x, build("mul", g, build("power_slope", x, y))
+
+
+def _logaddexp(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    x, y = node.args
+    yield x, build("mul", g, build("sigmoid", build("sub", x, y)))
+    yield y, build("mul", g, build("sigmoid", build("sub", y, x)))
 
 
 def _slope(slope: Callable[[Builder, Node], Node]) -> Rule:
@@ -175,6 +195,12 @@ def _unit(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     yield length, build("neg", build("div", build("dot", g, node), length))
 
 
+def _power_slope(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    x, y = node.args
+    slope = build("power_slope", x, build("sub", y, build.const(1)))
+    yield x, build("mul", g, build("mul", y, slope))
+
+
 def _xdivy(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     x, y = node.args
     yield x, build("div", g, y)
@@ -208,15 +234,20 @@ def _either(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
 RULES: Mapping[str, Rule] = {
     "add": _add, "sub": _sub, "neg": _neg, "mul": _mul, "div": _div, "square": _square,
     "xlogy": _xlogy, "xdivy": _xdivy,
-    "max": _max, "min": _min, "relu": _relu, "abs": _abs, "where": _where,
+    "max": _max, "min": _min, "relu": _relu, "abs": _abs,
+    "power": _power, "power_slope": _power_slope, "logaddexp": _logaddexp,
+    "where": _where, "only": _only, "swap": _swap, "equal": _flat, "not": _flat, "both": _flat,
     "largest": _flat, "lse": _lse, "softmax": _softmax, "pick": _pick, "detach": _flat, "scatter": _scatter,
     "gap": _gap, "sum": _sum, "mean": _mean, "count": _flat, "dot": _mul, "sqnorm": _sqnorm, "norm": _norm,
     "exp": _slope(lambda build, node: node),
     "expm1": _slope(lambda build, node: build("exp", node.args[0])),
     "softplus": _slope(lambda build, node: build("sigmoid", node.args[0])),
+    "tanh": _slope(lambda build, node: build("sub", build.const(1), build("square", node))),
+    "logcosh": _slope(lambda build, node: build("tanh", node.args[0])),
     "sigmoid": _slope(lambda build, node: build("mul", node, build("sub", build.const(1), node))),
     "log": _over(lambda build, node: node.args[0]),
     "log1p": _over(lambda build, node: build("add", build.const(1), node.args[0])),
+    "log1mexp": _over(lambda build, node: build("expm1", node.args[0])),
     "sqrt": _over(lambda build, node: build("mul", build.const(2), node)),
     "step": _flat, "sign": _flat, "unit": _unit, "radial": _radial, "spread": _spread, "fork": _fork, "either": _either,
 }  # fmt: skip

@@ -19,5 +19,9 @@ DEFINED: Mapping[str, Definition] = {
     "sim": Definition("similarity", ("x", "y"), {"dot": "dot(x, y)", "cosine": "dot(x, y)/max(norm(x)*norm(y), 1e-8)"}),
 }
 """By name. A spec that calls ``sim(x, y)`` has a parameter ``similarity`` whose choices are among these."""
-OWN = "own"
-"""Calls the entry of an example with itself among those with all examples: ``own(x)``."""
+OWN, SWAP, OVER = "own", "swap", "over"
+PAIRS: Mapping[str, str] = {OWN: "own(x)", SWAP: "swap(x)", OVER: "over(x, J)"}
+"""What concerns pairs of examples, and how a formula calls it.
+
+The entry of an example with itself among those with all examples; both exchanged; an input of the other example.
+"""

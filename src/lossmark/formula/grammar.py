@@ -9,18 +9,19 @@ crash the loader. Parentheses are normative: they fix the order of operations th
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Mapping
 from fractions import Fraction
 
 from ..errors import FormulaError, Place
-from .defined import DEFINED, OWN
+from .defined import DEFINED, OVER, OWN, PAIRS
 from .operations import FUNCTIONS, Operation
 from .tree import BATCH, EMBEDDING, Builder, Node
 
 MAX_LENGTH, MAX_DEPTH, MAX_NODES = 2000, 60, 400
 
-CALLED = sorted({name for name, _ in FUNCTIONS} | {*DEFINED, OWN})
+CALLED = sorted({name for name, _ in FUNCTIONS} | {*DEFINED, *PAIRS})
 """The functions a formula may call."""
 
 _ALLOWED = (
@@ -122,9 +123,11 @@ class Parser:
             raise self._refuse(node, f"unknown function {_shorten(name)!r}")
         if name == "where":
             return self._where(node, args, depth)
-        if name == OWN:
-            return self._own(node, args, depth)
-        axis = args[-1].id if args and isinstance(args[-1], ast.Name) and args[-1].id in self.build.axes else None
+        if name in PAIRS:
+            return self._again(node, name, args, depth)
+        if name == "lse" and len(args) == 3:
+            return self._lse_of_some(args, depth)
+        axis = self._axis(args[-1]) if args else None
         operation = FUNCTIONS.get((name, axis is not None))
         if operation is None and name not in DEFINED:
             raise self._refuse(node, f"{name} is written {_written(name)}")
@@ -148,24 +151,45 @@ class Parser:
             if operands[1].op != "input":
                 raise self._refuse(args[1], "only a label can be an index")
             self._require(axis or "", operation.function, args[:1], operands[:1])
+        elif operation.name == "power" and operands[1].op not in ("const", "param"):
+            raise self._refuse(args[1], "the exponent of power is a number or a parameter")
         elif operation.along:
             self._require(axis or EMBEDDING, operation.function, args, operands)
         node = self.build(operation.name, *operands, payload=axis)
         return self.counted(operands[1], node) if operation.name == "pick" else node
 
-    def _own(self, node: ast.Call, args: list[ast.expr], depth: int) -> Node:
-        """Of what has the batch twice the entries where both are the same example."""
-        operands = [self._expression(arg, depth) for arg in args]
-        pairs = [axis for operand in operands[:1] for axis in operand.dims if axis in self.again]
-        if len(operands) != 1 or len(pairs) != 1 or BATCH not in operands[0].dims:
-            raise self._refuse(node, f"{OWN} takes one argument, which has B and an axis that runs over B again")
-        return self.build("pick", operands[0], self.build.place(BATCH), payload=pairs[0])
+    def _axis(self, node: ast.expr) -> str | None:
+        """The axis that an argument names; None where it is an expression."""
+        return node.id if isinstance(node, ast.Name) and node.id in self.build.axes else None
+
+    def _lse_of_some(self, args: list[ast.expr], depth: int) -> Node:
+        """The log-sum-exp of the entries for which a condition is true."""
+        axis, operand = self._axis(args[1]), self._expression(args[0], depth)
+        if axis is None:
+            raise self._refuse(args[1], "lse is written lse(x, A) or lse(x, A, condition)")
+        some = self.build("only", self._condition(args[2], depth), operand)
+        self._require(axis, "lse", args[:1], [some])
+        return self.build("lse", some, payload=axis)
+
+    def _again(self, node: ast.Call, name: str, args: list[ast.expr], depth: int) -> Node:
+        """What concerns pairs of examples: ``own(x)``, ``swap(x)`` and ``over(x, J)``."""
+        axis = self._axis(args[1]) if name == OVER and len(args) == 2 else next(iter(self.again), None)
+        if len(args) != 1 + (name == OVER) or axis not in self.again:
+            raise self._refuse(node, f"{name} is written {PAIRS[name]}, with an axis that runs over B again")
+        operand = self._expression(args[0], depth)
+        if name == OVER and (operand.op != "input" or BATCH not in operand.dims or axis in operand.dims):
+            raise self._refuse(args[0], f"{name} takes an input of each example")
+        if name != OVER and not {BATCH, axis} <= {*operand.dims}:
+            raise self._refuse(node, f"{name} takes one argument, which has B and an axis that runs over B again")
+        if name == OWN:
+            return self.build("pick", operand, self.build.place(BATCH), payload=axis)
+        return self.build("swap", operand, payload=axis)
 
     def counted(self, label: Node, node: Node) -> Node:
         """The node, but 0 in the rows that the label says do not count."""
         if label not in self.ignored:
             return node
-        return self.build("where", label, self.ignored[label], self.build.const(0), node)
+        return self.build("where", self.build("equal", label, self.ignored[label]), self.build.const(0), node)
 
     def _require(self, axis: str, name: str, args: list[ast.expr], operands: list[Node]) -> None:
         for arg, operand in zip(args, operands, strict=True):
@@ -185,16 +209,35 @@ class Parser:
     def _where(self, node: ast.Call, args: list[ast.expr], depth: int) -> Node:
         if len(args) != 3:
             raise self._refuse(node, f"where takes a condition and two terms, got {len(args)} arguments")
-        match args[0]:
-            case ast.Compare(left=left, ops=[ast.Eq()], comparators=[(ast.Constant() | ast.Name()) as right]):
-                label, value = self._expression(left, depth), self._expression(right, depth)
-            case _:
-                raise self._refuse(args[0], "the condition of where must be label == number")
-        if label.op != "param" and (label.op != "input" or label.dims != (BATCH,)):
-            raise self._refuse(left, "only a label [B] or a parameter can be compared")
-        if value.op not in ("const", "param"):
-            raise self._refuse(right, "a label is compared with a number or a parameter")
-        return self.build("where", label, value, self._expression(args[1], depth), self._expression(args[2], depth))
+        condition = self._condition(args[0], depth)
+        return self.build("where", condition, self._expression(args[1], depth), self._expression(args[2], depth))
+
+    def _condition(self, node: ast.expr, depth: int) -> Node:
+        """What is true or false: a comparison, or what not and and make of such."""
+        if depth > MAX_DEPTH:
+            raise self._refuse(node, f"nested more than {MAX_DEPTH} deep")
+        match node:
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return self.build("not", self._condition(operand, depth + 1))
+            case ast.BoolOp(op=ast.And(), values=values):
+                conditions = [self._condition(value, depth + 1) for value in values]
+                return functools.reduce(lambda x, y: self.build("both", x, y), conditions)
+            case ast.Compare(left=ast.Name(id=left), ops=[ast.Eq()], comparators=[ast.Name(id=right)]) if (
+                left == BATCH and right in self.again
+            ):
+                return self.build("equal", self.build.place(left), self.build.place(right))
+            case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]):
+                return self._equal(left, right, depth + 1)
+        raise self._refuse(node, "a condition is label == number, B == J, or made of such by not and and")
+
+    def _equal(self, left: ast.expr, right: ast.expr, depth: int) -> Node:
+        """Whether a label is a number, a parameter or the label of the other example."""
+        label, value = self._expression(left, depth), self._expression(right, depth)
+        if label.op != "param" and (label.op != "input" or BATCH not in label.dims):
+            raise self._refuse(left, "only a label of an example or a parameter can be compared")
+        if value.op not in ("const", "param") and not (value.op == "swap" and value.args[0] is label):
+            raise self._refuse(right, "a label is compared with a number, a parameter or itself over the other axis")
+        return self.build("equal", label, value)
 
 
 def _gap_of(build: Builder, x: Node, y: Node) -> Node | None:
@@ -202,7 +245,7 @@ def _gap_of(build: Builder, x: Node, y: Node) -> Node | None:
 
     Whoever computes x with some error takes it away from itself at the label, so that the difference is exact there.
     """
-    picked = y.args[3] if y.op == "where" and y.args[3].op == "pick" else y
+    picked = y.args[2] if y.op == "where" and y.args[2].op == "pick" else y
     if picked.op != "pick" or picked.args[0] is not x:
         return None
     return build("gap", x, picked.args[1], payload=picked.payload)

@@ -38,6 +38,10 @@ class Operation:
     """It takes an infinity from itself, which is NaN in IEEE arithmetic and 0 in the limit."""
     inside: bool = False
     """Its result is not rounded to the format before the next operation on numbers: 1 - p would be lost."""
+    condition: bool = False
+    """It is true or false, 1 or 0, and stands only in the condition of a ``where``."""
+    exchanges: bool = False
+    """It exchanges the batch and the axis that it works along, which runs over the batch again."""
     sides: tuple[int, int] | None = None
     """The two slopes of a kink between which it chooses, by the sign of (first operand - second operand, or 0)."""
 
@@ -69,7 +73,8 @@ _ROWS = (
     Operation("mul", 2, "x * y", "The product.", multiplies=True),
     Operation("div", 2, "x / y", "The quotient."),
     Operation("neg", 1, "-x", "The negative.", linear=True),
-    Operation("square", 1, "x**2", "The square, the only power."),
+    Operation("square", 1, "x**2", "The square."),
+    Operation("power", 2, "power(x, y)", "x to the power of a number or a parameter; x is not negative."),
     Operation("max", 2, "max(x, y)", "The larger of two; at a tie its slope by x is any of [0, 1].", linear=True),
     Operation("min", 2, "min(x, y)", "The smaller of two; at a tie its slope by x is any of [0, 1].", linear=True),
     Operation("relu", 1, "relu(x)", "max(x, 0).", linear=True),
@@ -77,15 +82,35 @@ _ROWS = (
     Operation("log", 1, "log(x)", "The natural logarithm."),
     Operation("log1p", 1, "log1p(x)", "log(1 + x), as one operation that loses no digits near 0."),
     Operation("expm1", 1, "expm1(x)", "exp(x) - 1, as one operation that loses no digits near 0."),
+    Operation("log1mexp", 1, "log1mexp(x)", "log(1 - exp(-x)) of x > 0, as one operation that loses no digits."),
     Operation("xlogy", 2, "xlogy(x, y)", "x*log(y), as one operation that is 0 where x is 0, also at y = 0."),
     Operation("sqrt", 1, "sqrt(x)", "The square root."),
+    Operation("tanh", 1, "tanh(x)", "The hyperbolic tangent."),
+    Operation("logcosh", 1, "logcosh(x)", "log(cosh(x)), as one operation that neither overflows nor loses digits."),
     Operation("abs", 1, "abs(x)", "The magnitude; at 0 its slope is any of [-1, 1].", linear=True),
     Operation("softplus", 1, "softplus(x)", "log(1 + exp(x)), as one operation that does not overflow."),
     Operation("sigmoid", 1, "sigmoid(x)", "1 / (1 + exp(-x)), as one operation that does not overflow."),
     Operation(
-        "where", 4, "where(label == number, x, y)",
-        "x where the label, or a parameter, is the number or the parameter, else y; the other is not seen.",
+        "logaddexp", 2, "logaddexp(x, y)", "log(exp(x) + exp(y)), as one operation that does not overflow.",
+        shifts=True,
+    ),
+    Operation(
+        "equal", 2, "x == y",
+        "A condition: a label or a parameter is a number or a parameter; two examples have the same label, "
+        "``label == over(label, J)``, or are the same, ``B == J``.",
+        condition=True,
+    ),
+    Operation("not", 1, "not x", "A condition: the other is false.", condition=True),
+    Operation("both", 2, "x and y", "A condition: both are true.", condition=True),
+    Operation(
+        "where", 3, "where(condition, x, y)",
+        "x where the condition is true, else y; the other is not seen, neither its value nor its gradient.",
         linear=True,
+    ),
+    Operation(
+        "swap", 1, "swap(x)",
+        "x with the batch and the axis that runs over it again exchanged; of an input ``over(x, J)``.",
+        along=True, linear=True, exchanges=True,
     ),
     Operation("sum", 1, "sum(x, A)", "The sum along an axis.", along=True, reduces=True, linear=True),
     Operation("mean", 1, "mean(x, A)", "The arithmetic mean along an axis.", along=True, reduces=True),
@@ -94,7 +119,9 @@ _ROWS = (
         along=True, reduces=True, linear=True,
     ),
     Operation(
-        "lse", 1, "lse(x, A)", "log Σ exp(x) along an axis, as one operation that does not overflow.",
+        "lse", 1, "lse(x, A)",
+        "log Σ exp(x) along an axis, as one operation that does not overflow; ``lse(x, A, condition)`` of the entries "
+        "for which the condition is true.",
         along=True, reduces=True, shifts=True,
     ),
     Operation("softmax", 1, "softmax(x, A)", "exp(x - lse(x, A)), as one operation.", along=True, inside=True),
@@ -116,8 +143,13 @@ _ROWS = (
         "norm", 1, "norm(x)", "The Euclidean length, as one operation that does not overflow.",
         along=True, reduces=True,
     ),
+    Operation(
+        "only", 2, "", "x where a condition is true, else -∞, the logarithm of nothing: for lse of some entries.",
+        linear=True,
+    ),
     Operation("step", 2, "", "The slope of max(x, y) by x: 1 where x > y, 0 where x < y.", sides=(0, 1)),
     Operation("sign", 1, "", "The slope of abs(x): 1 where x > 0, -1 where x < 0.", sides=(-1, 1)),
+    Operation("power_slope", 2, "", "y * x**(y - 1), and 0 where y is 0: the slope of power(x, y)."),
     Operation("xdivy", 2, "", "x / y, and 0 where x is 0: the slope of xlogy(x, y) by y."),
     Operation("unit", 2, "", "x / ‖x‖ from a vector and its length: the gradient of the length, 0 where that is 0."),
     Operation("radial", 3, "", "The adjoint of ‖x‖² times x, which implementations take via x / ‖x‖.", multiplies=True),
@@ -136,6 +168,8 @@ OPERATIONS: Mapping[str, Operation] = {row.name: row for row in _ROWS}
 
 REDUCING = frozenset(row.name for row in _ROWS if row.reduces)
 """Operations that take an axis away."""
+EXCHANGING = frozenset(row.name for row in _ROWS if row.exchanges)
+"""Operations that exchange the batch and another axis."""
 AXIAL = frozenset(row.name for row in _ROWS if row.along)
 """Operations that work along an axis."""
 FUNCTIONS: Mapping[tuple[str, bool], Operation] = {(row.function, row.names_axis): row for row in _ROWS if row.function}

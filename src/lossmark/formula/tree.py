@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from .operations import AXIAL, REDUCING
+from .operations import AXIAL, EXCHANGING, REDUCING
 
 Payload = str | Fraction | None
 Dims = tuple[str, ...]
@@ -30,9 +30,13 @@ def shape_of(dims: Dims, sizes: Sizes) -> tuple[int, ...]:
     return tuple(sizes[axis] for axis in dims)
 
 
+PLACE = "place "
+"""Begins the name of a leaf that numbers an axis; no name of a spec holds a space."""
+
+
 def place_of(axis: str) -> str:
-    """The name of the leaf that numbers an axis; no name of a spec holds a space."""
-    return f"place {axis}"
+    """The name of the leaf that numbers an axis."""
+    return PLACE + axis
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -63,6 +67,14 @@ def spelled_out(node: Node) -> Node:
     return Node("sub", (node.args[0], Node("pick", node.args, dims, node.payload)), node.dims)
 
 
+def some_of(node: Node) -> tuple[Node, Node] | None:
+    """The entries and the condition of what a formula writes as lse(x, A, condition); None for any other node."""
+    if node.op != "lse" or node.args[0].op != "only":
+        return None
+    condition, x = node.args[0].args
+    return x, condition
+
+
 class Builder:
     """Makes nodes, each distinct one once; its length is the number of distinct nodes made so far.
 
@@ -85,6 +97,8 @@ class Builder:
             payload = payload or EMBEDDING
         if dims is None:
             found = {axis for arg in args for axis in arg.dims} - ({payload} if op in REDUCING else set())
+            if op in EXCHANGING:
+                found = {_exchanged(axis, str(payload)) for axis in found}
             dims = tuple(axis for axis in self.axes if axis in found)
         key = (op, payload, dims, *map(id, args))
         return self._known.setdefault(key, Node(op, args, dims, payload))
@@ -96,6 +110,10 @@ class Builder:
     def place(self, axis: str) -> Node:
         """The number of each entry along an axis."""
         return self("place", payload=place_of(axis), dims=(axis,))
+
+
+def _exchanged(axis: str, other: str) -> str:
+    return {BATCH: other, other: BATCH}.get(axis, axis)
 
 
 def topological(roots: Iterable[Node]) -> list[Node]:

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from .operations import OPERATIONS
 from .tree import BATCH, EMBEDDING, Formula, Node, topological
 
-_ALL = frozenset({"add", "sub", "neg", "square", "max", "min", "relu", "sqrt", "abs", "log1p", "expm1", "detach"})
+_ALL = frozenset(
+    {"add", "sub", "neg", "square", "max", "min", "relu", "sqrt", "abs", "log1p", "expm1", "tanh", "logcosh", "detach"}
+)
 """Operations that are 0 where all of their operands are."""
 _ANY = frozenset({"mul", "dot"})
 """Operations that are 0 where one of their operands is, if no other is infinite."""
@@ -41,5 +43,5 @@ def _vanishes(node: Node, zero: Mapping[Node, bool]) -> bool:
     if node.op == "xlogy":
         return found[0]
     if node.op == "where":
-        return all(found[2:])
+        return all(found[1:])
     return (node.op in _ALL or node.op in _SUMMING) and all(found)

@@ -51,9 +51,13 @@ def any_nan(*xs: Real) -> bool:
 
 
 def _function(
-    finite: Callable[[arb], arb], at_minus_inf: float, at_inf: float, lowest: int | None = None
+    finite: Callable[[arb], arb],
+    at_minus_inf: float,
+    at_inf: float,
+    lowest: int | None = None,
+    pole: float | None = None,
 ) -> Callable[[Real], Real]:
-    """A continuous function with its limits at ±inf; below ``lowest`` it is nan."""
+    """A continuous function with its limits at ±inf; nan below ``lowest``, where it is the ``pole`` if it has one."""
 
     def rule(x: Real) -> Real:
         if isinstance(x, float):
@@ -62,8 +66,8 @@ def _function(
             order = sign(x - lowest)
             if order < 0:
                 return math.nan
-            if order == 0 and at_minus_inf == -math.inf:
-                return -math.inf
+            if order == 0 and pole is not None:
+                return pole
         return finite(x)
 
     return rule
@@ -84,12 +88,23 @@ def _sigmoid(x: arb) -> arb:
     return (arb(1) if x > 0 else small) / (1 + small)
 
 
+def _logcosh(x: arb) -> arb:
+    """log(cosh(x)): near 0 through cosh(x) = 1 + 2·sinh²(x/2), else through exp(-2|x|)."""
+    size = abs(x)
+    if size < 1:
+        return (2 * (x / 2).sinh() ** 2).log1p()
+    return size + (-2 * size).exp().log1p() - arb(2).log()
+
+
 BALL_FUNCTIONS: Mapping[str, Callable[[Real], Real]] = {
     "exp": _function(arb.exp, 0.0, math.inf),
     "expm1": _function(arb.expm1, -1.0, math.inf),
-    "log": _function(arb.log, -math.inf, math.inf, 0),
-    "log1p": _function(arb.log1p, -math.inf, math.inf, -1),
+    "log": _function(arb.log, math.nan, math.inf, 0, -math.inf),
+    "log1p": _function(arb.log1p, math.nan, math.inf, -1, -math.inf),
+    "log1mexp": _function(lambda x: (-(-x).expm1()).log(), math.nan, 0.0, 0, -math.inf),
     "sqrt": _function(arb.sqrt, math.nan, math.inf, 0),
+    "tanh": _function(arb.tanh, -1.0, 1.0),
+    "logcosh": _function(_logcosh, math.inf, math.inf),
     "softplus": _function(_softplus, 0.0, math.inf),
     "sigmoid": _function(_sigmoid, 0.0, 1.0),
 }

@@ -33,8 +33,11 @@ _FREE, _FLOP, _CALL = PerComponent(), PerComponent(flops=1), PerComponent(transc
 
 RULES: Mapping[str, PerComponent] = {
     "add": _FLOP, "sub": _FLOP, "mul": _FLOP, "div": _FLOP, "neg": _FREE, "square": _FLOP, "sqrt": _FLOP,
-    "max": _FLOP, "min": _FLOP, "relu": _FLOP, "abs": _FREE, "where": _FREE,
-    "exp": _CALL, "expm1": _CALL, "log": _CALL, "log1p": _CALL,
+    "max": _FLOP, "min": _FLOP, "relu": _FLOP, "abs": _FREE,
+    "where": _FREE, "only": _FREE, "equal": _FREE, "not": _FREE, "both": _FREE, "swap": _FREE,
+    "exp": _CALL, "expm1": _CALL, "log": _CALL, "log1p": _CALL, "log1mexp": PerComponent(transcendental=2),
+    "tanh": _CALL, "power": _FLOP, "power_slope": _FLOP,
+    "logcosh": PerComponent(flops=2, transcendental=2), "logaddexp": PerComponent(flops=2, transcendental=2),
     "xlogy": PerComponent(flops=1, transcendental=1), "xdivy": _FLOP,
     "softplus": PerComponent(flops=2, transcendental=2), "sigmoid": PerComponent(flops=2, transcendental=1),
     "sum": PerComponent(summed=1), "mean": PerComponent(summed=1), "count": _FREE,

@@ -17,19 +17,25 @@ from flint import arb, fmpq
 from numpy.typing import NDArray
 
 from ..dtypes import F64
-from ..formula.operations import AXIAL, OPERATIONS, REDUCING
-from ..formula.tree import Dims, Node
+from ..formula.operations import AXIAL, EXCHANGING, OPERATIONS, REDUCING
+from ..formula.tree import BATCH, Dims, Node
 from .balls import BALL_FUNCTIONS, Real, any_nan, lift
 from .balls import sign as sign_of
 from .convention import LIMIT, Convention
 from .exact_scalars import (
     absolute,
     add,
+    both,
     div,
+    equal,
     maximum,
     minimum,
     mul,
     neg,
+    negated,
+    only,
+    power,
+    power_slope,
     relu,
     square,
     sub,
@@ -84,6 +90,11 @@ def lse(xs: Vector, convention: Convention) -> Real:
         return -math.inf
     shift = max(finite, key=lambda x: float(x.mid()))
     return shift + sum(((x - shift).exp() for x in finite), arb(0)).log()
+
+
+def logaddexp(x: Real, y: Real, convention: Convention) -> Real:
+    """log(exp(x) + exp(y)), as the log-sum-exp of two."""
+    return lse((x, y), convention)
 
 
 def softmax(xs: Vector) -> Vector:
@@ -170,7 +181,9 @@ def first(x: Real, *others: Real) -> Real:
 RULES: Mapping[str, Callable[..., Real | Vector]] = {
     "add": add, "sub": sub, "mul": mul, "div": div, "neg": neg, "square": square,
     "xlogy": xlogy, "xdivy": xdivy,
-    "max": maximum, "min": minimum, "relu": relu, "abs": absolute, "where": where, **BALL_FUNCTIONS,
+    "max": maximum, "min": minimum, "relu": relu, "abs": absolute, **BALL_FUNCTIONS,
+    "power": power, "power_slope": power_slope, "logaddexp": logaddexp,
+    "where": where, "only": only, "equal": equal, "not": negated, "both": both, "swap": first,
     "largest": largest, "lse": lse, "softmax": softmax, "pick": pick, "scatter": scatter, "gap": gap, "detach": first,
     "sum": total, "mean": mean, "count": count, "dot": dot, "sqnorm": sqnorm, "norm": norm,
     "step": step, "sign": sign, "unit": unit, "radial": radial, "spread": first, "fork": fork, "either": first,
@@ -210,6 +223,8 @@ def evaluate(
                 values[node] = single(arb(fmpq(node.payload.numerator, node.payload.denominator)), axes)
             elif not args:
                 values[node] = leaves[str(node.payload)]
+            elif node.op in EXCHANGING:
+                values[node] = np.swapaxes(args[0], axes.index(BATCH), axes.index(str(node.payload)))
             elif node.op in AXIAL:
                 values[node] = _along(_rule(node, convention), args, axes.index(str(node.payload)), node.op in REDUCING)
             else:

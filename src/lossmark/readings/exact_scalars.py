@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from flint import arb
 
-from .balls import BALL_FUNCTIONS, Real, any_nan, shadow
+from .balls import BALL_FUNCTIONS, Real, any_nan, lift, shadow
 from .balls import sign as sign_of
 from .convention import IEEE, Convention
 
@@ -98,8 +98,53 @@ def absolute(x: Real) -> Real:
     return maximum(x, neg(x))
 
 
-def where(label: Real, value: Real, x: Real, y: Real) -> Real:
-    """x where the label is the value, else y; a nan label counts as a nan input and reaches the result."""
-    if any_nan(label):
+def equal(x: Real, y: Real) -> Real:
+    """1 where x is y, else 0; a nan label counts as a nan input and reaches the result."""
+    if any_nan(x, y):
         return math.nan
-    return x if not isinstance(label, float) and sign_of(sub(label, value)) == 0 else y
+    if isinstance(x, float) or isinstance(y, float):
+        return arb(int(isinstance(x, float) and isinstance(y, float) and x == y))
+    return arb(int(sign_of(x - y) == 0))
+
+
+def negated(condition: Real) -> Real:
+    """1 where a condition is false."""
+    return sub(arb(1), condition)
+
+
+def both(x: Real, y: Real) -> Real:
+    """1 where two conditions are true."""
+    return mul(x, y, IEEE)
+
+
+def where(condition: Real, x: Real, y: Real) -> Real:
+    """x where the condition is true, else y."""
+    if any_nan(condition):
+        return math.nan
+    return x if sign_of(condition) else y
+
+
+def only(condition: Real, x: Real) -> Real:
+    """x where the condition is true, else -∞."""
+    return where(condition, x, -math.inf)
+
+
+def power(x: Real, y: Real) -> Real:
+    """x to the power of y; 1 where y is 0, nan where x is negative."""
+    if any_nan(x, y):
+        return math.nan
+    base, exponent = sign_of(x), sign_of(y)
+    if base < 0:
+        return math.nan
+    if exponent == 0:
+        return arb(1)
+    if isinstance(x, float) or isinstance(y, float) or base == 0:
+        return lift(float(shadow(x) ** exponent)) if base else arb(0) if exponent > 0 else math.inf
+    return x**y
+
+
+def power_slope(x: Real, y: Real) -> Real:
+    """y·x to the power of y - 1, and 0 where y is 0."""
+    if not any_nan(x, y) and sign_of(y) == 0:
+        return arb(0) if sign_of(x) >= 0 else math.nan
+    return mul(y, power(x, sub(y, arb(1))), IEEE)

@@ -9,11 +9,11 @@ from enum import IntEnum
 from fractions import Fraction
 from typing import NamedTuple
 
-from ..formula.defined import OWN
+from ..formula.defined import OVER, OWN
 from ..formula.operations import OPERATIONS
-from ..formula.tree import Node, spelled_out
+from ..formula.tree import PLACE, Node, some_of, spelled_out
 
-_OPERAND = re.compile(r"\b(label|number|x|y|A)\b")
+_OPERAND = re.compile(r"\b(condition|label|x|y|A)\b")
 _EXACT = Context(prec=40)
 """As many digits as a number of a formula may have."""
 
@@ -21,11 +21,14 @@ _EXACT = Context(prec=40)
 class Binding(IntEnum):
     """How tightly a text binds: an operand that binds looser than its place asks for stands in parentheses."""
 
-    SUM = 1
-    PRODUCT = 2
-    SIGN = 3
-    POWER = 4
-    WHOLE = 5
+    AND = 1
+    NOT = 2
+    COMPARISON = 3
+    SUM = 4
+    PRODUCT = 5
+    SIGN = 6
+    POWER = 7
+    WHOLE = 8
 
 
 class Binds(NamedTuple):
@@ -44,7 +47,10 @@ RULES: Mapping[str, Binds] = {
     "neg": Binds(Binding.SIGN, (Binding.SIGN,)), "square": Binds(Binding.POWER, (Binding.WHOLE,)),
     "max": _CALL_2, "min": _CALL_2, "relu": _CALL_1, "exp": _CALL_1, "log": _CALL_1, "log1p": _CALL_1, "xlogy": _CALL_2,
     "expm1": _CALL_1, "sqrt": _CALL_1, "abs": _CALL_1, "softplus": _CALL_1, "sigmoid": _CALL_1,
-    "where": Binds(Binding.WHOLE, (Binding.WHOLE, Binding.WHOLE, Binding.SUM, Binding.SUM)),
+    "tanh": _CALL_1, "logcosh": _CALL_1, "log1mexp": _CALL_1, "power": _CALL_2, "logaddexp": _CALL_2, "swap": _CALL_1,
+    "equal": Binds(Binding.COMPARISON, (Binding.SUM, Binding.SUM)), "not": Binds(Binding.NOT, (Binding.NOT,)),
+    "both": Binds(Binding.AND, (Binding.AND, Binding.NOT)),
+    "where": Binds(Binding.WHOLE, (Binding.AND, Binding.SUM, Binding.SUM)),
     "sum": _CALL_1, "mean": _CALL_1, "largest": _CALL_1, "lse": _CALL_1, "softmax": _CALL_1, "detach": _CALL_1,
     "pick": Binds(Binding.WHOLE, (Binding.SUM, Binding.WHOLE)), "dot": _CALL_2, "sqnorm": _CALL_1, "norm": _CALL_1,
 }  # fmt: skip
@@ -58,10 +64,16 @@ def infix(node: Node, names: Mapping[Node, str], *, grouped: bool = False) -> st
     Raises KeyError for operations that occur only in derivatives.
     """
     if not node.args:
-        return _number(node.payload) if isinstance(node.payload, Fraction) else str(node.payload)
+        payload = node.payload
+        return _number(payload) if isinstance(payload, Fraction) else str(payload).removeprefix(PLACE)
     node = spelled_out(node)
     if node.op == "pick" and node.args[1].op == "place":
         return f"{OWN}({_operand(node.args[0], Binding.SUM, names, grouped)})"
+    if node.op == "swap" and not node.args[0].args:
+        return f"{OVER}({_operand(node.args[0], Binding.SUM, names, grouped)}, {node.payload})"
+    if some := some_of(node):
+        x, condition = (_operand(part, Binding.AND, names, grouped) for part in some)
+        return f"lse({x}, {node.payload}, {condition})"
     operands = iter(
         _operand(arg, Binding.WHOLE if grouped else binding, names, grouped)
         for arg, binding in zip(node.args, RULES[node.op].operands, strict=True)

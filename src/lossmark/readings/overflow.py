@@ -52,7 +52,9 @@ def finish(dtype: DType, node: Node, axes: Dims, v: Wide, e: F64, args: Sequence
         also |= _divisor_lost(dtype, v, e, args[1])
     if some:
         e, more = _alternatives(placed(WIDE[node.op], node, axes), v, e, args)
-        also |= more.or_nan() if node.op == "lse" else more  # the largest, less itself, is ∞ - ∞
+        also |= (
+            more.or_nan() if OPERATIONS[node.op].shifts and node.op != "gap" else more
+        )  # the largest, less itself, is ∞ - ∞
     return Bounded(v, e, also)
 
 

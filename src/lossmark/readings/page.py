@@ -8,7 +8,7 @@ from html import escape
 
 from ..formula.defined import OWN
 from ..formula.operations import OPERATIONS
-from ..formula.tree import Node, spelled_out
+from ..formula.tree import PLACE, Node, some_of, spelled_out
 
 SUM, PRODUCT, FACTOR = 1, 2, 3
 """How tightly a piece binds: what is looser than its surroundings gets parentheses."""
@@ -93,11 +93,42 @@ def _between(left: str, right: str, latex_left: str, latex_right: str, power: st
     return rule
 
 
-def _where(label: Term, value: Term, x: Term, y: Term) -> Term:
-    condition = f"{label.mathml}<mo>=</mo>{value.mathml}"
-    rows = f"<mtr><mtd>{x.mathml}</mtd><mtd><mtext>if </mtext>{condition}</mtd></mtr>"
+def _power(x: Term, y: Term) -> Term:
+    x = x.within(FACTOR)
+    return Term(f"<msup>{x.mathml}{y.mathml}</msup>", f"{x.latex}^{{{y.latex}}}")
+
+
+def _log1mexp(x: Term) -> Term:
+    return _call("log")(_operator("−", "-", SUM)(_ONE, _call("exp")(_negative(x))))
+
+
+def _logcosh(x: Term) -> Term:
+    return _call("log")(_call("cosh")(x))
+
+
+def _joined(word: str, latex: str) -> Callable[[Term, Term], Term]:
+    """Two terms with a sign or a word between them, in a condition."""
+
+    def rule(x: Term, y: Term) -> Term:
+        return Term(f"<mrow>{x.mathml}{word}{y.mathml}</mrow>", f"{x.latex} {latex} {y.latex}")
+
+    return rule
+
+
+def _not(x: Term) -> Term:
+    return Term(f"<mrow><mo>¬</mo><mo>(</mo>{x.mathml}<mo>)</mo></mrow>", rf"\lnot\left({x.latex}\right)")
+
+
+def _swap(x: Term) -> Term:
+    """The number of a pair with its examples exchanged."""
+    x = x.within(FACTOR)
+    return Term(f"<msup>{x.mathml}<mi>⊤</mi></msup>", rf"{x.latex}^\top")
+
+
+def _where(condition: Term, x: Term, y: Term) -> Term:
+    rows = f"<mtr><mtd>{x.mathml}</mtd><mtd><mtext>if </mtext>{condition.mathml}</mtd></mtr>"
     rows += f"<mtr><mtd>{y.mathml}</mtd><mtd><mtext>else</mtext></mtd></mtr>"
-    latex = rf"\begin{{cases}} {x.latex} & {label.latex} = {value.latex} \\ {y.latex} & \text{{else}} \end{{cases}}"
+    latex = rf"\begin{{cases}} {x.latex} & {condition.latex} \\ {y.latex} & \text{{else}} \end{{cases}}"
     return Term(f"<mrow><mo>{{</mo><mtable columnalign='left'>{rows}</mtable></mrow>", latex)
 
 
@@ -155,7 +186,9 @@ RULES: Mapping[str, Callable[..., Term]] = {
     "dot": _between("⟨", "⟩", r"\langle", r"\rangle"), "sqnorm": _between("‖", "‖", r"\lVert", r"\rVert", "2"),
     "norm": _between("‖", "‖", r"\lVert", r"\rVert"), "where": _where, "largest": _call_along("max"),
     "lse": _call_along("lse"), "softmax": _call_along("softmax"), "pick": _entry, "detach": _same,
-    "mean": _call_along("mean"),
+    "mean": _call_along("mean"), "tanh": _call("tanh"), "power": _power, "log1mexp": _log1mexp, "logcosh": _logcosh,
+    "logaddexp": _call("logaddexp"), "swap": _swap, "not": _not, "equal": _joined("<mo>=</mo>", "="),
+    "both": _joined("<mtext> and </mtext>", r"\text{ and }"),
 }  # fmt: skip
 """How each operation that a formula can write is shown, from the terms of its operands."""
 
@@ -166,10 +199,14 @@ def render(node: Node) -> Term:
         text = f"{float(node.payload or 0):g}"
         return Term(f"<mn>{text}</mn>", text)
     if not node.args:
-        return _name(str(node.payload))
+        return _name(str(node.payload).removeprefix(PLACE))
     node = spelled_out(node)
     if node.op == "pick" and node.args[1].op == "place":
         return _call(OWN)(render(node.args[0]))
+    if some := some_of(node):
+        return _call_along("lse")(*map(render, some), str(node.payload))
+    if node.op == "swap" and not node.args[0].args:
+        return _entry(render(node.args[0]), _name(str(node.payload)), "")
     axis = [str(node.payload)] if OPERATIONS[node.op].names_axis else []
     return RULES[node.op](*map(render, node.args), *axis)
 

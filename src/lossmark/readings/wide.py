@@ -175,11 +175,43 @@ def radial(g: Wide, x: Wide, length: Wide) -> Wide:
     return mul(g, x)
 
 
-def where(label: Wide, value: Wide, x: Wide, y: Wide) -> Wide:
-    """x where the label is the value, else y; a NaN label counts as a NaN input and reaches the result."""
-    chosen = label.hi == value.hi
-    hi = np.where(np.isnan(label.hi), np.nan, np.where(chosen, x.hi, y.hi))
+def equal(x: Wide, y: Wide) -> Wide:
+    """1 where x is y, else 0; a NaN label counts as a NaN input and reaches the result."""
+    return _whole(np.where(np.isnan(x.hi + y.hi), np.nan, (x.hi == y.hi).astype(np.float64)), x)
+
+
+def negated(condition: Wide) -> Wide:
+    """1 where a condition is false."""
+    return _whole(1 - condition.hi, condition)
+
+
+def both(x: Wide, y: Wide) -> Wide:
+    """1 where two conditions are true."""
+    return _whole(x.hi * y.hi, x)
+
+
+def where(condition: Wide, x: Wide, y: Wide) -> Wide:
+    """x where the condition is true, else y."""
+    chosen = condition.hi == 1
+    hi = np.where(np.isnan(condition.hi), np.nan, np.where(chosen, x.hi, y.hi))
     return Wide(hi, None if x.lo is None or y.lo is None else np.where(chosen, x.lo, y.lo))
+
+
+def only(condition: Wide, x: Wide) -> Wide:
+    """x where the condition is true, else -∞."""
+    return where(condition, x, _whole(np.full_like(x.hi, -np.inf), x))
+
+
+def swap(x: Wide, axis: int) -> Wide:
+    """The batch, which is the first axis, and another exchanged."""
+    return Wide(np.swapaxes(x.hi, 0, axis), None if x.lo is None else np.swapaxes(x.lo, 0, axis))
+
+
+def logaddexp(x: Wide, y: Wide) -> Wide:
+    """log(exp(x) + exp(y)), as the log-sum-exp of two."""
+    low = None if x.lo is None or y.lo is None else np.stack(np.broadcast_arrays(x.lo, y.lo), -1)
+    found = lse(Wide(np.stack(np.broadcast_arrays(x.hi, y.hi), -1), low), axis=-1)
+    return Wide(found.hi[..., 0], None if found.lo is None else found.lo[..., 0])
 
 
 def fork(*xs: Wide) -> Wide:
@@ -198,7 +230,9 @@ def first(x: Wide, *others: Wide) -> Wide:
 RULES: Mapping[str, Callable[..., Wide]] = {
     "add": add, "sub": sub, "mul": mul, "div": div, "neg": neg, "square": square, "sqrt": sqrt,
     "xlogy": xlogy, "xdivy": xdivy,
-    "max": maximum, "min": minimum, "relu": relu, "abs": absolute, "where": where, **WIDE_FUNCTIONS,
+    "max": maximum, "min": minimum, "relu": relu, "abs": absolute, **WIDE_FUNCTIONS,
+    "logaddexp": logaddexp,
+    "where": where, "only": only, "equal": equal, "not": negated, "both": both, "swap": swap,
     "largest": largest, "lse": lse, "softmax": softmax, "pick": pick, "scatter": scatter, "gap": gap, "detach": first,
     "sum": total, "mean": mean, "count": count, "dot": product_sums, "sqnorm": sqnorm, "norm": norm,
     "step": step, "sign": sign, "unit": unit, "radial": radial, "spread": first, "fork": fork, "either": first,

@@ -15,7 +15,7 @@ from .document import Document, Path_
 from .model import Association, SpecModel
 from .parameters import check_when, combinations
 
-_NUMBERS = {"where": slice(2, None), "pick": slice(1)}
+_NUMBERS = {"equal": slice(0), "pick": slice(1)}
 """The operands that an operation computes with, where it only compares others or picks by them."""
 Chosen = tuple[str, ...]
 """A choice for each parameter that has choices, in the order of the spec."""
@@ -135,5 +135,10 @@ def _input(name: str, node: Node, model: SpecModel, used: list[Node]) -> Input:
         return Input(name, dims, node.dims, optional=optional)
     if spec.label is not None:
         return Input(name, dims, node.dims, "index", spec.label.index, spec.label.ignore or "")
-    computed = any(node in user.args[_NUMBERS.get(user.op, slice(None))] for user in used)
-    return Input(name, dims, node.dims, "soft" if computed else "hard")
+    return Input(name, dims, node.dims, "soft" if _computes_with(node, used) else "hard")
+
+
+def _computes_with(node: Node, used: list[Node]) -> bool:
+    """Whether an operation computes with a node, or with that of the other example."""
+    users = [user for user in used if node in user.args[_NUMBERS.get(user.op, slice(None))]]
+    return any(user.op != "swap" or _computes_with(user, used) for user in users)

@@ -31,7 +31,7 @@ from ..specification.case import Param
 Rows = NDArray[np.intp]
 LEAVES = frozenset({"input", "place"})
 """The leaves that have axes."""
-COMPONENTWISE = frozenset({"add", "sub", "mul", "neg", "where", "fork", "scatter"})
+COMPONENTWISE = frozenset({"add", "sub", "mul", "neg", "where", "swap", "fork", "scatter"})
 """What is computed in the accumulator where an operand is."""
 
 
@@ -198,7 +198,7 @@ class Reading:
 
     def _shifted(self, node: Node, v: Wide, args: Sequence[Bounded], convention: Convention) -> Wide:
         """The numbers ``v`` of what shifts them by themselves, where these are infinite as the convention has it."""
-        if node.op == "lse":
+        if node.op != "gap":
             return v if convention.limit else v._replace(hi=np.where(v.hi == np.inf, np.nan, v.hi))
         if not convention.limit:
             return v
