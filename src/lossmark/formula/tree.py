@@ -140,9 +140,10 @@ class Input:
     """An argument of a loss, such as an embedding ``[B, D]``, or a score, distance or label ``[B]``.
 
     ``label`` is ``None`` for what the loss is differentiated by and for other numbers, ``"hard"`` for labels in {0, 1}
-    (the formula only compares them), ``"soft"`` for labels in [0, 1] (the formula computes with them) and ``"index"``
-    for the number of an entry along the axis ``index``; in rows in which it is the value of the parameter ``ignore``
-    nothing counts. ``optional`` is the number that every entry is where the input is left out of a call.
+    (the formula only compares them), ``"soft"`` for labels in [0, 1] (the formula computes with them), ``"class"`` for
+    whole numbers of which only matters which are the same, and ``"index"`` for the number of an entry along the axis
+    ``index``; in rows in which it is the value of the parameter ``ignore`` nothing counts. ``optional`` is the number
+    that every entry is where the input is left out of a call.
 
     ``dims`` are the axes of the array that a call gets, ``axes`` those of its node in the formula: the batch of an
     input in its other role, such as the key of any example beside the query of one, is another axis there.
@@ -151,7 +152,7 @@ class Input:
     name: str
     dims: Dims
     axes: Dims
-    label: Literal["hard", "soft", "index"] | None = None
+    label: Literal["hard", "soft", "class", "index"] | None = None
     index: str = ""
     ignore: str = ""
     optional: float | None = None

@@ -42,7 +42,7 @@ def known(loss: Loss, case: Case, convention: Convention) -> dict[Node, Exact]:
     leaves = {"seed": exact.single(arb(1), axes)}
     leaves |= {k: exact.single(lift(v), axes) for k, v in loss.params(case.params).items() if not isinstance(v, str)}
     leaves |= {item.name: exact.lifted(case.inputs[item.name], item.axes, axes) for item in loss.inputs}
-    for axis, size in case.sizes.items():
+    for axis, size in {**case.sizes, **dict.fromkeys(gradients.formula.again, case.batch)}.items():
         leaves[place_of(axis)] = exact.lifted(np.arange(size, dtype=np.float64), (axis,), axes)
     return exact.evaluate(gradients.order, leaves, convention, axes)
 

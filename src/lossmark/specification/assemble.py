@@ -19,7 +19,7 @@ from .formulas import call_dims, formulas
 from .golden_case import golden_case
 from .laws import laws
 from .loss import Loss
-from .model import CaseModel, FamilyModel, SpecModel
+from .model import CaseModel, FamilyModel, IndexLabel, SpecModel
 from .parameters import check_defaults, given_values
 from .validate import validate
 
@@ -77,8 +77,8 @@ def _check_axes(model: SpecModel, document: Document) -> None:
             raise document.error(("inputs", name, "dims"), message)
         axes |= dict.fromkeys(dims)
     for axis in model.axes:
-        if axis == BATCH or all(axis not in spec.dims for spec in model.inputs.values()):
-            raise document.error(("axes", axis), "expected an axis of an input, not B")
+        if axis == BATCH:
+            raise document.error(("axes", axis), "expected an axis beside B")
     for name in model.inputs:
         _check_input(model, document, name, axes)
     for index, family in enumerate(model.families):
@@ -119,7 +119,9 @@ def _check_borders(model: SpecModel, document: Document, formula: Formula) -> No
 def _check_input(model: SpecModel, document: Document, name: str, axes: Mapping[str, None]) -> None:
     """An index is a label of the examples along a known axis; what is optional has a default, and no gradient."""
     spec, place = model.inputs[name], ("inputs", name)
-    if spec.label is not None:
+    if isinstance(spec.label, str) and (BATCH not in call_dims(model, spec.dims) or name in model.gradient_of):
+        raise document.error((*place, "label"), f"a {spec.label} is of each example, and not in gradient_of")
+    if isinstance(spec.label, IndexLabel):
         if list(spec.dims) != [BATCH] or name in model.gradient_of:
             raise document.error((*place, "label"), "an index is [B], and not in gradient_of")
         if spec.label.index not in axes or spec.label.index == BATCH:

@@ -12,7 +12,7 @@ from ..formula.gradients import Gradients
 from ..formula.grammar import Parser
 from ..formula.tree import BATCH, EMBEDDING, Builder, Dims, Formula, Input, Node, topological
 from .document import Document, Path_
-from .model import Association, SpecModel
+from .model import Association, IndexLabel, SpecModel
 from .parameters import check_when, combinations
 
 _NUMBERS = {"equal": slice(0), "pick": slice(1)}
@@ -38,7 +38,7 @@ def _formula(model: SpecModel, document: Document, chosen: Mapping[str, str]) ->
     ignored = {
         leaves[name]: leaves[spec.label.ignore]
         for name, spec in model.inputs.items()
-        if spec.label is not None and spec.label.ignore
+        if isinstance(spec.label, IndexLabel) and spec.label.ignore
     }
     parser = Parser(build, names, chosen, ignored, frozenset(model.axes))
     for name, text in model.formula.where.items():
@@ -49,7 +49,11 @@ def _formula(model: SpecModel, document: Document, chosen: Mapping[str, str]) ->
     associations = _associations(parser, model, document, chosen)
     divisor = _divisor(parser, model, document)
     used = topological([loss])
-    inputs = tuple(_input(name, leaves[name], model, used) for name in model.inputs)
+    inputs = tuple(_input(name, leaves[name], model, document, used) for name in model.inputs)
+    _check_compared(model, document, leaves, used)
+    for axis in model.axes:
+        if all(axis not in node.dims for node in used):
+            raise document.error(("axes", axis), "expected an axis that an input or the formula has")
     for item in inputs:
         if leaves[item.name] not in used:
             raise document.error(("inputs", item.name), "the formula does not use this input")
@@ -75,6 +79,8 @@ def axes_of(model: SpecModel, document: Document) -> Dims:
             before.setdefault(axis, [BATCH] if axis != BATCH else [])
         for first, second in itertools.pairwise(spec.dims):
             before[second].append(first)
+    for axis in model.axes:
+        before.setdefault(axis, [BATCH])
     try:
         found = tuple(TopologicalSorter(before).static_order())
     except CycleError:
@@ -123,7 +129,7 @@ def _divisor(parser: Parser, model: SpecModel, document: Document) -> Node | Non
     return node
 
 
-def _input(name: str, node: Node, model: SpecModel, used: list[Node]) -> Input:
+def _input(name: str, node: Node, model: SpecModel, document: Document, used: list[Node]) -> Input:
     """An input of an example that is not differentiated is a label: an index where the spec says so.
 
     Else it is hard if the formula only compares it, and soft if it computes with it.
@@ -133,9 +139,21 @@ def _input(name: str, node: Node, model: SpecModel, used: list[Node]) -> Input:
     dims = call_dims(model, node.dims)
     if name in model.gradient_of or BATCH not in dims:
         return Input(name, dims, node.dims, optional=optional)
-    if spec.label is not None:
+    if isinstance(spec.label, IndexLabel):
         return Input(name, dims, node.dims, "index", spec.label.index, spec.label.ignore or "")
-    return Input(name, dims, node.dims, "soft" if _computes_with(node, used) else "hard")
+    computes = _computes_with(node, used)
+    if spec.label is not None and computes:
+        raise document.error(
+            ("inputs", name, "label"), f"a {spec.label} is only compared, the formula computes with it"
+        )
+    return Input(name, dims, node.dims, "class" if spec.label == "class" else "soft" if computes else "hard")
+
+
+def _check_compared(model: SpecModel, document: Document, leaves: Mapping[str, Node], used: list[Node]) -> None:
+    """A condition compares labels, not what the loss is differentiated by."""
+    for name in model.gradient_of:
+        if any(node.op == "equal" and leaves[name] in node.args for node in used):
+            raise document.error(("gradient_of",), f"the formula compares {name!r}, which only a label can be")
 
 
 def _computes_with(node: Node, used: list[Node]) -> bool:

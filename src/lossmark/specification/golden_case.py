@@ -100,7 +100,9 @@ def _check_arrays(
                 raise document.error(
                     where, f"an index is one of 0 to {sizes[item.index] - 1}, or marks what is ignored"
                 )
-        elif item.label and not np.all(np.isnan(array) | ((array >= 0) & (array <= 1))):
+        elif item.label == "class" and not np.all(array == np.rint(array)):
+            raise document.error(where, "a class is a whole number")
+        elif item.label in ("hard", "soft") and not np.all(np.isnan(array) | ((array >= 0) & (array <= 1))):
             raise document.error(where, "a label lies in [0, 1]")
         if item.label == "hard" and not np.all(np.isnan(array) | (array == 0) | (array == 1)):
             raise document.error(where, "this label is 0 or 1")

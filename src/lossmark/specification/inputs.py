@@ -26,7 +26,11 @@ Draw = Callable[[tuple[int, ...]], Numbers]
 
 IGNORED = 8
 """One in so many rows of a family is ignored, where it says what marks them."""
-LABELS: Mapping[str, tuple[float, ...]] = {"hard": (0.0, 1.0), "soft": (0.0, 1.0, 0.25, 0.625)}
+LABELS: Mapping[str, tuple[float, ...]] = {
+    "hard": (0.0, 1.0),
+    "soft": (0.0, 1.0, 0.25, 0.625),
+    "class": (0.0, 1.0, 2.0),
+}
 """The values of labels in a random search, simplest first."""
 
 
@@ -51,6 +55,7 @@ def draw(loss: Loss, family: Family, dtype: DType) -> Case:
         return dtype.round(generator.uniform(0.5, 2, shape))
 
     draws = {
+        "class": _classes(generator, np.float64),
         "hard": _bits(generator, np.float64),
         "soft": soft,
         "embedding": number,
@@ -98,7 +103,7 @@ def _bordering(loss: Loss, family: Family, dtype: DType, generator: np.random.Ge
     def label(shape: tuple[int, ...]) -> Numbers:
         return np.resize([0.0, 1.0], shape)
 
-    draws = {"hard": label, "soft": label, "embedding": embedding, "number": number, "weight": number}
+    draws = {"hard": label, "soft": label, "class": label, "embedding": embedding, "number": number, "weight": number}
     draws |= _indices(loss, generator, family)
     few = {**family.sizes, BATCH: SCALED_ROWS}
     drawn = _each(loss, few, draws, _absent(loss, family))
@@ -128,7 +133,8 @@ def timed(loss: Loss, size: tuple[int, int], dtype: DType, seed: int) -> dict[st
     def index(shape: tuple[int, ...]) -> Numbers:
         return generator.integers(0, size[1], shape)
 
-    draws = {"hard": bits, "soft": bits, "embedding": embedding, "number": number, "index": index}
+    same = _classes(generator, dtype.numpy)
+    draws = {"hard": bits, "soft": bits, "class": same, "embedding": embedding, "number": number, "index": index}
     found = _each(loss, loss.sizes(size), draws, frozenset(loss.optional))
     return {name: array for name, array in found.items() if name not in loss.optional}
 
@@ -168,6 +174,11 @@ def _each(loss: Loss, sizes: Sizes, draws: Mapping[str, Draw], absent: frozenset
         drawing = draws[item.name if of_its_own else item.label or usual]
         found[item.name] = drawing(shape_of(item.dims, sizes))
     return found
+
+
+def _classes(generator: np.random.Generator, dtype: Any) -> Draw:
+    """Labels of which about four examples have the same, in a dtype."""
+    return lambda shape: generator.integers(0, 1 + shape[0] // 4, shape).astype(dtype)
 
 
 def _bits(generator: np.random.Generator, dtype: Any) -> Draw:

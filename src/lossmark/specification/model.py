@@ -65,6 +65,14 @@ class IndexLabel(Strict):
     ignore: Slug | None = None
 
 
+PlainLabel = Literal["mask", "class"]
+"""A label whose name says all of it.
+
+A ``mask`` is 1 where something counts and 0 where it does not; a ``class`` is any whole number, and which examples have
+the same is all that matters.
+"""
+
+
 class InputModel(Strict):
     """An argument with the axes ``dims`` in the order of memory: ``B`` is the batch, any other a capital letter.
 
@@ -73,7 +81,7 @@ class InputModel(Strict):
 
     dims: Literal["B"] | Annotated[list[Axis], Field(min_length=1)]
     kind: Kind | None = None
-    label: IndexLabel | None = None
+    label: IndexLabel | PlainLabel | None = None
     optional: Literal[True] | None = None
     """It may be left out of a call, and every number of it then is ``default``."""
     default: Annotated[int, Field(ge=0, le=1)] | None = None
@@ -226,8 +234,9 @@ class Concerns(Strict):
     """An operation of the formula."""
     kinds: list[Kind] = []
     """The kind of an input."""
-    labels: list[Literal["hard", "soft", "index"]] = []
-    """A label that the formula compares (hard), computes with (soft) or picks by (index)."""
+    labels: list[Literal["hard", "soft", "class", "index"]] = []
+    """A label that the formula compares (hard), compares with those of others (class), computes with (soft) or picks by
+    (index)."""
     params: list[Slug] = []
     """The name of a parameter."""
     choices: dict[Slug, str] = {}

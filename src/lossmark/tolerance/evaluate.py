@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..dtypes import F64, DType, accumulator_of
 from ..formula.gradients import Gradients
 from ..formula.operations import OPERATIONS
-from ..formula.tree import Dims, Node, topological
+from ..formula.tree import BATCH, Dims, Node, topological
 from ..readings import bound, wide
 from ..readings.arithmetic import Arithmetic
 from ..readings.bound_derivatives import undecided
@@ -117,7 +117,8 @@ class Reading:
         nodes = {str(node.payload): node for node in self.plan.unseeded if node.op in LEAVES}
         known = {name: array for name, array in inputs.items() if name in nodes}
         found = {name: laid_out(array, nodes[name].dims, self._axes) for name, array in known.items()}
-        sizes = sizes_of({name: nodes[name].dims for name in known}, known)
+        sizes = dict(sizes_of({name: nodes[name].dims for name in known}, known))
+        sizes |= {axis: sizes[BATCH] for axis in self.plan.gradients.formula.again if BATCH in sizes}
         places = {name: numbered(node.dims, sizes, self._axes) for name, node in nodes.items() if node.op == "place"}
         return found | places
 
