@@ -1,6 +1,6 @@
 """The page of the formula language, from the rows of its operations."""
 
-from lossmark.formula.defined import DEFINED
+from lossmark.formula.defined import DEFINED, OWN, PAIRS
 from lossmark.formula.grammar import MAX_DEPTH, MAX_LENGTH, MAX_NODES
 from lossmark.formula.operations import OPERATIONS, Operation
 from lossmark.readings.arithmetic import ULPS
@@ -18,6 +18,11 @@ parentheses and the operations below.
 - An input of shape `[B, D]` is a vector, an input of shape `[B]` is a number. Every axis has a capital letter, and
   operands align by these names.
 - Where a function is written with the axis `A`, a formula names the axis that it works along.
+- An axis that a spec declares to run over the batch again, `axes: {{J: B}}`, makes pairs: of a `query` `[B, D]` and a
+  `key` `[J, D]` the `dot` is `[B, J]`. `own(x)`, `swap(x)`, `over(x, J)` and the condition `B == J` speak of pairs.
+- A condition compares a label or a parameter with a number or a parameter, or the labels of two examples. It stands in
+  a `where`, or as the last argument of `lse(x, A, condition)`. What it leaves out reaches neither value nor gradient,
+  NaN included.
 - Where an integer label has a value that marks rows as ignored, the loss of such a row is 0, and so is the entry that
   `pick` takes by it.
 - A formula has at most {MAX_LENGTH} characters, {MAX_DEPTH} levels of parentheses and {MAX_NODES} operations.
@@ -26,6 +31,8 @@ parentheses and the operations below.
 
 
 def _acts_on(operation: Operation) -> str:
+    if operation.exchanges:
+        return "B and the axis that runs over it again"
     if not operation.along:
         return "each component"
     axis = "an axis" if operation.names_axis else "D"
@@ -48,10 +55,13 @@ def pages() -> dict[str, str]:
         bodies = ", ".join(f"{code(body)} for {choice}" for choice, body in definition.bodies.items())
         meaning = f"By the parameter {code(definition.parameter)}: {bodies}."
         rows.append((code(f"{name}({', '.join(definition.arguments)})"), "D, which it takes away", meaning, ""))
+    pairs = "the axis that runs over B again, which it takes away"
+    rows.append((code(PAIRS[OWN]), pairs, "Of each example the entry of the pair with itself.", ""))
     head = ("written", "acts on", "meaning", "ulp granted")
     after = """
 *ulp granted* is what the tolerance gives a transcendental function on top of the error of its operand; `sigmoid` gets
-|x| more, and `lse` and `softmax` have [a derivation of their own](../explanation/classes.md). All other
-operations are rounded once, or not at all where they are exact.
+|x| more, `power` 3|y·log x|, and `logaddexp`, `lse` and `softmax` have
+[a derivation of their own](../explanation/classes.md). All other operations are rounded once, or not at all where they
+are exact.
 """
     return {"reference/formula-language.md": HEAD + table(head, rows) + after}

@@ -17,12 +17,13 @@ is 1.5. `specs/schema.json` holds the same keys for editors.
 """
 ORDER = ("SpecModel", "Source", "InputModel", "IndexLabel", "ParamModel", "FormulaModel", "Association",
          "ReductionModel", "PropertyModel",
-         "FamilyModel", "CaseModel", "Expect", "Between", "OneOf")  # fmt: skip
+         "FamilyModel", "CaseModel", "RowsModel", "Expect", "Between", "OneOf")  # fmt: skip
 WHERE = {
     "SpecModel": "The file", "Source": "source", "InputModel": "inputs", "IndexLabel": "inputs.label",
     "ParamModel": "params", "ReductionModel": "reduction",
     "FormulaModel": "formula", "Association": "formula.associations", "PropertyModel": "properties",
-    "FamilyModel": "families", "CaseModel": "cases", "Expect": "cases.expect", "Between": "A leaf that is an interval",
+    "FamilyModel": "families", "CaseModel": "cases", "RowsModel": "cases.rows", "Expect": "cases.expect",
+    "Between": "A leaf that is an interval",
     "OneOf": "A leaf that is one of several numbers",
 }  # fmt: skip
 

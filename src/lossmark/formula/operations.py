@@ -97,7 +97,7 @@ _ROWS = (
     Operation(
         "equal", 2, "x == y",
         "A condition: a label or a parameter is a number or a parameter; two examples have the same label, "
-        "``label == over(label, J)``, or are the same, ``B == J``.",
+        "label == over(label, J), or are the same, B == J.",
         condition=True,
     ),
     Operation("not", 1, "not x", "A condition: the other is false.", condition=True),
@@ -109,7 +109,7 @@ _ROWS = (
     ),
     Operation(
         "swap", 1, "swap(x)",
-        "x with the batch and the axis that runs over it again exchanged; of an input ``over(x, J)``.",
+        "x with the batch and the axis that runs over it again exchanged; of an input over(x, J).",
         along=True, linear=True, exchanges=True,
     ),
     Operation("sum", 1, "sum(x, A)", "The sum along an axis.", along=True, reduces=True, linear=True),
@@ -120,7 +120,7 @@ _ROWS = (
     ),
     Operation(
         "lse", 1, "lse(x, A)",
-        "log Σ exp(x) along an axis, as one operation that does not overflow; ``lse(x, A, condition)`` of the entries "
+        "log Σ exp(x) along an axis, as one operation that does not overflow; lse(x, A, condition) of the entries "
         "for which the condition is true.",
         along=True, reduces=True, shifts=True,
     ),

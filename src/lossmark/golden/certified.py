@@ -20,6 +20,7 @@ from ..readings.balls import Real, lift
 from ..readings.convention import IEEE, LIMIT, OTHER_SIDE, Convention
 from ..readings.exact import Exact
 from ..readings.exact_scalars import div
+from ..readings.exact_vectors import total
 from ..readings.layout import taken_out
 from ..specification import hexfloat as numbers
 from ..specification.case import Case
@@ -44,7 +45,7 @@ def known(loss: Loss, case: Case, convention: Convention) -> dict[Node, Exact]:
     leaves |= {item.name: exact.lifted(case.inputs[item.name], item.axes, axes) for item in loss.inputs}
     for axis, size in {**case.sizes, **dict.fromkeys(gradients.formula.again, case.batch)}.items():
         leaves[place_of(axis)] = exact.lifted(np.arange(size, dtype=np.float64), (axis,), axes)
-    return exact.evaluate(gradients.order, leaves, convention, axes)
+    return exact.evaluate(gradients.order, leaves, convention, axes, case.counts)
 
 
 def scalars(loss: Loss, case: Case, found: Exact) -> list[Real]:
@@ -57,6 +58,7 @@ def certified(loss: Loss, case: Case) -> Certified:
 
     Raises :class:`lossmark.errors.CertificationError` for a number that cannot be rounded with certainty.
     """
+    case = case.certifiable
     finite = all(math.isfinite(x) for array in case.inputs.values() for x in array.ravel().tolist())
     plain = rounding.settle(lambda: _rounded(loss, case, IEEE), case.id)
     tie = rounding.settle(lambda: _rounded(loss, case, OTHER_SIDE), case.id)
@@ -76,7 +78,7 @@ def _rounded(loss: Loss, case: Case, convention: Convention) -> _Rounded:
     each = scalars(loss, case, found[gradients.formula.loss])
     divisor = gradients.formula.divisor
     counts = [arb(1)] * len(each) if divisor is None else scalars(loss, case, found[divisor])
-    mean = div(exact.total(each), exact.total(counts))
+    mean = div(total(each), total(counts))
     grad = {}
     for item in loss.inputs:
         if item.name in gradients.trees[0]:

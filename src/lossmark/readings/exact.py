@@ -7,7 +7,6 @@ rule to each element of arrays of objects. Any rule that compares may raise :cla
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
@@ -19,127 +18,23 @@ from numpy.typing import NDArray
 from ..dtypes import F64
 from ..formula.operations import AXIAL, EXCHANGING, OPERATIONS, REDUCING
 from ..formula.tree import BATCH, Dims, Node
+from . import exact_counts as several
+from . import exact_scalars as scalars
+from . import exact_vectors as vectors
 from .balls import BALL_FUNCTIONS, Real, any_nan, lift
 from .balls import sign as sign_of
-from .convention import LIMIT, Convention
-from .exact_scalars import (
-    absolute,
-    add,
-    both,
-    div,
-    equal,
-    maximum,
-    minimum,
-    mul,
-    neg,
-    negated,
-    only,
-    power,
-    power_slope,
-    relu,
-    square,
-    sub,
-    where,
-    xdivy,
-    xlogy,
-)
+from .convention import Convention
+from .exact_scalars import add, div, mul, neg, sub
+from .exact_vectors import Vector, lse, total
 from .layout import laid_out
 
-Vector = Sequence[Real]
-"""Scalars along an axis."""
 Exact = NDArray[np.object_]
 """Scalars, with every axis of the formula at its place (see ``layout``)."""
-
-
-def total(xs: Sequence[Real]) -> Real:
-    """The sum of scalars."""
-    result: Real = arb(0)
-    for x in xs:
-        result = add(result, x)
-    return result
-
-
-def dot(xs: Vector, ys: Vector, convention: Convention) -> Real:
-    """Σxᵢyᵢ, where 0·∞ is what the convention says."""
-    return total([mul(x, y, convention) for x, y in zip(xs, ys, strict=True)])
-
-
-def mean(xs: Vector) -> Real:
-    """Σxᵢ/n."""
-    return div(total(xs), count(xs))
-
-
-def count(xs: Vector) -> Real:
-    """n."""
-    return arb(len(xs))
-
-
-def largest(xs: Vector) -> Real:
-    """The largest, nan where one is."""
-    return functools.reduce(maximum, xs)
-
-
-def lse(xs: Vector, convention: Convention) -> Real:
-    """log Σ exp(xᵢ), shifted by one of the largest; -∞ of nothing but -∞; of ∞ what the convention says."""
-    if any_nan(*xs):
-        return math.nan
-    finite = [x for x in xs if not isinstance(x, float)]
-    if any(isinstance(x, float) and x > 0 for x in xs):
-        return math.inf if convention.limit else math.nan
-    if not finite:
-        return -math.inf
-    shift = max(finite, key=lambda x: float(x.mid()))
-    return shift + sum(((x - shift).exp() for x in finite), arb(0)).log()
 
 
 def logaddexp(x: Real, y: Real, convention: Convention) -> Real:
     """log(exp(x) + exp(y)), as the log-sum-exp of two."""
     return lse((x, y), convention)
-
-
-def softmax(xs: Vector) -> Vector:
-    """exp(xᵢ - lse(x)): 0 at -∞; as the difference has it where the lse is an infinity or nan."""
-    whole = lse(xs, LIMIT)
-    return [BALL_FUNCTIONS["exp"](sub(x, whole)) for x in xs]
-
-
-def pick(xs: Vector, labels: Vector) -> Real:
-    """The entry at the label, which is the same all along the axis; 0 where it is no index."""
-    place = _index(labels[0])
-    return xs[place] if place is not None and 0 <= place < len(xs) else arb(0)
-
-
-def gap(xs: Vector, labels: Vector, convention: Convention) -> Vector:
-    """xᵢ less the entry at the label; 0 there, but what the convention says where that is infinite."""
-    entry, place = pick(xs, labels), _index(labels[0])
-    own = arb(0) if convention.limit and not any_nan(entry) else sub(entry, entry)
-    return [own if index == place else sub(x, entry) for index, x in enumerate(xs)]
-
-
-def scatter(gs: Vector, labels: Vector, like: Vector) -> Vector:
-    """g at the label, else 0."""
-    place = _index(labels[0])
-    return [g if index == place else arb(0) for index, g in enumerate(gs)]
-
-
-def _index(label: Real) -> int | None:
-    return None if isinstance(label, float) else int(float(label.mid()))
-
-
-def sqnorm(xs: Vector) -> Real:
-    """Σxᵢ²."""
-    return total([square(x) for x in xs])
-
-
-def norm(xs: Vector) -> Real:
-    """‖x‖; an infinite component makes it ∞, unless another is nan."""
-    if any_nan(*xs):
-        return math.nan
-    if any(isinstance(x, float) for x in xs):
-        return math.inf
-    squared = sum((x * x for x in xs), arb(0))
-    assert not isinstance(squared, float)
-    return squared.sqrt() if sign_of(squared) else arb(0)
 
 
 def step(x: Real, y: Real, convention: Convention) -> Real:
@@ -179,13 +74,16 @@ def first(x: Real, *others: Real) -> Real:
 
 
 RULES: Mapping[str, Callable[..., Real | Vector]] = {
-    "add": add, "sub": sub, "mul": mul, "div": div, "neg": neg, "square": square,
-    "xlogy": xlogy, "xdivy": xdivy,
-    "max": maximum, "min": minimum, "relu": relu, "abs": absolute, **BALL_FUNCTIONS,
-    "power": power, "power_slope": power_slope, "logaddexp": logaddexp,
-    "where": where, "only": only, "equal": equal, "not": negated, "both": both, "swap": first,
-    "largest": largest, "lse": lse, "softmax": softmax, "pick": pick, "scatter": scatter, "gap": gap, "detach": first,
-    "sum": total, "mean": mean, "count": count, "dot": dot, "sqnorm": sqnorm, "norm": norm,
+    "add": scalars.add, "sub": scalars.sub, "mul": scalars.mul, "div": scalars.div, "neg": scalars.neg,
+    "square": scalars.square, "power": scalars.power, "power_slope": scalars.power_slope,
+    "xlogy": scalars.xlogy, "xdivy": scalars.xdivy, "logaddexp": logaddexp, **BALL_FUNCTIONS,
+    "max": scalars.maximum, "min": scalars.minimum, "relu": scalars.relu, "abs": scalars.absolute,
+    "where": scalars.where, "only": scalars.only, "swap": first,
+    "equal": scalars.equal, "not": scalars.negated, "both": scalars.both,
+    "largest": vectors.largest, "lse": vectors.lse, "softmax": vectors.softmax, "detach": first,
+    "pick": vectors.pick, "scatter": vectors.scatter, "gap": vectors.gap,
+    "sum": vectors.total, "mean": vectors.mean, "count": vectors.count,
+    "dot": vectors.dot, "sqnorm": vectors.sqnorm, "norm": vectors.norm,
     "step": step, "sign": sign, "unit": unit, "radial": radial, "spread": first, "fork": fork, "either": first,
 }  # fmt: skip
 """The rule of each operation: from its operands, followed by the convention where it depends on one."""
@@ -208,11 +106,16 @@ def single(x: Real, axes: Dims) -> Exact:
 
 
 def evaluate(
-    order: Sequence[Node], leaves: Mapping[str, Exact], convention: Convention, axes: Dims
+    order: Sequence[Node],
+    leaves: Mapping[str, Exact],
+    convention: Convention,
+    axes: Dims,
+    counts: Mapping[str, Sequence[int]] | None = None,
 ) -> dict[Node, Exact]:
     """The value of every node of ``order`` (operands first).
 
-    ``leaves`` gives inputs, parameters and the seed by name; ``axes`` are those of the formula. Works at the current
+    ``leaves`` gives inputs, parameters and the seed by name; ``axes`` are those of the formula, ``counts`` says of an
+    axis how often each entry along it occurs, once where it says nothing. Works at the current
     Arb precision; raises :class:`.balls.Undecided` when that is too low.
     """
     values: dict[Node, Exact] = {}
@@ -226,7 +129,8 @@ def evaluate(
             elif node.op in EXCHANGING:
                 values[node] = np.swapaxes(args[0], axes.index(BATCH), axes.index(str(node.payload)))
             elif node.op in AXIAL:
-                values[node] = _along(_rule(node, convention), args, axes.index(str(node.payload)), node.op in REDUCING)
+                rule = _counted(node, convention, counts or {}) or _rule(node, convention)
+                values[node] = _along(rule, args, axes.index(str(node.payload)), node.op in REDUCING)
             else:
                 values[node] = np.asarray(np.frompyfunc(_rule(node, convention), len(args), 1)(*args), object)
     return values
@@ -236,6 +140,14 @@ def _rule(node: Node, convention: Convention) -> Callable[..., Real | Vector]:
     """The rule of a node's operation under a convention, from its operands alone."""
     rule = RULES[node.op]
     return (lambda *xs: rule(*xs, convention)) if node.op in _DEPENDS_ON_CONVENTION else rule
+
+
+def _counted(
+    node: Node, convention: Convention, counts: Mapping[str, Sequence[int]]
+) -> Callable[..., Real | Vector] | None:
+    """The rule of an operation along an axis whose entries occur several times, if that matters to it."""
+    times, rule = counts.get(str(node.payload)), several.RULES.get(node.op)
+    return None if times is None or rule is None else lambda *xs: rule(*xs, list(map(arb, times)), convention)
 
 
 def _along(rule: Callable[..., Real | Vector], args: Sequence[Exact], axis: int, reduces: bool) -> Exact:

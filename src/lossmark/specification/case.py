@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -52,7 +52,8 @@ class Case:
     ``params`` holds only what the case gives; the rest is left to the defaults. ``absent`` names the optional inputs
     that are left out of the call; ``inputs`` has the numbers that they then stand for. ``error`` names the exception
     that the input must be refused with. ``golden`` is the case as the spec writes it, None for a case that was drawn.
-    ``repeats`` says how a batch repeats its rows; None where no row is known to occur twice.
+    ``repeats`` says how a batch repeats its rows; None where no row is known to occur twice. ``few`` is the case of the
+    distinct entries of a long axis that it was expanded from; of that, ``counts`` says how often each entry occurs.
     """
 
     id: str
@@ -68,6 +69,13 @@ class Case:
     golden: CaseModel | None = field(default=None, repr=False, compare=False)
     repeats: Repeats | None = field(default=None, repr=False, compare=False)
     absent: frozenset[str] = frozenset()
+    few: Case | None = field(default=None, repr=False, compare=False)
+    counts: Mapping[str, Sequence[int]] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def certifiable(self) -> Case:
+        """The case whose numbers a spec holds: itself, or the few entries that it was expanded from."""
+        return self.few or self
 
     @property
     def batch(self) -> int:

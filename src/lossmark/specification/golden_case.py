@@ -15,8 +15,9 @@ from ..formula.tree import BATCH, Input, shape_of
 from . import hexfloat as numbers
 from .case import Case, Param, left_out, param_value
 from .document import Document, Path_
-from .model import CaseModel, SpecModel
+from .model import CaseModel, Leaves, SpecModel
 from .parameters import given_values
+from .structured import check_rows, expanded
 
 
 def golden_case(model: SpecModel, document: Document, index: int, inputs: tuple[Input, ...]) -> Case:
@@ -24,33 +25,42 @@ def golden_case(model: SpecModel, document: Document, index: int, inputs: tuple[
     case = model.cases[index]
     path: Path_ = ("cases", index)
     refused = case.expect.error is not None
-    absent = frozenset(item.name for item in inputs if item.optional is not None and item.name not in case.inputs)
-    if set(case.inputs) != {item.name for item in inputs} - absent:
+    if (case.inputs is None) == (case.rows is None):
+        raise document.error(path, "expected one of inputs and rows")
+    given = case.rows.inputs if case.rows else case.inputs or {}
+    there: Path_ = (*path, "rows") if case.rows else path
+    absent = frozenset(item.name for item in inputs if item.optional is not None and item.name not in given)
+    if set(given) != {item.name for item in inputs} - absent:
         expected = [item.name for item in inputs]
-        raise document.error((*path, "inputs"), f"found inputs {list(case.inputs)}, expected {expected}")
+        raise document.error((*there, "inputs"), f"found inputs {list(given)}, expected {expected}")
     params = given_values(model, document, case.params, (*path, "params"), valid=not refused)
-    arrays = _arrays(document, path, case, inputs)
+    arrays = _arrays(document, there, given, inputs)
     if not refused:
         marks = {item.name: _mark(model, params, item) for item in inputs if item.ignore}
-        _check_arrays(document, path, arrays, inputs, marks)
+        _check_arrays(document, there, arrays, inputs, marks)
         _check_expected(document, path, case, arrays, _sizes(arrays, inputs)[BATCH])
-    integer = frozenset(name for name, rows in case.inputs.items() if all(type(x) is int for x in _flat(rows)))
+    integer = frozenset(name for name, rows in given.items() if all(type(x) is int for x in _flat(rows)))
     dtypes = tuple(case.dtypes) if case.dtypes else tuple(DTYPES)
     if not refused:
         numbers_of = {item.name: arrays[item.name] for item in inputs if item.label != "index"}
-        _check_representable(document, path, numbers_of, dtypes)
+        _check_representable(document, there, numbers_of, dtypes)
     dims = {item.name: item.dims for item in inputs}
-    return Case(
+    counts = {case.rows.axis: case.rows.counts} if case.rows else {}
+    found = Case(
         *(case.id, model.loss, params, arrays, dims, tuple(case.flags), case.why, dtypes, integer),
-        error=case.expect.error, golden=case, absent=absent,
+        error=case.expect.error, golden=case, absent=absent, counts=counts,
     )  # fmt: skip
+    if case.rows is None:
+        return found
+    check_rows(document, there, found, case.rows, inputs)
+    return expanded(found, case.rows, inputs)
 
 
-def _arrays(document: Document, path: Path_, case: CaseModel, inputs: tuple[Input, ...]) -> dict[str, F64]:
+def _arrays(document: Document, path: Path_, given: Leaves, inputs: tuple[Input, ...]) -> dict[str, F64]:
     """The numbers of each input, in the order of the spec; what is left out has those that it then stands for."""
-    given = {name: _array(document, (*path, "inputs", name), rows) for name, rows in case.inputs.items()}
-    sizes = _sizes(given, inputs)
-    return {item.name: given[item.name] if item.name in given else left_out(item, sizes) for item in inputs}
+    found = {name: _array(document, (*path, "inputs", name), rows) for name, rows in given.items()}
+    sizes = _sizes(found, inputs)
+    return {item.name: found[item.name] if item.name in found else left_out(item, sizes) for item in inputs}
 
 
 def _sizes(arrays: Mapping[str, F64], inputs: tuple[Input, ...]) -> dict[str, int]:

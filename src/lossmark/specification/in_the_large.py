@@ -42,10 +42,10 @@ def in_the_large(cases: Sequence[Case], widens: bool) -> Iterator[Embedded]:
     Where zero columns would change the loss, which ``widens`` denies, those of each width stay by themselves. What all
     examples share is left out of these calls, where it is optional.
     """
-    absent = frozenset(name for case in cases for name in case.absent)
+    absent = frozenset(name for case in cases if case.few is None for name in case.absent)
     groups: dict[tuple[str, int], list[Case]] = {}
     for case in cases:
-        if case.error is None and case.absent == absent:
+        if case.error is None and case.few is None and case.absent == absent:
             name = "".join(f"{key}-{value:g}-" if isinstance(value, float) else f"{key}-{value}-"
                            for key, value in sorted(case.params.items()))  # fmt: skip
             groups.setdefault((name, 0 if widens else case.width), []).append(case)

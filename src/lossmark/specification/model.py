@@ -36,7 +36,9 @@ Leaf = Annotated[str | int, PlainValidator(_leaf), WithJsonSchema({"anyOf": [_NU
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 CaseId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*/[a-z0-9][a-z0-9.-]*$")]
 Axis = Annotated[str, Field(pattern=r"^[A-Z]$")]
-Length = Annotated[int, Field(ge=1, le=1 << 18)]
+LONGEST_AXIS = 1 << 18
+"""The most entries that an axis of a family, or of a golden case in structured rows, may have."""
+Length = Annotated[int, Field(ge=1, le=LONGEST_AXIS)]
 Kind = Literal["embedding", "score", "distance", "logits", "label", "index", "probability", "weight", "mask", "number"]
 DTypeName = Literal["float64", "float32", "bfloat16", "float16"]
 
@@ -157,8 +159,27 @@ class Expect(Strict):
     error: Literal["ValueError", "TypeError"] | None = None
 
 
+Leaves = dict[Slug, list[Leaf] | list[list[Leaf]]]
+
+
+class RowsModel(Strict):
+    """Inputs with a long axis that repeats few entries, in an order that the seed gives.
+
+    ``inputs`` hold each distinct entry of the ``axis`` once, ``counts`` how often it occurs. An index is the number of
+    a distinct entry, which occurs once.
+    """
+
+    axis: Axis
+    counts: Annotated[list[Length], Field(min_length=1)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    inputs: Leaves
+
+
 class CaseModel(Strict):
-    """One golden case. The checks that are made once per loss are made on the ``host``."""
+    """One golden case, with ``inputs`` or ``rows``. The checks that are made once per loss are made on the ``host``.
+
+    An input that is optional may be left out.
+    """
 
     id: CaseId
     since: str
@@ -167,8 +188,8 @@ class CaseModel(Strict):
     host: bool = False
     dtypes: list[DTypeName] | None = None
     params: dict[Slug, str] = {}
-    inputs: dict[Slug, list[Leaf] | list[list[Leaf]]]
-    """An input that is optional may be left out."""
+    inputs: Leaves | None = None
+    rows: RowsModel | None = None
     expect: Expect = Expect()
 
 

@@ -50,7 +50,9 @@ def _statement(loss: Loss, case: Case) -> Iterator[str]:
     for flag in case.flags:
         yield f"  {flag}: {loss.model.flags[flag]}"
     yield "  parameters: " + ", ".join(f"{name}={value!r}" for name, value in loss.params(case.params).items())
-    for name, array in case.inputs.items():
+    for axis, counts in case.certifiable.counts.items():
+        yield f"  the entries along {axis} occur {', '.join(map(str, counts))} times"
+    for name, array in case.certifiable.inputs.items():
         yield f"  {name} {list(array.shape)}:"
         for row in array.reshape(len(array), -1):
             yield "    " + "  ".join(f"{x:g} ({canonical(float(x))})" for x in row)
@@ -63,7 +65,7 @@ def _digits(x: Real) -> str:
 def _exact(loss: Loss, case: Case) -> Iterator[str]:
     before, ctx.prec = ctx.prec, 256
     try:
-        found = known(loss, case, IEEE)
+        found = known(loss, case.certifiable, IEEE)
     finally:
         ctx.prec = before
     yield f"exact value to {DIGITS} digits:"
