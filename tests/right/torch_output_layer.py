@@ -44,17 +44,31 @@ make.layer("lce-one-hot", cost=lambda xp, x, index: -torch.where(
 
 
 def _online(h, w, index):
-    """Logits by blocks of rows of the layer, with a running maximum and a running sum, of which none are kept."""
-    own = (h * w[index]).sum(1)
+    """Logits by blocks of rows of the layer, with a running maximum and a running sum, of which none are kept.
+
+    From each the own logit is taken away, which a first pass has found; the derivative of that is of the same block.
+    """
+    blocks = list(enumerate(w.split(size := 4 if len(w) < 64 else 256)))
+    with torch.no_grad():
+        found = [(h @ block.T, index - number * size) for number, block in blocks]
+        own = sum(_entry(x, place) for x, place in found)
     most = torch.full_like(own, -torch.inf)
     total = torch.zeros_like(own)
-    for block in w.split(4 if len(w) < 64 else 256):
+    nothing = torch.zeros_like(own)
+    for number, block in blocks:
         x = h @ block.T - own[:, None]
         larger = torch.maximum(most, x.detach().amax(1))
         shift = torch.where(larger == -torch.inf, 0, larger)
         total = total * torch.exp(most - shift) + torch.exp(x - shift[:, None]).sum(1)
+        nothing = nothing + _entry(x, index - number * size)
         most = larger
-    return most + torch.log(total)
+    return most + torch.log(total) - nothing
+
+
+def _entry(x, place):
+    """The entries at places, 0 where a place is in another block."""
+    here = (place >= 0) & (place < x.shape[1])
+    return torch.where(here, xp.take(x, torch.where(here, place, 0)), 0)
 
 
 make.layer("lce-online", fused=lambda xp, h, w, index, counted, parts: (

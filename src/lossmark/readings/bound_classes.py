@@ -102,9 +102,10 @@ def _shares(x: Bounded, v: Wide) -> F64:
 
 
 def _propagated(x: Bounded, shares: F64, axis: int) -> F64:
-    """min(max eⱼ, log1p(Σ pⱼ·expm1(eⱼ))) over the terms that count."""
+    """min(max eⱼ, log1p(Σ pⱼ·expm1(eⱼ))) over the terms that count; the first where exp overflows."""
     e = np.where(shares > 0, x.e, 0.0)
-    joined = np.log1p(np.sum(shares * np.expm1(np.minimum(e, 700.0)), axis=axis, keepdims=True))
+    with np.errstate(over="ignore"):
+        joined = np.log1p(np.sum(shares * np.expm1(e), axis=axis, keepdims=True))
     return np.asarray(np.minimum(np.max(e, axis=axis, keepdims=True), joined))
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dtypes import F64
+from ..dtypes import F64, DType, accumulator_of
 from .arithmetic import Arithmetic, exact_in_any_order, grid_of, product_error
 from .contraction import part_of, slices
 from .double_double import Wide, mul
@@ -28,13 +28,16 @@ class Summands:
     """What the error of a computed sum along an axis follows from; the axis is kept with size 1.
 
     ``count`` is how many terms may not be 0, ``mass`` the sum of their magnitudes and errors, ``e`` that of their
-    errors, and ``grid`` what all are multiples of where that is known, else 0.
+    errors, and ``grid`` what all are multiples of where that is known, else 0. ``above`` and ``below`` are the largest
+    and the smallest that a term may be.
     """
 
     count: F64
     mass: F64
     e: F64
     grid: F64
+    above: F64
+    below: F64
 
     @classmethod
     def of(cls, terms: F64, errors: F64, axis: int, lows: F64 | None) -> Summands:
@@ -44,27 +47,41 @@ class Summands:
         mass = np.sum(size + errors, axis=axis, keepdims=True)
         e = np.sum(errors, axis=axis, keepdims=True)
         grid = grid_of(terms, lows, axis) if ((e == 0) & (count > 0)).any() else np.zeros_like(mass)
-        return cls(count.astype(np.float64), mass, e, grid)
+        above = np.max(terms + errors, axis=axis, keepdims=True, initial=0.0)
+        below = np.min(terms - errors, axis=axis, keepdims=True, initial=0.0)
+        return cls(count.astype(np.float64), mass, e, grid, above, below)
 
     def __add__(self, other: Summands) -> Summands:
         """Those of all terms of both."""
         grid = np.minimum(self.grid, other.grid)
-        return Summands(self.count + other.count, self.mass + other.mass, self.e + other.e, grid)
+        above, below = np.maximum(self.above, other.above), np.minimum(self.below, other.below)
+        return Summands(self.count + other.count, self.mass + other.mass, self.e + other.e, grid, above, below)
 
     def error_of_sum(self, arithmetic: Arithmetic, v: Wide) -> F64:
         """The error of their computed sum ``v``.
 
         Σeᵢ + (n - 1)·a·Σ(|xᵢ| + eᵢ), where n counts the terms that may not be 0, then one rounding from the accumulator
-        to the format where the two differ. Nothing is added where every partial sum is exact in the accumulator.
+        to the format where the two differ. Nothing is added where every partial sum is exact in the accumulator. What
+        cancels to a subnormal number on the way may be flushed to zero.
         """
         dtype, e = arithmetic.dtype, self.e
         exact = (e == 0) & (self.count > 0)
         if exact.any():
             exact &= exact_in_any_order(self.grid, self.mass, dtype.accumulator_p)
-        e = e + np.where(exact, 0.0, np.maximum(self.count - 1, 0) * dtype.a * self.mass)
+        e = e + np.where(exact, 0.0, np.maximum(self.count - 1, 0) * dtype.a * self.mass) + self._flushed(dtype)
         if dtype.accumulator_p == dtype.p:
             return np.asarray(e + np.where(self.count > 1, arithmetic.eta(v, e), 0.0))
         return np.where(self.count > 1, arithmetic.round(v, e), e)
+
+    def _flushed(self, dtype: DType) -> F64:
+        """What partial sums before the last may lose in an accumulator that flushes: of terms of both signs alone.
+
+        Terms of one sign do not cancel, and what is subnormal among them has been granted its loss. Multiples of a
+        normal number add up to no subnormal one.
+        """
+        tiny = 0.0 if dtype.gradual else accumulator_of(dtype).smallest_normal
+        cancels = (self.above > 0) & (self.below < 0) & (self.grid < tiny)
+        return np.where(cancels, np.maximum(self.count - 2, 0) * tiny, 0.0)
 
 
 def total(arithmetic: Arithmetic, v: Wide, terms: F64, errors: F64, axis: int, lows: F64 | None = None) -> F64:
