@@ -1,12 +1,14 @@
 """The losses over classes: the form that many write, rows that do not count, what may be left out of a call."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from lossmark import Deviation
 from lossmark.adapters.installed import framework_version
 from lossmark.checks.consistency import Consistency
-from lossmark.checks.judgement import TEXTBOOK_FORM, judge
+from lossmark.checks.judgement import SPOILT, TEXTBOOK_FORM, judge
 from lossmark.checks.prepared import Prepared
 from lossmark.checks.run import Run
 from lossmark.dtypes import DTYPES
@@ -73,11 +75,25 @@ def test_a_mean_divides_by_what_counts_and_of_nothing_it_is_free():
     assert nothing.gradients["sum"]["logits"].unspecified is None
 
 
-def test_an_ignored_row_that_holds_nan_reaches_no_other_row_and_no_value():
-    found = truth(LOSS.case("cross_entropy/ignored-garbage"))
+@pytest.mark.parametrize("loss", ["cross_entropy", "linear_cross_entropy"])
+def test_an_ignored_row_that_holds_nan_reaches_no_other_row_and_no_value(loss):
+    """The gradient of such a row is 0; NaN there, and in a layer that all share, conforms with a grade."""
+    loss = losses()[loss]
+    case = loss.case(f"{loss.id}/ignored-garbage")
+    found = expected(loss, case, DTYPES["float32"], np.ones(case.batch))
     assert np.isfinite(found.values["none"].exact).all()
     assert np.isfinite(found.values["mean"].exact)
-    assert np.isfinite(found.gradients["sum"]["logits"].exact[0]).all()
+    ignored = case.inputs["target"] < 0
+    for name, accepted in found.gradients["sum"].items():
+        right = accepted.exact.copy()
+        assert np.isfinite(right).all()
+        assert judge(right, accepted, DTYPES["float32"], name).grade == ""
+        rows = ignored if case.by_example(name) else np.ones(len(right), bool)
+        for x, row in itertools.product((np.nan, np.inf, 5.0), range(len(right))):
+            changed = right.copy()
+            changed[row] = x
+            verdict = judge(changed, accepted, DTYPES["float32"], name)
+            assert (verdict.ok, verdict.grade) == ((True, SPOILT) if np.isnan(x) and rows[row] else (False, ""))
 
 
 def test_a_batch_in_the_large_holds_each_edge_with_its_own_number_of_classes():

@@ -20,6 +20,8 @@ UNDERFLOW = "underflow of an intermediate"
 """The grade of what conforms only if squares inside a norm may underflow, or one part of a gradient."""
 TEXTBOOK_FORM = "textbook"
 """The grade of what conforms in the form that many write alone, which loses digits."""
+SPOILT = "NaN from what does not count"
+"""The grade of a gradient that is NaN where an example that does not count holds NaN or an infinity."""
 LOOSE = 0.25
 """A check whose bound exceeds this part of the exact values says too little to be run."""
 
@@ -47,7 +49,7 @@ class Worst:
 class Judgement:
     """``ok``, the largest error in ulp (None where a non-finite number is right), the largest share of the bound.
 
-    ``grade`` is :data:`UNDERFLOW` or :data:`TEXTBOOK_FORM` where that is what it takes to conform.
+    ``grade`` is :data:`UNDERFLOW`, :data:`TEXTBOOK_FORM` or :data:`SPOILT` where that is what it takes to conform.
     """
 
     ok: bool
@@ -139,6 +141,8 @@ def _beyond(x: F64, accepted: Acceptance, dtype: DType, label: str, in_parts: bo
         allowed |= lost
         formed = ~allowed & _in_form(x, accepted.form)
         allowed |= formed
+        spoilt = ~allowed & np.isnan(x) & (False if accepted.spoilt is None else accepted.spoilt)
+        allowed |= spoilt
         judged = finite & ~(allowed & ~inside)
         if accepted.unspecified is not None:
             judged &= ~accepted.unspecified
@@ -149,7 +153,7 @@ def _beyond(x: F64, accepted: Acceptance, dtype: DType, label: str, in_parts: bo
     conforming = bool(allowed.all())
     budget = float(np.max(used))
     error_ulp = float(np.max(ulp)) if judged.any() else None
-    grade = TEXTBOOK_FORM if formed.any() else UNDERFLOW if lost.any() else ""
+    grade = SPOILT if spoilt.any() else TEXTBOOK_FORM if formed.any() else UNDERFLOW if lost.any() else ""
     return Judgement(conforming, error_ulp, budget, worst, grade=grade if conforming else "")
 
 

@@ -16,11 +16,16 @@ from ..sandbox.messages import Answer, Failure, Returned
 from ..specification.case import Case
 from ..tolerance.acceptance import Expected
 from .catalogue import ORDINARY
-from .judgement import TEXTBOOK_FORM, Judgement, combine, judge, loose, slopes
+from .judgement import SPOILT, TEXTBOOK_FORM, Judgement, combine, judge, loose, slopes
 from .prepared import Prepared
 from .run import Run, cell, failed
 
 TOO_LOOSE = "the bound exceeds a quarter of the exact value"
+NOT_OF_OUR_OWN = {
+    TEXTBOOK_FORM: "loses digits that the formula keeps",
+    SPOILT: "an example that does not count makes the gradient NaN",
+}
+"""Grades with which others pass and lossmark's own implementations do not: what is wrong."""
 
 
 def nothing_ran(failure: Failure) -> str:
@@ -158,9 +163,9 @@ class Judged:
         if not parts:
             return cell(self.run, check, "not-run", TOO_LOOSE)
         result = combine(parts)
-        by_form = self.prepared.own and result.grade == TEXTBOOK_FORM
-        verdict: Verdict = "pass" if result.ok and not by_form else "fail"
-        detail, worst = "loses digits that the formula keeps" if by_form else result.note, None
+        unworthy = NOT_OF_OUR_OWN.get(result.grade, "") if self.prepared.own else ""
+        verdict: Verdict = "pass" if result.ok and not unworthy else "fail"
+        detail, worst = unworthy or result.note, None
         declared = self.run.deviation
         if not result.ok and result.worst is not None and not result.note:
             detail, worst = explained(result), result.worst.record()

@@ -38,6 +38,7 @@ class Certified:
 
 def known(loss: Loss, case: Case, convention: Convention) -> dict[Node, Exact]:
     """The exact value of every node of the formula and its gradient (cotangent 1), for all examples of a case."""
+    case = loss.without_uncounted(case)
     gradients = loss.gradients(case.params)
     axes = gradients.formula.axes
     leaves = {"seed": exact.single(arb(1), axes)}
@@ -58,7 +59,7 @@ def certified(loss: Loss, case: Case) -> Certified:
 
     Raises :class:`lossmark.errors.CertificationError` for a number that cannot be rounded with certainty.
     """
-    case = case.certifiable
+    case = loss.without_uncounted(case.certifiable)
     finite = all(math.isfinite(x) for array in case.inputs.values() for x in array.ravel().tolist())
     plain = rounding.settle(lambda: _rounded(loss, case, IEEE), case.id)
     tie = rounding.settle(lambda: _rounded(loss, case, OTHER_SIDE), case.id)

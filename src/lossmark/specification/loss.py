@@ -5,8 +5,11 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..dtypes import DTYPES
 from ..formula.gradients import Gradients
@@ -101,6 +104,31 @@ class Loss:
         found = self.params(given)[item.ignore] if item.ignore else math.nan
         assert not isinstance(found, str)
         return found
+
+    def uncounted(self, case: Case) -> NDArray[np.bool_]:
+        """The examples ``[B]`` that do not count, because an index has the value that marks them."""
+        found = np.zeros(case.batch, bool)
+        for item in self.inputs:
+            if item.ignore:
+                found |= case.inputs[item.name] == self.mark(item, case.params)
+        return found
+
+    def without_uncounted(self, case: Case) -> Case:
+        """The case with 0 for what is not finite in examples that do not count: it reaches neither value nor gradient.
+
+        The case itself where there is nothing such.
+        """
+        if not any(item.ignore for item in self.inputs):
+            return case
+        rows, inputs = self.uncounted(case), dict(case.inputs)
+        for name in self.gradient_of:
+            array = inputs[name]
+            if case.by_example(name) and not np.isfinite(array[rows]).all():
+                gone = rows.reshape(-1, *[1] * (array.ndim - 1)) & ~np.isfinite(array)
+                inputs[name] = np.where(gone, 0.0, array)
+        return (
+            case if all(inputs[name] is array for name, array in case.inputs.items()) else replace(case, inputs=inputs)
+        )
 
     def called(self, given: Parameters) -> dict[str, Any]:
         """Parameters as a call gets them."""

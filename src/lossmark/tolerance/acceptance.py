@@ -27,7 +27,8 @@ class Acceptance:
     accepts it, or where ``unspecified`` says that any number does. ``exact_low`` is there for float64 alone. ``limit``
     is what the convention 0·∞ = 0 gives where that differs from IEEE arithmetic. ``unspecified`` marks the gradient of
     examples whose value is NaN. ``textbook`` is there where squares inside a norm may underflow: what it accepts
-    conforms too, with a lower grade. ``form`` is what the loss accepts in the form that many write, where the spec has
+    conforms too, with a lower grade; ``spoilt`` marks gradients that a NaN may reach from an example that does not
+    count, likewise. ``form`` is what the loss accepts in the form that many write, where the spec has
     one: it counts where its own bound says something.
     """
 
@@ -39,6 +40,7 @@ class Acceptance:
     unspecified: NDArray[np.bool_] | None = None
     textbook: Acceptance | None = None
     form: Acceptance | None = None
+    spoilt: NDArray[np.bool_] | None = None
     _ulps: dict[DType, F64] = field(default_factory=dict, init=False, repr=False, compare=False)
     _extents: dict[float, tuple[float, float]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -58,6 +60,7 @@ class Acceptance:
             unspecified=None if self.unspecified is None else change(self.unspecified),
             textbook=None if self.textbook is None else self.textbook.map(change),
             form=None if self.form is None else self.form.map(change),
+            spoilt=None if self.spoilt is None else change(self.spoilt),
         )
 
     def reshape(self, shape: tuple[int, ...]) -> Acceptance:

@@ -22,7 +22,7 @@ from .block import Block, joined, read_block, take
 from .evaluate import Reading, plan_of
 from .kept import LARGEST_INPUTS, block_digest, kept
 from .reduced import divisor, reduce, seed
-from .transformed import scaled
+from .transformed import scaled, spoilt
 
 BLOCK = 1 << 15
 """Numbers per array of a block: 256 KiB, so that a handful of arrays stays in the second-level cache."""
@@ -51,6 +51,8 @@ def expected_of_many(
     Where examples are coupled each case is a batch of its own. Of a case that is known to repeat its rows each is read
     once.
     """
+    given = cases
+    cases = [loss.without_uncounted(case) for case in cases]
     groups: dict[tuple[object, ...], list[int]] = {}
     distinct = [case.distinct for case in cases]
     for index, case in enumerate(distinct):
@@ -66,7 +68,11 @@ def expected_of_many(
             found |= zip(indices, [_whole(batch, counts[0], dtype)], strict=True)
         else:
             found |= zip(indices, _cut(batch, [cases[i] for i in indices], counts, dtype), strict=True)
-    return [found[index] for index in range(len(cases))]
+    common = frozenset(item.name for item in loss.inputs if item.shared)
+    return [
+        found[index] if case is given[index] else spoilt(found[index], loss.uncounted(case), common)
+        for index, case in enumerate(cases)
+    ]
 
 
 def derivation(loss: Loss, case: Case, dtype: DType) -> list[tuple[Node, Bounded]]:

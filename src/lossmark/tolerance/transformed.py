@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..dtypes import DType
 from ..formula.tree import Node
@@ -49,6 +50,25 @@ def added(x: Acceptance, y: Acceptance, dtype: DType) -> Acceptance:
     with np.errstate(over="ignore", invalid="ignore"):
         found = finish(dtype, Node("fork"), (), v, fork(Arithmetic(dtype), v, *parts), parts)
     return Acceptance(exact=v.hi, exact_low=v.lo, bound=found.e * WIDENING, also=found.also)
+
+
+def spoilt(truth: Expected, uncounted: NDArray[np.bool_], shared: frozenset[str]) -> Expected:
+    """What conforms where ``uncounted`` examples ``[B]`` hold NaN or infinities: NaN in their gradients, with a grade.
+
+    Whatever they share with the others may be NaN as a whole.
+    """
+
+    def marked(name: str, slope: Acceptance) -> Acceptance:
+        rows = np.ones(slope.shape, bool)
+        if name not in shared:
+            rows &= uncounted.reshape(-1, *[1] * (rows.ndim - 1))
+        return replace(slope, spoilt=rows)
+
+    gradients = {
+        reduction: {name: marked(name, slope) for name, slope in slopes.items()}
+        for reduction, slopes in truth.gradients.items()
+    }
+    return replace(truth, gradients=gradients)
 
 
 def aliased(truth: Expected, kept: str, dropped: str, dtype: DType) -> Expected:
