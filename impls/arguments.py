@@ -130,9 +130,7 @@ def check_output_layer(hidden: Any, weight: Any, target: Any, ignore_index: Any)
 def check_pairs(query: Any, key: Any, temperature: Any, similarity: Any, reduction: Any) -> None:
     """The checks of the losses of queries and keys, both [B, D]. Raises TypeError or ValueError."""
     batch, _ = check_tensors({"query": query, "key": key}, rank=2)
-    check_not_negative("temperature", temperature)
-    if temperature == 0:
-        raise ValueError("temperature is 0, expected a positive number")
+    check_positive("temperature", temperature)
     check_choice("similarity", similarity, SIMILARITIES)
     check_reduction(reduction, batch)
 
@@ -155,6 +153,13 @@ def check_not_negative(name: str, value: Any) -> None:
         raise TypeError(f"{name} must be a number, got {value!r}")
     if not 0 <= value < math.inf:
         raise ValueError(f"{name} is {value!r}, expected a finite number of at least 0")
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Refuse a parameter that is not a finite number above 0. Raises TypeError or ValueError."""
+    check_not_negative(name, value)
+    if value == 0:
+        raise ValueError(f"{name} is 0, expected a positive number")
 
 
 def check_choice(name: str, value: Any, allowed: Sequence[str]) -> None:

@@ -89,6 +89,13 @@ def bce_with_logits(logits: mpf, target: mpf, pos_weight: mpf = _ONE) -> Result:
     return value, {"logits": positive * (1 - target) - pos_weight * target * negative}
 
 
+def huber(x: mpf, t: mpf, delta: mpf = _ONE) -> Result:
+    d = abs(x - t)
+    if d <= delta:
+        return d**2 / 2, {"x": x - t}
+    return delta * (d - delta / 2), {"x": delta if x > t else -delta}
+
+
 def soft_cross_entropy(logits: Vector, target: Vector) -> Result:
     """Sum of y_c*log(sum of exp(x_j - x_c)), and the sum of y_j*p_c - y_c*p_j over the other classes j."""
     powers = [mp.exp(x) for x in logits]

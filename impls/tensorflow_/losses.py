@@ -18,6 +18,7 @@ from .framework import FRAMEWORK
 from .logits import bce_with_logits
 from .output_layer import linear_cross_entropy
 from .pairs import info_nce
+from .regression import huber
 from .similarity import norm, similarity_of
 
 impl = Implementation(
@@ -25,6 +26,7 @@ impl = Implementation(
 )
 impl.loss("bce_with_logits")(bce_with_logits)
 impl.loss("cross_entropy")(cross_entropy)
+impl.loss("huber")(huber)
 impl.loss("info_nce")(info_nce)
 impl.loss("kl_div")(kl_div)
 impl.loss("linear_cross_entropy")(linear_cross_entropy)

@@ -17,6 +17,8 @@ from .parameters import check_when, combinations
 
 _NUMBERS = {"equal": slice(0), "pick": slice(1)}
 """The operands that an operation computes with, where it only compares others or picks by them."""
+NUMBERS = frozenset({"embedding", "score", "distance", "logits", "number"})
+"""The kinds of what holds any numbers: it is no label, also where the loss is not differentiated by it."""
 Chosen = tuple[str, ...]
 """A choice for each parameter that has choices, in the order of the spec."""
 
@@ -130,14 +132,17 @@ def _divisor(parser: Parser, model: SpecModel, document: Document) -> Node | Non
 
 
 def _input(name: str, node: Node, model: SpecModel, document: Document, used: list[Node]) -> Input:
-    """An input of an example that is not differentiated is a label: an index where the spec says so.
+    """An input of an example that is not differentiated is a label, but for one whose kind is a number.
 
-    Else it is hard if the formula only compares it, and soft if it computes with it.
+    It is an index, or a class, where the spec says so. Else it is hard if the formula only compares it, and soft if it
+    computes with it.
     """
     spec = model.inputs[name]
     optional = None if spec.optional is None else float(spec.default or 0)
     dims = call_dims(model, node.dims)
     if name in model.gradient_of or BATCH not in dims:
+        return Input(name, dims, node.dims, optional=optional)
+    if spec.label is None and spec.kind in NUMBERS:
         return Input(name, dims, node.dims, optional=optional)
     if isinstance(spec.label, IndexLabel):
         return Input(name, dims, node.dims, "index", spec.label.index, spec.label.ignore or "")

@@ -81,8 +81,8 @@ class Loss:
         return {BATCH: size[0], **dict.fromkeys(beside, size[1]), **dict.fromkeys(again, size[0])}
 
     def signed(self, item: Input) -> bool:
-        """Whether the numbers of an input have either sign: those of vectors, of logits and of scores."""
-        return len(item.dims) > 1 or self.model.inputs[item.name].kind in ("logits", "score")
+        """Whether the numbers of an input have either sign: those of vectors, logits, scores and plain numbers."""
+        return len(item.dims) > 1 or self.model.inputs[item.name].kind in ("logits", "score", "number")
 
     @functools.cached_property
     def optional(self) -> tuple[str, ...]:

@@ -1,0 +1,33 @@
+"""Losses of a prediction and its target in PyTorch.
+
+16-bit inputs are computed in float32 and the result is rounded once, to the dtype of the inputs.
+"""
+
+from __future__ import annotations
+
+import torch
+from lossmark.impls.arguments import check_positive, check_reduction, check_tensors
+from torch import Tensor
+
+from .common import reduce, wide
+
+
+def huber(x: Tensor, t: Tensor, *, delta: float = 1.0, reduction: str = "mean") -> Tensor:
+    """Half the square of the error d = |x - t| up to δ, and δ·(d - δ/2) beyond.
+
+    ``x``, ``t``: [B] of one dtype (float64, float32, bfloat16, float16); ``delta``: δ > 0. The gradient is by ``x``.
+    Returns [B] under ``none``, [] under ``sum`` and ``mean``, in that dtype.
+    Raises TypeError for another dtype or a δ that is no number; ValueError for another shape, a δ that is not positive
+    and finite, an unknown reduction, and the mean of an empty batch.
+    Source: Huber 1964. Page: docs/reference/losses/huber.
+    """
+    (batch,) = check_tensors({"x": x, "t": t}, rank=1)
+    check_positive("delta", delta)
+    check_reduction(reduction, batch)
+    dtype = x.dtype
+    x, t = wide(x, t)
+    # torch.compile 2.13 keeps the first value of a number that bounds a clamp and is a factor, too; not of a tensor
+    border = torch.tensor(delta, dtype=x.dtype, device=x.device)
+    error = torch.abs(x - t)
+    within = torch.minimum(error, border)
+    return reduce(0.5 * within * within + border * (error - within), reduction, dtype)
