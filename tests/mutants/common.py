@@ -130,6 +130,15 @@ class Maker:
 
         self.bind(name, "bce_with_logits", bce_with_logits, modes)
 
+    def huber(self, name, body=None, reduce=None, wide=True, modes=("eager",)):
+        """``body(xp, x, t, delta)`` of predictions and targets."""
+
+        def huber(x, t, *, delta=1.0, reduction="mean"):
+            a, b = self._ready(x, t, wide=wide)
+            return self._result((body or bordered)(self.xp, a, b, delta), reduction, x, reduce)
+
+        self.bind(name, "huber", huber, modes)
+
     def soft(self, name, body=None, reduce=None, wide=True, modes=("eager",)):
         """``body(xp, x, y)`` of logits and weights [B, C]."""
 
@@ -243,6 +252,12 @@ def both(xp, d, y, margin):
 def cross_entropy(xp, x, y, pos_weight):
     """The binary cross-entropy of logits."""
     return (1 - y) * xp.softplus(x) + pos_weight * y * xp.softplus(-x)
+
+
+def bordered(xp, x, t, delta):
+    d = xp.abs(x - t)
+    within = xp.where(d < delta, d, delta)
+    return 0.5 * within * within + delta * (d - within)
 
 
 def hinge(xp, pos, neg, margin):
