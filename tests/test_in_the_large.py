@@ -68,7 +68,7 @@ def test_every_edge_is_among_the_first_and_among_the_last_rows(loss):
         there = [embed(large, dtype) for large in loss.embedded if dtype.name in large.dtypes and not large.full]
         tall = [case for case in there if case.batch == 4097]
         for golden in loss.golden(dtype.name):
-            if golden.params or (there and golden.absent != there[0].absent):
+            if golden.params or golden.few or (there and golden.absent != there[0].absent):
                 continue
             for name, array in golden.inputs.items():
                 if not golden.by_example(name):

@@ -1,6 +1,8 @@
 """Losses of a prediction and its target in PyTorch.
 
 16-bit inputs are computed in float32 and the result is rounded once, to the dtype of the inputs.
+The line beyond the border is δ·max(d - δ, 0): δ·(d - min(d, δ)) has slopes δ and -δ for small errors, whose sum loses
+what is left of them.
 """
 
 from __future__ import annotations
@@ -30,4 +32,4 @@ def huber(x: Tensor, t: Tensor, *, delta: float = 1.0, reduction: str = "mean") 
     border = torch.tensor(delta, dtype=x.dtype, device=x.device)
     error = torch.abs(x - t)
     within = torch.minimum(error, border)
-    return reduce(0.5 * within * within + border * (error - within), reduction, dtype)
+    return reduce(0.5 * within * within + border * torch.relu(error - border), reduction, dtype)

@@ -255,9 +255,8 @@ def cross_entropy(xp, x, y, pos_weight):
 
 
 def bordered(xp, x, t, delta):
-    d = xp.abs(x - t)
-    within = xp.where(d < delta, d, delta)
-    return 0.5 * within * within + delta * (d - within)
+    within = xp.where((d := xp.abs(x - t)) < delta, d, delta)
+    return 0.5 * within * within + delta * xp.where(d < delta, 0 * d, d - delta)
 
 
 def hinge(xp, pos, neg, margin):

@@ -19,6 +19,8 @@ make.huber("huber-offset-missing", lambda xp, x, t, delta: torch.where(
     (x - t).abs() <= delta, 0.5 * (x - t) ** 2, delta * (x - t).abs()))  # fmt: skip
 make.huber("huber-square-in-where", lambda xp, x, t, delta: torch.where(
     (x - t).abs() <= delta, 0.5 * (x - t) ** 2, delta * ((x - t).abs() - 0.5 * delta)))  # fmt: skip
+make.huber("huber-slopes-cancel", lambda xp, x, t, delta: (
+    0.5 * (within := (x - t).abs().clamp(max=delta)) ** 2 + delta * ((x - t).abs() - within)))  # fmt: skip
 make.huber("huber-delta-one", lambda xp, x, t, delta: _huber((x - t).abs(), 1.0))
 make.huber("huber-pseudo", lambda xp, x, t, delta: delta * (torch.hypot(x - t, torch.full_like(x, delta)) - delta))
 make.huber("huber-clamped", lambda xp, x, t, delta: _huber((x - t).abs().clamp(max=50), delta))

@@ -17,7 +17,7 @@ from .parameters import check_when, combinations
 
 _NUMBERS = {"equal": slice(0), "pick": slice(1)}
 """The operands that an operation computes with, where it only compares others or picks by them."""
-NUMBERS = frozenset({"embedding", "score", "distance", "logits", "number"})
+_NUMERIC = frozenset({"embedding", "score", "distance", "logits", "number"})
 """The kinds of what holds any numbers: it is no label, also where the loss is not differentiated by it."""
 Chosen = tuple[str, ...]
 """A choice for each parameter that has choices, in the order of the spec."""
@@ -142,7 +142,7 @@ def _input(name: str, node: Node, model: SpecModel, document: Document, used: li
     dims = call_dims(model, node.dims)
     if name in model.gradient_of or BATCH not in dims:
         return Input(name, dims, node.dims, optional=optional)
-    if spec.label is None and spec.kind in NUMBERS:
+    if spec.label is None and spec.kind in _NUMERIC:
         return Input(name, dims, node.dims, optional=optional)
     if isinstance(spec.label, IndexLabel):
         return Input(name, dims, node.dims, "index", spec.label.index, spec.label.ignore or "")
