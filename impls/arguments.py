@@ -127,10 +127,19 @@ def check_output_layer(hidden: Any, weight: Any, target: Any, ignore_index: Any)
     check_mark(ignore_index)
 
 
-def check_pairs(query: Any, key: Any, temperature: Any, similarity: Any, reduction: Any) -> None:
-    """The checks of the losses of queries and keys, both [B, D]. Raises TypeError or ValueError."""
-    batch, _ = check_tensors({"query": query, "key": key}, rank=2)
-    check_positive("temperature", temperature)
+QUERIES = ("query", "key", "temperature")
+"""The names of two embeddings and of what their similarities are divided or multiplied by."""
+IMAGES = ("image", "text", "scale")
+"""Likewise of images and their texts."""
+
+
+def check_pairs(
+    x: Any, y: Any, factor: Any, similarity: Any, reduction: Any, names: tuple[str, str, str] = QUERIES
+) -> None:
+    """The checks of the losses of pairs of embeddings, both [B, D]. Raises TypeError or ValueError."""
+    first, second, by = names
+    batch, _ = check_tensors({first: x, second: y}, rank=2)
+    check_positive(by, factor)
     check_choice("similarity", similarity, SIMILARITIES)
     check_reduction(reduction, batch)
 

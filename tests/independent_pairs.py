@@ -59,7 +59,22 @@ def _add(sums: list[list[mpf]], pull: mpf, slope: Sequence[mpf]) -> None:
         terms.append(pull * x)
 
 
-BATCHES: Mapping[str, Callable[..., Batch]] = {"info_nce": info_nce}
+def clip(image: Rows, text: Rows, scale: mpf, similarity: str) -> Batch:
+    """Half of the contrast of images with texts and half of that of texts with images."""
+    forth, by_forth = info_nce(image, text, 1 / scale, similarity)
+    back, by_back = info_nce(text, image, 1 / scale, similarity)
+    values = [(a + b) / 2 for a, b in zip(forth, back, strict=True)]
+    return values, {
+        "image": _halves(by_forth["query"], by_back["key"]),
+        "text": _halves(by_forth["key"], by_back["query"]),
+    }
+
+
+def _halves(x: Rows, y: Rows) -> list[list[mpf]]:
+    return [[(a + b) / 2 for a, b in zip(p, q, strict=True)] for p, q in zip(x, y, strict=True)]
+
+
+BATCHES: Mapping[str, Callable[..., Batch]] = {"clip": clip, "info_nce": info_nce}
 """Losses whose examples see each other, of which a whole batch is derived at once."""
 
 

@@ -16,6 +16,7 @@ NEIGHBOURS = {
     ("pairwise_hinge/cosine-tiny-norm", "float16"): "pairwise_hinge/cosine-small-norm-half",
     ("bpr/random-positive-64x129", "bfloat16"): "bpr/random-positive-near-64x129",
     ("pairwise_hinge/random-positive-64x129", "bfloat16"): "pairwise_hinge/random-positive-near-64x129",
+    ("clip/tiny-half", "float16"): "clip/small-norm-half",
     ("info_nce/tiny-half", "float16"): "info_nce/small-norm-half",
     ("contrastive_pair/random-1x1", "bfloat16"): "contrastive_pair/random-other-1x1",
 }

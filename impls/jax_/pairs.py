@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 from jax import Array
-from lossmark.impls.arguments import check_pairs
+from lossmark.impls.arguments import IMAGES, check_pairs
 
 from .classes import cross_entropy
 from .common import reduce, wide
@@ -31,3 +31,24 @@ def info_nce(
     if not len(s):
         return reduce(jnp.sum(s, axis=1), reduction, query.dtype)
     return cross_entropy(s, jnp.arange(len(s)), reduction=reduction).astype(query.dtype)
+
+
+def clip(
+    image: Array, text: Array, *, scale: float = 14.285714, similarity: str = "cosine", reduction: str = "mean"
+) -> Array:
+    """Half of each direction of the contrast of images and texts, lse_j(s_ij) - s_ii and lse_j(s_ji) - s_ii.
+
+    ``image``, ``text``: [B, D] of one dtype (float64, float32, bfloat16, float16), of which row i of one belongs to row
+    i of the other; ``scale`` > 0 multiplies the similarities s; sim is ``cosine`` = x·y / max(‖x‖‖y‖, 1e-8) or ``dot``.
+    Returns [B] under ``none``, [] under ``sum`` and ``mean``, in that dtype. Raises TypeError for another dtype or a
+    scale that is no number; ValueError for another shape, a scale that is not positive and finite, an unknown
+    similarity or reduction, and the mean of an empty batch.
+    Source: Radford et al. 2021, arXiv:2103.00020, figure 3. Page: docs/reference/losses/clip.
+    """
+    check_pairs(image, text, scale, similarity, reduction, IMAGES)
+    s = scale * similarities(*wide(image, text), similarity)
+    if not len(s):
+        return reduce(jnp.sum(s, axis=1), reduction, image.dtype)
+    own = jnp.arange(len(s))
+    both = cross_entropy(s, own, reduction="none") + cross_entropy(s.T, own, reduction="none")
+    return reduce(0.5 * both, reduction, image.dtype)

@@ -23,18 +23,20 @@ from .common import Array, checked_label, reduce, sigmoid, softplus, weight, wid
 from .framework import FRAMEWORK
 from .logits import bce_with_logits, bce_with_logits_gradient
 from .output_layer import linear_cross_entropy, linear_cross_entropy_gradient
-from .pairs import info_nce, info_nce_gradient
+from .pairs import clip, clip_gradient, info_nce, info_nce_gradient
 from .regression import huber, huber_gradient
 from .similarity import norm, similarity_gradient, similarity_of, unit
 
 impl = Implementation("numpy", framework="numpy", version=__version__, modes=FRAMEWORK.own["numpy"].modes)
 impl.loss("bce_with_logits")(bce_with_logits)
+impl.loss("clip")(clip)
 impl.loss("cross_entropy")(cross_entropy)
 impl.loss("huber")(huber)
 impl.loss("info_nce")(info_nce)
 impl.loss("kl_div")(kl_div)
 impl.loss("linear_cross_entropy")(linear_cross_entropy)
 impl.loss("soft_cross_entropy")(soft_cross_entropy)
+impl.gradient("clip")(clip_gradient)
 impl.gradient("cross_entropy")(cross_entropy_gradient)
 impl.gradient("huber")(huber_gradient)
 impl.gradient("info_nce")(info_nce_gradient)

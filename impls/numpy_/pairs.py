@@ -6,7 +6,7 @@ The similarities are made in the accumulator.
 from __future__ import annotations
 
 import numpy as np
-from lossmark.impls.arguments import check_pairs
+from lossmark.impls.arguments import IMAGES, check_pairs
 
 from .classes import cross_entropy, cross_entropy_gradient
 from .common import Array, reduce, wide
@@ -45,3 +45,40 @@ def info_nce_gradient(
     slope = cross_entropy_gradient(s, np.arange(len(s)), reduction=reduction)["logits"] / tau
     by_query, by_key = similarities_gradient(q, k, slope, similarity)
     return {"query": by_query.astype(query.dtype), "key": by_key.astype(key.dtype)}
+
+
+def clip(
+    image: Array, text: Array, *, scale: float = 14.285714, similarity: str = "cosine", reduction: str = "mean"
+) -> Array:
+    """Half of each direction of the contrast of images and texts, lse_j(s_ij) - s_ii and lse_j(s_ji) - s_ii.
+
+    ``image``, ``text``: [B, D] of one dtype (float64, float32, bfloat16, float16), of which row i of one belongs to row
+    i of the other; ``scale`` > 0 multiplies the similarities s; sim is ``cosine`` = x·y / max(‖x‖‖y‖, 1e-8) or ``dot``.
+    Returns [B] under ``none``, [] under ``sum`` and ``mean``, in that dtype. Raises TypeError for another dtype or a
+    scale that is no number; ValueError for another shape, a scale that is not positive and finite, an unknown
+    similarity or reduction, and the mean of an empty batch.
+    Source: Radford et al. 2021, arXiv:2103.00020, figure 3. Page: docs/reference/losses/clip.
+    """
+    check_pairs(image, text, scale, similarity, reduction, IMAGES)
+    x, y = wide(image, text)
+    s = x.dtype.type(scale) * similarities(x, y, similarity)
+    if not len(s):
+        return reduce(np.sum(s, axis=1), reduction, image.dtype)
+    own = np.arange(len(s))
+    both = cross_entropy(s, own, reduction="none") + cross_entropy(s.T, own, reduction="none")
+    return reduce(x.dtype.type(0.5) * both, reduction, image.dtype)
+
+
+def clip_gradient(
+    image: Array, text: Array, *, scale: float = 14.285714, similarity: str = "cosine", reduction: str = "mean"
+) -> dict[str, Array]:
+    """The gradient of :func:`clip`: half of softmax(s) - I by rows and by columns, through the similarities."""
+    x, y = wide(image, text)
+    by = x.dtype.type(scale)
+    s = by * similarities(x, y, similarity)
+    if not len(s):
+        return {"image": np.zeros_like(image), "text": np.zeros_like(text)}
+    own = np.arange(len(s))
+    rows, columns = (cross_entropy_gradient(z, own, reduction=reduction)["logits"] for z in (s, s.T))
+    by_image, by_text = similarities_gradient(x, y, by * (x.dtype.type(0.5) * (rows + columns.T)), similarity)
+    return {"image": by_image.astype(image.dtype), "text": by_text.astype(text.dtype)}

@@ -17,12 +17,13 @@ from .common import checked_label, reduce, softplus, wide
 from .framework import FRAMEWORK
 from .logits import bce_with_logits
 from .output_layer import linear_cross_entropy
-from .pairs import info_nce
+from .pairs import clip, info_nce
 from .regression import huber
 from .similarity import norm, similarity_of
 
 impl = Implementation("torch", framework="torch", version=__version__, modes=FRAMEWORK.own["torch"].modes)
 impl.loss("bce_with_logits")(bce_with_logits)
+impl.loss("clip")(clip)
 impl.loss("cross_entropy")(cross_entropy)
 impl.loss("huber")(huber)
 impl.loss("info_nce")(info_nce)

@@ -6,7 +6,7 @@ The similarities are made in the accumulator.
 from __future__ import annotations
 
 import torch
-from lossmark.impls.arguments import check_pairs
+from lossmark.impls.arguments import IMAGES, check_pairs
 from torch import Tensor
 
 from .classes import cross_entropy
@@ -32,3 +32,25 @@ def info_nce(
     if not len(s):
         return reduce(s.sum(dim=1), reduction, query.dtype)
     return cross_entropy(s, torch.arange(len(s), device=s.device), reduction=reduction).to(query.dtype)
+
+
+def clip(
+    image: Tensor, text: Tensor, *, scale: float = 14.285714, similarity: str = "cosine", reduction: str = "mean"
+) -> Tensor:
+    """Half of each direction of the contrast of images and texts, lse_j(s_ij) - s_ii and lse_j(s_ji) - s_ii.
+
+    ``image``, ``text``: [B, D] of one dtype (float64, float32, bfloat16, float16), of which row i of one belongs to row
+    i of the other; ``scale`` > 0 multiplies the similarities s; sim is ``cosine`` = x·y / max(‖x‖‖y‖, 1e-8) or ``dot``.
+    Returns [B] under ``none``, [] under ``sum`` and ``mean``, in that dtype. Raises TypeError for another dtype or a
+    scale that is no number; ValueError for another shape, a scale that is not positive and finite, an unknown
+    similarity or reduction, and the mean of an empty batch.
+    Source: Radford et al. 2021, arXiv:2103.00020, figure 3. Page: docs/reference/losses/clip.
+    """
+    check_pairs(image, text, scale, similarity, reduction, IMAGES)
+    x, y = wide(image, text)
+    s = scale * similarities(x, y, similarity)
+    if not len(s):
+        return reduce(s.sum(dim=1), reduction, image.dtype)
+    own = torch.arange(len(s), device=s.device)
+    both = cross_entropy(s, own, reduction="none") + cross_entropy(s.T, own, reduction="none")
+    return reduce(0.5 * both, reduction, image.dtype)

@@ -1,6 +1,6 @@
 """The loss of pairs in the batch with exchangeable parts, over a namespace ``xp`` of one framework's operations."""
 
-from lossmark.impls.arguments import check_pairs
+from lossmark.impls.arguments import IMAGES, check_pairs
 
 from .common import Maker, reduced
 
@@ -51,7 +51,7 @@ def mean_over_pairs(xp, loss, reduction):
 
 
 class Pairs(Maker):
-    """Makes implementations of info_nce."""
+    """Makes implementations of info_nce and clip."""
 
     def pairs(self, name, similarities=None, heat=over, body=own_class, reduce=None, wide=None, modes=("eager",)):
         """``similarities(q, k, kind)``, ``heat(s, temperature)``, ``body(xp, s)``; ``wide(x)`` is the dtype inside."""
@@ -64,3 +64,15 @@ class Pairs(Maker):
             return self._result(body(xp, s) if s.shape[0] else xp.sum(s), reduction, query, reduce)
 
         self.bind(name, "info_nce", info_nce, modes)
+
+    def clip(self, name, similarities=None, heat=multiplied, body=both_directions, reduce=None, wide=None):
+        """As :meth:`pairs`, of images and texts: ``heat(s, scale)``."""
+        xp = self.xp
+
+        def clip(image, text, *, scale=14.285714, similarity="cosine", reduction="mean"):
+            check_pairs(image, text, scale, similarity, reduction, IMAGES)
+            x, y = (wide or xp.wide)(image), (wide or xp.wide)(text)
+            s = heat((similarities or xp.similarities)(x, y, similarity), scale)
+            return self._result(body(xp, s) if s.shape[0] else xp.sum(s), reduction, image, reduce)
+
+        self.bind(name, "clip", clip)
