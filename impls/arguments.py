@@ -171,6 +171,14 @@ def check_positive(name: str, value: Any) -> None:
         raise ValueError(f"{name} is 0, expected a positive number")
 
 
+def check_finite(name: str, value: Any) -> None:
+    """Refuse a parameter that is not a finite number. Raises TypeError or ValueError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if not -math.inf < value < math.inf:  # a comparison is traced, math.isfinite is not
+        raise ValueError(f"{name} is {value!r}, expected a finite number")
+
+
 def check_choice(name: str, value: Any, allowed: Sequence[str]) -> None:
     """Refuse a value outside ``allowed``. Raises ValueError."""
     if value not in allowed:

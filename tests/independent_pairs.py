@@ -74,7 +74,24 @@ def _halves(x: Rows, y: Rows) -> list[list[mpf]]:
     return [[(a + b) / 2 for a, b in zip(p, q, strict=True)] for p, q in zip(x, y, strict=True)]
 
 
-BATCHES: Mapping[str, Callable[..., Batch]] = {"clip": clip, "info_nce": info_nce}
+def siglip(image: Rows, text: Rows, scale: mpf, bias: mpf, similarity: str) -> Batch:
+    """log(1 + exp(∓s_ij)) of each pair, with the slope ∓1/(1 + exp(±s_ij))."""
+    values = []
+    found = {"image": [[[] for _ in row] for row in image], "text": [[[] for _ in row] for row in text]}
+    for i, x in enumerate(image):
+        costs = []
+        for j, y in enumerate(text):
+            sign = -1 if i == j else 1
+            odds = mp.exp(sign * (scale * _alike(x, y, similarity) + bias))
+            costs.append(mp.log1p(odds))
+            pull = sign * scale * odds / (1 + odds)
+            _add(found["image"][i], pull, _slope_of(x, y, similarity))
+            _add(found["text"][j], pull, _slope_of(y, x, similarity))
+        values.append(mp.fsum(costs))
+    return values, {name: [[mp.fsum(x) for x in row] for row in rows] for name, rows in found.items()}
+
+
+BATCHES: Mapping[str, Callable[..., Batch]] = {"clip": clip, "info_nce": info_nce, "siglip": siglip}
 """Losses whose examples see each other, of which a whole batch is derived at once."""
 
 

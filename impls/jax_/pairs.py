@@ -5,9 +5,12 @@ The similarities are made in the accumulator.
 
 from __future__ import annotations
 
+import functools
+
+import jax
 import jax.numpy as jnp
 from jax import Array
-from lossmark.impls.arguments import IMAGES, check_pairs
+from lossmark.impls.arguments import IMAGES, check_finite, check_pairs
 
 from .classes import cross_entropy
 from .common import reduce, wide
@@ -52,3 +55,33 @@ def clip(
     own = jnp.arange(len(s))
     both = cross_entropy(s, own, reduction="none") + cross_entropy(s.T, own, reduction="none")
     return reduce(0.5 * both, reduction, image.dtype)
+
+
+def siglip(
+    image: Array,
+    text: Array,
+    *,
+    scale: float = 10.0,
+    bias: float = -10.0,
+    similarity: str = "cosine",
+    reduction: str = "mean",
+) -> Array:
+    """Σ_j softplus(-z_ij·(scale·s_ij + bias)) of images and texts, where z is 1 for an image and its own text, else -1.
+
+    ``image``, ``text``: [B, D] of one dtype (float64, float32, bfloat16, float16), of which row i of one belongs to row
+    i of the other; ``scale`` > 0 multiplies the similarities s, ``bias`` is added to them; sim is ``cosine`` =
+    x·y / max(‖x‖‖y‖, 1e-8) or ``dot``. Returns [B] under ``none``, [] under ``sum`` and ``mean``, in that dtype. Raises
+    TypeError for another dtype or what is no number; ValueError for another shape, a scale that is not positive and
+    finite, a bias that is not finite, an unknown similarity or reduction, and the mean of an empty batch.
+    Source: Zhai et al. 2023, arXiv:2303.15343, equation 2. Page: docs/reference/losses/siglip.
+    """
+    check_pairs(image, text, scale, similarity, reduction, IMAGES)
+    check_finite("bias", bias)
+    return reduce(_choices(*wide(image, text), scale, bias, similarity), reduction, image.dtype)
+
+
+@functools.partial(jax.jit, static_argnames="similarity")
+def _choices(x: Array, y: Array, scale: float, bias: float, similarity: str) -> Array:
+    """The losses [B] in the accumulator."""
+    s = scale * similarities(x, y, similarity) + bias
+    return jnp.sum(jax.nn.softplus(jnp.where(jnp.eye(len(s), dtype=bool), -s, s)), axis=1)

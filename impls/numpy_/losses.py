@@ -23,7 +23,7 @@ from .common import Array, checked_label, reduce, sigmoid, softplus, weight, wid
 from .framework import FRAMEWORK
 from .logits import bce_with_logits, bce_with_logits_gradient
 from .output_layer import linear_cross_entropy, linear_cross_entropy_gradient
-from .pairs import clip, clip_gradient, info_nce, info_nce_gradient
+from .pairs import clip, clip_gradient, info_nce, info_nce_gradient, siglip, siglip_gradient
 from .regression import huber, huber_gradient
 from .similarity import norm, similarity_gradient, similarity_of, unit
 
@@ -35,6 +35,7 @@ impl.loss("huber")(huber)
 impl.loss("info_nce")(info_nce)
 impl.loss("kl_div")(kl_div)
 impl.loss("linear_cross_entropy")(linear_cross_entropy)
+impl.loss("siglip")(siglip)
 impl.loss("soft_cross_entropy")(soft_cross_entropy)
 impl.gradient("clip")(clip_gradient)
 impl.gradient("cross_entropy")(cross_entropy_gradient)
@@ -42,6 +43,7 @@ impl.gradient("huber")(huber_gradient)
 impl.gradient("info_nce")(info_nce_gradient)
 impl.gradient("kl_div")(kl_div_gradient)
 impl.gradient("linear_cross_entropy")(linear_cross_entropy_gradient)
+impl.gradient("siglip")(siglip_gradient)
 impl.gradient("soft_cross_entropy")(soft_cross_entropy_gradient)
 impl.gradient("bce_with_logits")(bce_with_logits_gradient)
 

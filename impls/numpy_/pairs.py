@@ -6,10 +6,10 @@ The similarities are made in the accumulator.
 from __future__ import annotations
 
 import numpy as np
-from lossmark.impls.arguments import IMAGES, check_pairs
+from lossmark.impls.arguments import IMAGES, check_finite, check_pairs
 
 from .classes import cross_entropy, cross_entropy_gradient
-from .common import Array, reduce, wide
+from .common import Array, reduce, sigmoid, softplus, weight, wide
 from .similarity import similarities, similarities_gradient
 
 
@@ -81,4 +81,48 @@ def clip_gradient(
     own = np.arange(len(s))
     rows, columns = (cross_entropy_gradient(z, own, reduction=reduction)["logits"] for z in (s, s.T))
     by_image, by_text = similarities_gradient(x, y, by * (x.dtype.type(0.5) * (rows + columns.T)), similarity)
+    return {"image": by_image.astype(image.dtype), "text": by_text.astype(text.dtype)}
+
+
+def siglip(
+    image: Array,
+    text: Array,
+    *,
+    scale: float = 10.0,
+    bias: float = -10.0,
+    similarity: str = "cosine",
+    reduction: str = "mean",
+) -> Array:
+    """Σ_j softplus(-z_ij·(scale·s_ij + bias)) of images and texts, where z is 1 for an image and its own text, else -1.
+
+    ``image``, ``text``: [B, D] of one dtype (float64, float32, bfloat16, float16), of which row i of one belongs to row
+    i of the other; ``scale`` > 0 multiplies the similarities s, ``bias`` is added to them; sim is ``cosine`` =
+    x·y / max(‖x‖‖y‖, 1e-8) or ``dot``. Returns [B] under ``none``, [] under ``sum`` and ``mean``, in that dtype. Raises
+    TypeError for another dtype or what is no number; ValueError for another shape, a scale that is not positive and
+    finite, a bias that is not finite, an unknown similarity or reduction, and the mean of an empty batch.
+    Source: Zhai et al. 2023, arXiv:2303.15343, equation 2. Page: docs/reference/losses/siglip.
+    """
+    check_pairs(image, text, scale, similarity, reduction, IMAGES)
+    check_finite("bias", bias)
+    x, y = wide(image, text)
+    s = x.dtype.type(scale) * similarities(x, y, similarity) + x.dtype.type(bias)
+    return reduce(np.sum(softplus(np.where(np.eye(len(s), dtype=bool), -s, s)), axis=1), reduction, image.dtype)
+
+
+def siglip_gradient(
+    image: Array,
+    text: Array,
+    *,
+    scale: float = 10.0,
+    bias: float = -10.0,
+    similarity: str = "cosine",
+    reduction: str = "mean",
+) -> dict[str, Array]:
+    """The gradient of :func:`siglip`: sigmoid(s_ij), and -sigmoid(-s_ii) of the own pair, through the similarities."""
+    x, y = wide(image, text)
+    by = x.dtype.type(scale)
+    s = by * similarities(x, y, similarity) + x.dtype.type(bias)
+    slope = np.where(np.eye(len(s), dtype=bool), -sigmoid(-s), sigmoid(s))
+    g = by * weight(len(s), reduction, x.dtype) if len(s) else by
+    by_image, by_text = similarities_gradient(x, y, g * slope, similarity)
     return {"image": by_image.astype(image.dtype), "text": by_text.astype(text.dtype)}

@@ -17,7 +17,7 @@ from .common import checked_label, reduce, softplus, wide
 from .framework import FRAMEWORK
 from .logits import bce_with_logits
 from .output_layer import linear_cross_entropy
-from .pairs import clip, info_nce
+from .pairs import clip, info_nce, siglip
 from .regression import huber
 from .similarity import norm, similarity_of
 
@@ -29,6 +29,7 @@ impl.loss("huber")(huber)
 impl.loss("info_nce")(info_nce)
 impl.loss("kl_div")(kl_div)
 impl.loss("linear_cross_entropy")(linear_cross_entropy)
+impl.loss("siglip")(siglip)
 impl.loss("soft_cross_entropy")(soft_cross_entropy)
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------

@@ -6,10 +6,10 @@ The similarities are made in the accumulator.
 from __future__ import annotations
 
 import tensorflow as tf
-from lossmark.impls.arguments import IMAGES, check_pairs
+from lossmark.impls.arguments import IMAGES, check_finite, check_pairs
 
 from .classes import cross_entropy
-from .common import Tensor, as_written, reduce, wide
+from .common import Tensor, as_written, reduce, softplus, wide
 from .similarity import similarities
 
 
@@ -51,3 +51,30 @@ def clip(
     own = tf.range(tf.shape(s)[0])
     both = cross_entropy(s, own, reduction="none") + cross_entropy(tf.transpose(s), own, reduction="none")
     return reduce(0.5 * both, reduction, image.dtype)
+
+
+@as_written
+def siglip(
+    image: Tensor,
+    text: Tensor,
+    *,
+    scale: float = 10.0,
+    bias: float = -10.0,
+    similarity: str = "cosine",
+    reduction: str = "mean",
+) -> Tensor:
+    """Σ_j softplus(-z_ij·(scale·s_ij + bias)) of images and texts, where z is 1 for an image and its own text, else -1.
+
+    ``image``, ``text``: [B, D] of one dtype (float64, float32, bfloat16, float16), of which row i of one belongs to row
+    i of the other; ``scale`` > 0 multiplies the similarities s, ``bias`` is added to them; sim is ``cosine`` =
+    x·y / max(‖x‖‖y‖, 1e-8) or ``dot``. Returns [B] under ``none``, [] under ``sum`` and ``mean``, in that dtype. Raises
+    TypeError for another dtype or what is no number; ValueError for another shape, a scale that is not positive and
+    finite, a bias that is not finite, an unknown similarity or reduction, and the mean of an empty batch.
+    Source: Zhai et al. 2023, arXiv:2303.15343, equation 2. Page: docs/reference/losses/siglip.
+    """
+    check_pairs(image, text, scale, similarity, reduction, IMAGES)
+    check_finite("bias", bias)
+    x, y = wide(image, text)
+    s = scale * similarities(x, y, similarity) + bias
+    own = tf.eye(tf.shape(s)[0], dtype=tf.bool)
+    return reduce(tf.reduce_sum(softplus(tf.where(own, -s, s)), axis=1), reduction, image.dtype)

@@ -1,8 +1,8 @@
 """The loss of pairs in the batch with exchangeable parts, over a namespace ``xp`` of one framework's operations."""
 
-from lossmark.impls.arguments import IMAGES, check_pairs
+from lossmark.impls.arguments import IMAGES, check_finite, check_pairs
 
-from .common import Maker, reduced
+from .common import Maker, reduced, softplus
 
 
 def over(s, temperature):
@@ -40,6 +40,11 @@ def other_direction(xp, s):
     return own_class(xp, xp.turned(s))
 
 
+def choices(xp, s):
+    """softplus of each logit, with the sign of the own pair turned."""
+    return xp.along(softplus(xp, xp.where(xp.eye(s), -s, s)))
+
+
 def literal_own(xp, s):
     """lse(s) - s_ii, which loses small losses under a common offset."""
     return xp.lse(s) - xp.own(s)
@@ -51,7 +56,7 @@ def mean_over_pairs(xp, loss, reduction):
 
 
 class Pairs(Maker):
-    """Makes implementations of info_nce and clip."""
+    """Makes implementations of info_nce, clip and siglip."""
 
     def pairs(self, name, similarities=None, heat=over, body=own_class, reduce=None, wide=None, modes=("eager",)):
         """``similarities(q, k, kind)``, ``heat(s, temperature)``, ``body(xp, s)``; ``wide(x)`` is the dtype inside."""
@@ -76,3 +81,17 @@ class Pairs(Maker):
             return self._result(body(xp, s) if s.shape[0] else xp.sum(s), reduction, image, reduce)
 
         self.bind(name, "clip", clip)
+
+    def siglip(self, name, similarities=None, logits=None, body=None, reduce=None, wide=None):
+        """``logits(s, scale, bias)`` of the similarities, ``body(xp, s)`` the losses of the examples."""
+        xp = self.xp
+
+        def siglip(image, text, *, scale=10.0, bias=-10.0, similarity="cosine", reduction="mean"):
+            check_pairs(image, text, scale, similarity, reduction, IMAGES)
+            check_finite("bias", bias)
+            x, y = (wide or xp.wide)(image), (wide or xp.wide)(text)
+            s = (similarities or xp.similarities)(x, y, similarity)
+            s = logits(s, scale, bias) if logits else scale * s + bias
+            return self._result((body or choices)(xp, s), reduction, image, reduce)
+
+        self.bind(name, "siglip", siglip)

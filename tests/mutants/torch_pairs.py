@@ -13,6 +13,7 @@ xp = types.SimpleNamespace(
     **vars(torch_.xp),
     similarities=similarities, own=lambda s: s.diagonal(), turned=lambda s: s.T,
     lse=lambda s: s.logsumexp(1), eye=lambda s: torch.eye(len(s), dtype=torch.bool),
+    along=lambda s: s.sum(1),
     infinite=lambda s: torch.full_like(s, -torch.inf), beside=lambda s, own: torch.cat([s, own[:, None]], 1),
 )  # fmt: skip
 make = Pairs(xp, "torch", globals())
