@@ -100,8 +100,7 @@ def check_classes(target: Any, weight: Any, logits: Any, ignore_index: Any, labe
         if dtype_name(weight) != dtype_name(logits):
             raise TypeError(f"weight has dtype {dtype_name(weight)}, expected {dtype_name(logits)} as logits has")
     check_mark(ignore_index)
-    if isinstance(label_smoothing, bool) or not isinstance(label_smoothing, (int, float)):
-        raise TypeError(f"label_smoothing must be a number, got {label_smoothing!r}")
+    _check_number("label_smoothing", label_smoothing)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing is {label_smoothing!r}, expected [0, 1]")
 
@@ -156,10 +155,14 @@ def check_margin(margin: Any) -> None:
     check_not_negative("margin", margin)
 
 
-def check_not_negative(name: str, value: Any) -> None:
-    """Refuse a parameter that is not a finite number of at least 0. Raises TypeError or ValueError."""
+def _check_number(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be a number, got {value!r}")
+
+
+def check_not_negative(name: str, value: Any) -> None:
+    """Refuse a parameter that is not a finite number of at least 0. Raises TypeError or ValueError."""
+    _check_number(name, value)
     if not 0 <= value < math.inf:
         raise ValueError(f"{name} is {value!r}, expected a finite number of at least 0")
 
@@ -173,8 +176,7 @@ def check_positive(name: str, value: Any) -> None:
 
 def check_finite(name: str, value: Any) -> None:
     """Refuse a parameter that is not a finite number. Raises TypeError or ValueError."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number, got {value!r}")
+    _check_number(name, value)
     if not -math.inf < value < math.inf:  # a comparison is traced, math.isfinite is not
         raise ValueError(f"{name} is {value!r}, expected a finite number")
 

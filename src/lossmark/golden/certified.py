@@ -59,7 +59,7 @@ def certified(loss: Loss, case: Case) -> Certified:
 
     Raises :class:`lossmark.errors.CertificationError` for a number that cannot be rounded with certainty.
     """
-    case = loss.without_uncounted(case.certifiable)
+    case = case.certifiable
     finite = all(math.isfinite(x) for array in case.inputs.values() for x in array.ravel().tolist())
     plain = rounding.settle(lambda: _rounded(loss, case, IEEE), case.id)
     tie = rounding.settle(lambda: _rounded(loss, case, OTHER_SIDE), case.id)

@@ -107,7 +107,7 @@ def only(arithmetic: Arithmetic, v: Wide, condition: Bounded, x: Bounded) -> F64
 
 
 def exact(arithmetic: Arithmetic, v: Wide, *operands: Bounded) -> F64:
-    """A condition is true or false."""
+    """0: a condition is true or false, a slope is an integer, and rows whose side is undecided are read twice."""
     return np.zeros_like(v.hi)
 
 
@@ -134,7 +134,7 @@ RULES: Mapping[str, Callable[..., F64]] = {
     "scatter": classes.scatter, "gap": classes.gap, "detach": unchanged,
     "sum": sums.sum_along, "mean": sums.mean, "count": sums.count,
     "dot": sums.dot, "sqnorm": sums.sqnorm, "norm": sums.norm, "fork": sums.fork,
-    "step": derivatives.slope, "sign": derivatives.slope, "unit": derivatives.unit, "radial": derivatives.radial,
+    "step": exact, "sign": exact, "unit": derivatives.unit, "radial": derivatives.radial,
     "spread": unchanged, "either": derivatives.either,
 }  # fmt: skip
 """The rule of each operation: ``rule(arithmetic, v, *operands)`` is the error of the computed result."""

@@ -18,11 +18,6 @@ def undecided(x: Bounded, y: Bounded = _ZERO) -> NDArray[np.bool_]:
     return np.abs(x.v.hi - y.v.hi) <= x.e + y.e
 
 
-def slope(arithmetic: Arithmetic, v: Wide, *operands: Bounded) -> F64:
-    """The error of a ``step`` or ``sign``: 0, because a slope is an integer, and undecided rows are read twice."""
-    return np.zeros_like(v.hi)
-
-
 def unit(arithmetic: Arithmetic, v: Wide, x: Bounded, length: Bounded) -> F64:
     """The error of x/‖x‖: that of the quotient and three roundings (square, root, quotient).
 

@@ -107,26 +107,26 @@ def power(arithmetic: Arithmetic, v: Wide, x: Bounded, y: Bounded) -> F64:
 
     3|y·log x| ulp are granted beside the 4, for exp(y·log(x)); none where x or the exponent is exactly 0 or 1.
     """
-    return _raised(arithmetic, v, x, y, np.abs(v.hi))
+    return _raised(arithmetic, v, x, y)
 
 
 def power_slope(arithmetic: Arithmetic, v: Wide, x: Bounded, y: Bounded) -> F64:
     """As ``power`` at y - 1, which is rounded, and the product with y."""
     exponent = Bounded(Wide(y.v.hi - 1), arithmetic.round(Wide(y.v.hi - 1), y.e))
-    raised = _raised(arithmetic, v, x, exponent, np.abs(v.hi))
+    raised = _raised(arithmetic, v, x, exponent)
     e = raised + y.e * np.abs(v.hi / np.where(y.v.hi == 0, 1.0, y.v.hi))
     return np.where((y.v.hi == 0) & (y.e == 0), 0.0, arithmetic.round(v, e))
 
 
-def _raised(arithmetic: Arithmetic, v: Wide, x: Bounded, y: Bounded, size: F64) -> F64:
-    """The error of a power of the ``size``, or of a multiple of it."""
+def _raised(arithmetic: Arithmetic, v: Wide, x: Bounded, y: Bounded) -> F64:
+    """The error of ``v``, a power or a multiple of one."""
     base = np.where(x.v.hi > 0, x.v.hi, 1.0)
     logarithm = np.abs(np.log(base))
     ratio = np.minimum(x.e / base, 1.0)
     steps = np.maximum(np.log1p(ratio), np.where(y.v.hi < 0, -np.log1p(-ratio), 0.0))
     down = np.where(y.v.hi > 0, -np.expm1(y.size * np.log1p(-ratio)), 0.0)
     more = np.minimum(y.size * steps + y.e * (logarithm + steps), _LARGEST_EXPONENT)
-    change = size * np.maximum(np.expm1(more), down)
+    change = np.abs(v.hi) * np.maximum(np.expm1(more), down)
     at_zero = np.where(y.v.hi > 0, x.e ** np.maximum(y.v.hi, 0.0), np.where((y.v.hi == 0) | (x.e == 0), 0.0, np.inf))
     change = np.where(x.v.hi > 0, change, at_zero)
     trivial = ((y.v.hi == 0) | (y.v.hi == 1) | (x.v.hi == 1) | (x.v.hi == 0)) & (x.e == 0) & (y.e == 0)
