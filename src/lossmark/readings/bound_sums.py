@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import functools
 import operator
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +58,37 @@ class Summands:
         grid = np.minimum(self.grid, other.grid)
         above, below = np.maximum(self.above, other.above), np.minimum(self.below, other.below)
         return Summands(self.count + other.count, self.mass + other.mass, self.e + other.e, grid, above, below)
+
+    def map(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Summands:
+        """The same in another shape, or some rows of it: ``change`` is applied to every array."""
+        return Summands(*(change(getattr(self, item.name)) for item in fields(self)))
+
+    @classmethod
+    def concatenated(cls, parts: Sequence[Summands]) -> Summands:
+        """Those of the rows of all parts, one after the other."""
+        return cls(*(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(cls)))
+
+    def scaled(self, factor: float, relative: float) -> Summands:
+        """Those of each term times ``factor``, a product whose relative error is ``relative``."""
+        ends = self.above * factor, self.below * factor
+        size, grid = self.mass * abs(factor), self.grid * abs(factor) if relative == 0 else np.zeros_like(self.grid)
+        e = self.e * abs(factor) + size * relative
+        return Summands(self.count, size * (1 + relative), e, grid, np.maximum(*ends), np.minimum(*ends))
+
+    def either(self, other: Summands) -> Summands:
+        """What holds for these and for the others, which have the same sum."""
+        parts = zip(vars(self).values(), vars(other).values(), strict=True)
+        count, mass, e, grid, above, below = ((np.maximum(*each), np.minimum(*each)) for each in parts)
+        return Summands(count[0], mass[0], e[0], grid[1], above[0], below[1])
+
+    def together(self, axis: int) -> Summands:
+        """Those of all terms of the sums along ``axis``, as one sum."""
+
+        def each(of: Callable[..., F64], x: F64) -> F64:
+            return of(x, axis=axis, keepdims=True)
+
+        grid, above, below = each(np.min, self.grid), each(np.max, self.above), each(np.min, self.below)
+        return Summands(each(np.sum, self.count), each(np.sum, self.mass), each(np.sum, self.e), grid, above, below)
 
     def error_of_sum(self, arithmetic: Arithmetic, v: Wide) -> F64:
         """The error of their computed sum ``v``.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..dtypes import F64, DType
 from ..readings.bound import WIDENING
+from ..readings.bound_sums import Summands
 from ..readings.nonfinite import ALL_FINITE, NonFinite
 from ..readings.overflow import Bounded
 from ..specification.case import Repeats
@@ -28,8 +29,9 @@ class Acceptance:
     is what the convention 0·∞ = 0 gives where that differs from IEEE arithmetic. ``unspecified`` marks the gradient of
     examples whose value is NaN. ``textbook`` is there where squares inside a norm may underflow: what it accepts
     conforms too, with a lower grade; ``spoilt`` marks gradients that a NaN may reach from an example that does not
-    count, likewise. ``form`` is what the loss accepts in the form that many write, where the spec has
-    one: it counts where its own bound says something.
+    count, likewise. ``form`` is what the loss accepts in the form that many write, where the spec has one: it counts
+    where its own bound says something. ``terms`` are there where the loss of an example is a sum: a sum over the batch
+    may add the terms of all examples in any order.
     """
 
     exact: F64
@@ -41,6 +43,7 @@ class Acceptance:
     textbook: Acceptance | None = None
     form: Acceptance | None = None
     spoilt: NDArray[np.bool_] | None = None
+    terms: Summands | None = None
     _ulps: dict[DType, F64] = field(default_factory=dict, init=False, repr=False, compare=False)
     _extents: dict[float, tuple[float, float]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -61,6 +64,7 @@ class Acceptance:
             textbook=None if self.textbook is None else self.textbook.map(change),
             form=None if self.form is None else self.form.map(change),
             spoilt=None if self.spoilt is None else change(self.spoilt),
+            terms=None if self.terms is None else self.terms.map(change),
         )
 
     def reshape(self, shape: tuple[int, ...]) -> Acceptance:
@@ -168,6 +172,9 @@ def concatenated(parts: Sequence[Acceptance]) -> Acceptance:
         unspecified=_filled([(part.unspecified, part.exact) for part in parts], np.bool_),
         textbook=textbook,
         form=form,
+        terms=Summands.concatenated([part.terms for part in parts if part.terms is not None])
+        if parts[0].terms
+        else None,
     )
 
 

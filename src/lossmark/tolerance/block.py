@@ -119,21 +119,22 @@ def _extended(leaves: Mapping[str, F64], dtype: DType) -> Mapping[str, F64]:
 
 def _value(reading: Reading, compared: _Compared) -> Acceptance:
     shape = (len(compared.ieee.kinked[0]), 1)
-    limit = compared.limit
-    value = accepted(
-        _broadcast(_largest(reading.values(compared.ieee)), shape),
-        None if limit is None else _broadcast(_largest(reading.values(limit)), shape),
-    )
-    return _or_textbook(
-        value, [_broadcast(_largest(reading.values(textbook)), shape) for textbook in compared.textbook]
-    )
+
+    def read(unseeded: Unseeded) -> Bounded:
+        return _broadcast(_largest(reading.values(unseeded)), shape)
+
+    value = accepted(read(compared.ieee), None if compared.limit is None else read(compared.limit))
+    if value.limit is not None and compared.limit is not None:
+        value = replace(value, limit=replace(value.limit, terms=reading.terms(compared.limit)))
+    textbook = [replace(accepted(read(one), None), terms=reading.terms(one)) for one in compared.textbook]
+    return _or_textbook(replace(value, terms=reading.terms(compared.ieee)), textbook)
 
 
-def _or_textbook(x: Acceptance, parts: Sequence[Bounded]) -> Acceptance:
+def _or_textbook(x: Acceptance, parts: Sequence[Acceptance]) -> Acceptance:
     """What a number accepts, and what it is by the textbook, in any of several readings."""
     found = None
     for part in reversed(parts):
-        found = replace(accepted(part, None), textbook=found)
+        found = replace(part, textbook=found)
     return x if found is None else replace(x, textbook=found)
 
 
@@ -157,7 +158,7 @@ def _gradient(
         _together([_shaped(slopes, shapes) for slopes in reading.gradients(one, seed)]) for one in compared.textbook
     ]
     return {
-        name: _or_textbook(accepted(part, limit.get(name)), [slopes[name] for slopes in textbook])
+        name: _or_textbook(accepted(part, limit.get(name)), [accepted(slopes[name], None) for slopes in textbook])
         for name, part in found.items()
     }, kink
 

@@ -21,7 +21,7 @@ from ..formula.tree import BATCH, Dims, Node, topological
 from ..readings import bound, wide
 from ..readings.arithmetic import Arithmetic
 from ..readings.bound_derivatives import undecided
-from ..readings.bound_sums import squares_underflow
+from ..readings.bound_sums import Summands, squares_underflow
 from ..readings.convention import IEEE, Convention
 from ..readings.double_double import Wide
 from ..readings.layout import laid_out, numbered, placed, sizes_of
@@ -157,6 +157,20 @@ class Reading:
     def values(self, unseeded: Unseeded) -> list[Bounded]:
         """The loss of each example ``[B, 1]``, or ``[1, 1]`` if it depends on no input, by each evaluation."""
         return [by_row(unseeded.known[root]) for root in self.plan.gradients.formula.evaluations]
+
+    def terms(self, unseeded: Unseeded) -> Summands | None:
+        """What the loss of each example ``[B, 1]`` is the sum of, where every evaluation is a sum along an axis."""
+        roots = self.plan.gradients.formula.evaluations
+        if any(root.op != "sum" for root in roots):
+            return None
+        parts = []
+        for root in roots:
+            x = self._operands(root, unseeded.known)[0]
+            axis = self._axes.index(str(root.payload))
+            parts.append(Summands.of(x.v.hi, np.broadcast_to(x.e, x.v.hi.shape), axis, x.v.lo))
+        return functools.reduce(Summands.either, parts).map(
+            lambda array: np.asarray(array.reshape(len(array), 1), np.float64)
+        )
 
     def gradients(self, unseeded: Unseeded, seed: Bounded) -> list[Mapping[str, Bounded]]:
         """The gradient by each input under the cotangents ``seed`` ``[B, 1]``, for each group of evaluations."""

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ..cache import Store, machine_digest
 from ..dtypes import F64, DType
 from ..formula.gradients import Gradients
 from ..formula.tree import topological
+from ..readings.bound_sums import Summands
 from ..readings.nonfinite import NonFinite
 from ..specification.case import Param
 from .acceptance import Acceptance, Kink
@@ -122,6 +124,8 @@ def _parts(place: str, accepted: Acceptance) -> Iterator[tuple[str, NDArray[Any]
     for name, array in (("low", accepted.exact_low), ("also", accepted.also.bits), ("free", accepted.unspecified)):
         if array is not None:
             yield f"{place}/{name}", array
+    if accepted.terms is not None:
+        yield from ((f"{place}/terms/{name}", array) for name, array in vars(accepted.terms).items())
     for name, beside in (("limit", accepted.limit), ("textbook", accepted.textbook), ("form", accepted.form)):
         if beside is not None:
             yield from _parts(f"{place}/{name}", beside)
@@ -150,7 +154,14 @@ def _acceptance(flat: Flat, place: str) -> Acceptance:
         unspecified=flat.get(f"{place}/free"),
         textbook=textbook,
         form=form,
+        terms=_terms(flat, f"{place}/terms"),
     )
+
+
+def _terms(flat: Flat, place: str) -> Summands | None:
+    if f"{place}/mass" not in flat:
+        return None
+    return Summands(*(flat[f"{place}/{item.name}"] for item in fields(Summands)))
 
 
 def _kink(flat: Flat, reduction: str) -> Kink | None:

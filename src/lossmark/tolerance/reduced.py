@@ -33,8 +33,9 @@ def divisor(example: Bounded | None, batch: int, dtype: DType) -> Bounded:
 def reduce(example: Acceptance, reduction: str, dtype: DType, count: Bounded) -> Acceptance:
     """The acceptance of the reduced value ``[]``, or for ``none`` ``[B]``, from that of the examples ``[B, 1]``.
 
-    A mean is off by the error of the sum over B, by that of the ``count`` that it is divided by, and by two roundings,
-    of 1/count and of the product, unless it is a power of two.
+    Where the loss of an example is a sum itself, all terms of the batch may be added in any order. A mean is off by the
+    error of the sum over B, by that of the ``count`` that it is divided by, and by two roundings, of 1/count and of the
+    product, unless it is a power of two.
     """
     if reduction == "none":
         return example.reshape((len(example.exact),))
@@ -42,6 +43,8 @@ def reduce(example: Acceptance, reduction: str, dtype: DType, count: Bounded) ->
     with np.errstate(all="ignore"):
         v = total(Wide(example.exact, example.exact_low), 0)
         e = total_error(arithmetic, v, example.exact, example.bound, axis=0, lows=example.exact_low)
+        if example.terms is not None:
+            e = np.maximum(e, example.terms.together(0).error_of_sum(arithmetic, v))
         nonfinite = ~np.isfinite(v.hi)
         e = np.where(nonfinite, 0.0, np.where(np.isnan(e), np.inf, e))  # no bound of one example is none of the sum
         also = overflow(dtype, v, e) | example.also.of_a_sum() | _partial_sums(example, dtype)

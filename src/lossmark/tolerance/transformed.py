@@ -37,7 +37,9 @@ def scaled(x: Acceptance, scale: float, dtype: DType) -> Acceptance:
     limit, textbook, form = (
         None if beside is None else scaled(beside, scale, dtype) for beside in (x.limit, x.textbook, x.form)
     )
-    return replace(x, exact=v.hi, exact_low=v.lo, bound=e, also=also, limit=limit, textbook=textbook, form=form)
+    terms = None if x.terms is None else x.terms.scaled(scale, rounded_factor(scale, dtype))
+    changed = replace(x, exact=v.hi, exact_low=v.lo, bound=e, also=also, limit=limit, textbook=textbook, form=form)
+    return replace(changed, terms=terms)
 
 
 def added(x: Acceptance, y: Acceptance, dtype: DType) -> Acceptance:
