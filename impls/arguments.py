@@ -86,15 +86,20 @@ def check_label_values(name: str, label: NDArray[Any], *, soft: bool) -> None:
         raise ValueError(f"{name} has the value {label[bad].flat[0]}, expected {'[0, 1]' if soft else '0 or 1'}")
 
 
+def check_class(name: str, label: Any, batch: int | None) -> None:
+    """Refuse what is not one integer for each example. Raises TypeError for dtypes, ValueError for shapes."""
+    check_label(name, label, (batch,))
+    if not dtype_name(label).startswith(("int", "uint")):
+        raise TypeError(f"{name} has dtype {dtype_name(label)}, expected an integer dtype")
+
+
 def check_classes(target: Any, weight: Any, logits: Any, ignore_index: Any, label_smoothing: Any) -> None:
     """The checks of the losses of a class [B] of logits [B, C], of weights [C], and of their parameters.
 
     Raises TypeError for dtypes and what is no number, ValueError for shapes and values.
     """
     batch, classes = shape_of(logits)
-    check_label("target", target, (batch,))
-    if not dtype_name(target).startswith(("int", "uint")):
-        raise TypeError(f"target has dtype {dtype_name(target)}, expected an integer dtype")
+    check_class("target", target, batch)
     if weight is not None:
         check_label("weight", weight, (classes,))
         if dtype_name(weight) != dtype_name(logits):

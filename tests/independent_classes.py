@@ -46,6 +46,16 @@ def linear_cross_entropy(
     }
 
 
+def multi_margin(logits: Vector, target: int, margin: mpf) -> tuple[mpf, dict[str, list[mpf]]]:
+    """Of the classes that cost something: the mean of what they cost, with a slope of 1/C each and the rest at y."""
+    classes = len(logits)
+    cost = {c: margin + x - logits[target] for c, x in enumerate(logits) if c != target}
+    costly = [c for c, each in cost.items() if each > 0]
+    slope = [mpf(c in costly) / classes for c in range(classes)]
+    slope[target] = -mpf(len(costly)) / classes
+    return mp.fsum(cost[c] for c in costly) / classes, {"logits": slope}
+
+
 def _one_that_counts(target: int, ignore_index: mpf, **_: object) -> mpf:
     return mpf(0) if target == ignore_index else mpf(1)
 

@@ -22,6 +22,7 @@ from .classes import (
 from .common import Array, checked_label, reduce, sigmoid, softplus, weight, wide
 from .framework import FRAMEWORK
 from .logits import bce_with_logits, bce_with_logits_gradient
+from .margins import multi_margin, multi_margin_gradient
 from .output_layer import linear_cross_entropy, linear_cross_entropy_gradient
 from .pairs import clip, clip_gradient, info_nce, info_nce_gradient, siglip, siglip_gradient
 from .regression import huber, huber_gradient
@@ -35,6 +36,7 @@ impl.loss("huber")(huber)
 impl.loss("info_nce")(info_nce)
 impl.loss("kl_div")(kl_div)
 impl.loss("linear_cross_entropy")(linear_cross_entropy)
+impl.loss("multi_margin")(multi_margin)
 impl.loss("siglip")(siglip)
 impl.loss("soft_cross_entropy")(soft_cross_entropy)
 impl.gradient("clip")(clip_gradient)
@@ -43,6 +45,7 @@ impl.gradient("huber")(huber_gradient)
 impl.gradient("info_nce")(info_nce_gradient)
 impl.gradient("kl_div")(kl_div_gradient)
 impl.gradient("linear_cross_entropy")(linear_cross_entropy_gradient)
+impl.gradient("multi_margin")(multi_margin_gradient)
 impl.gradient("siglip")(siglip_gradient)
 impl.gradient("soft_cross_entropy")(soft_cross_entropy_gradient)
 impl.gradient("bce_with_logits")(bce_with_logits_gradient)

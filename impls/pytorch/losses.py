@@ -16,6 +16,7 @@ from .classes import cross_entropy, kl_div, soft_cross_entropy
 from .common import checked_label, reduce, softplus, wide
 from .framework import FRAMEWORK
 from .logits import bce_with_logits
+from .margins import multi_margin
 from .output_layer import linear_cross_entropy
 from .pairs import clip, info_nce, siglip
 from .regression import huber
@@ -29,6 +30,7 @@ impl.loss("huber")(huber)
 impl.loss("info_nce")(info_nce)
 impl.loss("kl_div")(kl_div)
 impl.loss("linear_cross_entropy")(linear_cross_entropy)
+impl.loss("multi_margin")(multi_margin)
 impl.loss("siglip")(siglip)
 impl.loss("soft_cross_entropy")(soft_cross_entropy)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..dtypes import F64, DType, accumulator_of
 from ..tolerance.acceptance import Acceptance, Kink
+from .kinks import explain, member
 
 UNDERFLOW = "underflow of an intermediate"
 """The grade of what conforms only if squares inside a norm may underflow, or one part of a gradient."""
@@ -210,17 +211,20 @@ def slopes(
     dtype: DType,
     label: str,
 ) -> Judgement:
-    """Hold gradients by input against theirs; at a kink one λ per example must explain all inputs at once."""
+    """Hold gradients by input against theirs; where slopes are undecided one choice must explain all inputs."""
     parts = []
     chosen = ""
     if kink is not None and all(got[name].shape == accepted[name].shape for name in accepted):
-        fits, chosen, members = _explain(got, accepted, kink)
-        accepted = {name: _member(accepted[name], kink, members, name) for name in accepted}
+        fits, chosen, members = explain(got, accepted, kink)
+        accepted = {name: member(accepted[name], kink, members, name) for name in accepted}
         if not fits.all():
             row = int(kink.rows[int(np.argmin(fits))])
             parts.append(
                 Judgement(
-                    False, None, math.inf, note=f"{label}: no single slope in [0, 1] explains example {row} at its kink"
+                    False,
+                    None,
+                    math.inf,
+                    note=f"{label}: no choice of slopes in [0, 1] explains example {row} at its kink",
                 )
             )
     parts += [judge(got[name], accepted[name], dtype, f"{label} by {name}", in_parts=True) for name in accepted]
@@ -228,43 +232,3 @@ def slopes(
     if chosen and not result.note:
         return replace(result, note=chosen)
     return result
-
-
-def _explain(
-    got: Mapping[str, NDArray[np.generic]], accepted: Mapping[str, Acceptance], kink: Kink
-) -> tuple[NDArray[np.bool_], str, F64]:
-    """For each kinked row the interval of λ that fits every element of every input."""
-    low, high = np.zeros(len(kink.rows)), np.ones(len(kink.rows))
-    with np.errstate(all="ignore"):
-        for name, part in accepted.items():
-            x = got[name].astype(np.float64)[kink.rows].reshape(len(kink.rows), -1)
-            e = part.bound[kink.rows].reshape(x.shape)
-            zero, one = (side[name].reshape(x.shape) for side in (kink.at_zero, kink.at_one))
-            span = one - zero
-            ends = np.sort(np.stack([(x - e - zero) / span, (x + e - zero) / span]), axis=0)
-            free = (span == 0) | ~np.isfinite(span) | np.isinf(e)
-            low = np.maximum(low, np.max(np.where(free, -np.inf, ends[0]), axis=1, initial=-np.inf))
-            high = np.minimum(high, np.min(np.where(free, np.inf, ends[1]), axis=1, initial=np.inf))
-    fits = low <= high * (1 + 2.0**-40)
-    members = np.clip((low + high) / 2, 0, 1)
-    told = fits & (high - low < 1)  # where both slopes are the same, nothing was chosen
-    exact = [f"{value:g}" for value in sorted({float(round(m, 3)) for m in members[told]})]
-    note = f"slope chosen at the kink: {', '.join(exact[:3])}{'…' if len(exact) > 3 else ''}" if exact else ""
-    return fits, note, members
-
-
-def _member(part: Acceptance, kink: Kink, members: F64, name: str) -> Acceptance:
-    """The acceptance with the kinked rows at the slope that was chosen."""
-    weights = members.reshape(-1, *([1] * (part.exact.ndim - 1)))
-    exact = part.exact.copy()
-    exact[kink.rows] = (1 - weights) * kink.at_zero[name] + weights * kink.at_one[name]
-    bound = part.bound.copy()
-    with np.errstate(invalid="ignore"):
-        mass = np.abs(kink.at_zero[name]) + np.abs(kink.at_one[name])
-    slack = np.where((weights == 0) | (weights == 1), 0.0, 2.0**-40 * mass)
-    bound[kink.rows] = bound[kink.rows] + np.where(np.isfinite(slack), slack, 0.0)
-    low = None
-    if part.exact_low is not None:
-        low = part.exact_low.copy()
-        low[kink.rows] = np.where((members == 0).reshape(weights.shape), low[kink.rows], 0.0)
-    return replace(part, exact=exact, exact_low=low, bound=bound)

@@ -37,8 +37,8 @@ class Parser:
 
     ``names`` maps a name to its node; the caller adds each term it defines. ``choices`` gives the values of the
     parameters that have choices: they decide what a defined function stands for. ``ignored`` maps an integer label to
-    the parameter whose value marks the rows that do not count: of these the entry at the label is 0. The axes in
-    ``again`` run over the batch a second time.
+    the parameter whose value marks the rows that do not count: of these the entry at the label is 0. ``indices`` maps
+    each integer label to its axis. The axes in ``again`` run over the batch a second time.
     """
 
     def __init__(
@@ -47,9 +47,11 @@ class Parser:
         names: dict[str, Node],
         choices: Mapping[str, str],
         ignored: Mapping[Node, Node] | None = None,
+        indices: Mapping[Node, str] | None = None,
         again: frozenset[str] = frozenset(),
     ):
         self.build, self.names, self.choices, self.ignored, self.again = build, names, choices, ignored or {}, again
+        self.indices = indices or {}
         self._detached = 0
 
     def parse(self, text: str, place: Place) -> Node:
@@ -226,9 +228,20 @@ class Parser:
                 left == BATCH and right in self.again
             ):
                 return self.build("equal", self.build.place(left), self.build.place(right))
+            case ast.Compare(left=left, ops=[ast.Eq()], comparators=[ast.Name(id=axis)]) if (
+                axis in self.build.axes and axis not in self.names
+            ):
+                return self._at(left, axis, depth + 1)
             case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]):
                 return self._equal(left, right, depth + 1)
-        raise self._refuse(node, "a condition is label == number, B == J, or made of such by not and and")
+        raise self._refuse(node, "a condition is label == number, label == C, B == J, or made of such by not and and")
+
+    def _at(self, left: ast.expr, axis: str, depth: int) -> Node:
+        """Whether an integer label is the number of an entry along its axis."""
+        label = self._expression(left, depth)
+        if self.indices.get(label) != axis:
+            raise self._refuse(left, f"only a label that is an index along {axis} can be compared with {axis}")
+        return self.build("equal", label, self.build.place(axis))
 
     def _equal(self, left: ast.expr, right: ast.expr, depth: int) -> Node:
         """Whether a label is a number, a parameter or the label of the other example."""

@@ -97,7 +97,7 @@ _ROWS = (
     Operation(
         "equal", 2, "x == y",
         "A condition: a label or a parameter is a number or a parameter; two examples have the same label, "
-        "label == over(label, J), or are the same, B == J.",
+        "label == over(label, J), or are the same, B == J; an entry along an axis is that at the label, label == C.",
         condition=True,
     ),
     Operation("not", 1, "not x", "A condition: the other is false.", condition=True),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +18,14 @@ _ZERO = Bounded(Wide(np.zeros((1, 1))), np.zeros((1, 1)))
 def undecided(x: Bounded, y: Bounded = _ZERO) -> NDArray[np.bool_]:
     """Where a computed ``x - y`` may be on either side of 0, or on it: |x - y| ≤ e_x + e_y."""
     return np.abs(x.v.hi - y.v.hi) <= x.e + y.e
+
+
+def in_common(masks: Sequence[NDArray[np.bool_]], batch: int) -> NDArray[np.bool_]:
+    """The places ``[B, M]`` that any of several masks ``[B, ·]`` marks; those of a narrower one are the first."""
+    found = np.zeros((batch, max([1, *(mask.shape[1] for mask in masks)])), bool)
+    for mask in masks:
+        found[:, : mask.shape[1]] |= mask
+    return found
 
 
 def unit(arithmetic: Arithmetic, v: Wide, x: Bounded, length: Bounded) -> F64:

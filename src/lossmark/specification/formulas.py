@@ -42,7 +42,10 @@ def _formula(model: SpecModel, document: Document, chosen: Mapping[str, str]) ->
         for name, spec in model.inputs.items()
         if isinstance(spec.label, IndexLabel) and spec.label.ignore
     }
-    parser = Parser(build, names, chosen, ignored, frozenset(model.axes))
+    indices = {
+        leaves[name]: spec.label.index for name, spec in model.inputs.items() if isinstance(spec.label, IndexLabel)
+    }
+    parser = Parser(build, names, chosen, ignored, indices, frozenset(model.axes))
     for name, text in model.formula.where.items():
         if name in names:
             raise document.error(("formula", "where", name), f"{name!r} is already defined")

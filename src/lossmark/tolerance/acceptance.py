@@ -94,15 +94,26 @@ class Acceptance:
 
 @dataclass(frozen=True)
 class Kink:
-    """Rows whose kink cannot be told apart: any λ·at_one + (1-λ)·at_zero conforms, one λ per row for all inputs.
+    """Rows with kinks whose side cannot be told: any at_zero + Σ λₙ·(at_oneₙ - at_zero) conforms, 0 ≤ λₙ ≤ 1.
 
-    ``rows`` ``[k]`` are numbers of examples; ``at_zero`` and ``at_one`` map an input to its gradients there ``[k, D]``
-    (or ``[k]``) for the two ends of the slope.
+    There is one λ for each place of a row that kinks, the same for all inputs; P is the largest number of places.
+    ``rows`` ``[k]`` are numbers of examples; ``at_zero`` maps an input to its gradient there ``[k, D]`` (or ``[k]``)
+    with every place on its lower side, ``at_one`` to those ``[P, k, D]`` with the n-th place alone on its upper side.
     """
 
     rows: NDArray[np.intp]
     at_zero: Mapping[str, F64]
     at_one: Mapping[str, F64]
+
+    @property
+    def places(self) -> int:
+        """P, the largest number of places of one row that kink."""
+        return len(next(iter(self.at_one.values())))
+
+    def ends(self, name: str, places: int) -> F64:
+        """``at_one`` of an input for so many places; those that no row has stay on their lower side."""
+        one, zero = self.at_one[name], self.at_zero[name]
+        return np.concatenate([one, np.broadcast_to(zero, (places - len(one), *zero.shape))])
 
     def within(self, rows: slice) -> Kink | None:
         """The kinks in some rows, counted from the first of these; None where there are none."""
@@ -110,7 +121,7 @@ class Kink:
         if not here.any():
             return None
         zero = {name: array[here] for name, array in self.at_zero.items()}
-        return Kink(self.rows[here] - rows.start, zero, {name: array[here] for name, array in self.at_one.items()})
+        return Kink(self.rows[here] - rows.start, zero, {name: array[:, here] for name, array in self.at_one.items()})
 
     def repeated(self, repeats: Repeats) -> Kink:
         """The kinks of the whole batch, from those of its distinct rows and columns."""
@@ -118,7 +129,8 @@ class Kink:
         place[self.rows] = np.arange(len(self.rows))
         rows = np.flatnonzero(place[repeats.rows] >= 0)
         each = replace(repeats, rows=place[repeats.rows[rows]])
-        zero, one = ({name: each.expand(array) for name, array in side.items()} for side in (self.at_zero, self.at_one))
+        zero = {name: each.expand(array) for name, array in self.at_zero.items()}
+        one = {name: np.stack([each.expand(end) for end in array]) for name, array in self.at_one.items()}
         return Kink(rows, zero, one)
 
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..dtypes import F64, DType
-from ..readings.convention import LIMIT, OTHER_SIDE, TEXTBOOK, TEXTBOOK_OTHER_SIDE
+from ..readings.bound_derivatives import in_common
+from ..readings.convention import IEEE, LIMIT, OTHER_SIDE, TEXTBOOK, TEXTBOOK_OTHER_SIDE
 from ..readings.double_double import Wide
 from ..readings.nonfinite import Mask, NonFinite
 from ..readings.overflow import Bounded
@@ -42,11 +43,15 @@ class Block:
 
 @dataclass(frozen=True)
 class _Compared:
-    """The readings of a block that do not depend on the cotangent; ``undecided`` are the rows of ``other_side``."""
+    """The readings of a block that do not depend on the cotangent.
+
+    ``other_sides`` are of the rows ``undecided``: every kink on its upper side, then, where a row has several, each
+    place by itself.
+    """
 
     ieee: Unseeded
     limit: Unseeded | None
-    other_side: Unseeded | None
+    other_sides: Sequence[Unseeded]
     undecided: Rows
     textbook: Sequence[Unseeded]
 
@@ -62,14 +67,15 @@ def read_block(reading: Reading, leaves: Mapping[str, F64], seeds: Mapping[str, 
     leaves = _extended(leaves, reading.dtype)
     ieee = reading.unseeded(leaves)
     finite = all(np.isfinite(array).all() for array in leaves.values())
-    undecided = np.flatnonzero(np.logical_or.reduce(ieee.kinked))
+    places = in_common(ieee.kinked, len(ieee.kinked[0]))
+    undecided = np.flatnonzero(places.any(axis=1))
     coupled = reading.plan.gradients.formula.coupled
     unknown = coupled and len(undecided) > 0
     undecided = undecided[:0] if coupled else undecided
     compared = _Compared(
         ieee,
         None if finite else reading.unseeded(leaves, LIMIT),
-        reading.unseeded({k: _rows(x, undecided) for k, x in leaves.items()}, OTHER_SIDE) if len(undecided) else None,
+        _other_sides(reading, {k: _rows(x, undecided) for k, x in leaves.items()}, places[undecided]),
         undecided,
         _textbook(reading, leaves) if ieee.underflows else (),
     )
@@ -95,6 +101,15 @@ def _or_form(block: Block, form: Block) -> Block:
         for reduction, slopes in block.gradients.items()
     }
     return replace(block, value=replace(block.value, form=form.value), gradients=gradients)
+
+
+def _other_sides(reading: Reading, leaves: Mapping[str, F64], places: Mask) -> list[Unseeded]:
+    """The readings of rows with undecided ``places`` ``[k, M]`` on the other sides of their kinks."""
+    if not len(places):
+        return []
+    most, nth = int(places.sum(axis=1).max()), np.cumsum(places, axis=1)
+    single = [reading.unseeded(leaves, IEEE, places & (nth == n)) for n in range(1, most + 1)] if most > 1 else []
+    return [reading.unseeded(leaves, OTHER_SIDE), *single]
 
 
 def _textbook(reading: Reading, leaves: Mapping[str, F64]) -> list[Unseeded]:
@@ -148,12 +163,16 @@ def _gradient(
         limit = _shaped(reading.gradients(compared.limit, seed)[0], shapes)
     found = _together(ieee)
     kink = None
-    if compared.other_side is not None:
+    if compared.other_sides:
         rows = compared.undecided
         there = {name: (len(rows), *shape[1:]) for name, shape in shapes.items()}
-        other = [_shaped(slopes, there) for slopes in reading.gradients(compared.other_side, take(seed, rows))]
-        found = {name: _covering(part, rows, [slopes[name] for slopes in other]) for name, part in found.items()}
-        kink = _kink(compared, ieee, other)
+        others = [
+            [_shaped(slopes, there) for slopes in reading.gradients(side, take(seed, rows))]
+            for side in compared.other_sides
+        ]
+        every = [slopes for other in others for slopes in other]
+        found = {name: _covering(part, rows, [slopes[name] for slopes in every]) for name, part in found.items()}
+        kink = _kink(compared, ieee, others[1:] or others)
     textbook = [
         _together([_shaped(slopes, shapes) for slopes in reading.gradients(one, seed)]) for one in compared.textbook
     ]
@@ -168,17 +187,18 @@ def _together(evaluations: Sequence[Gradient]) -> Gradient:
     return {name: _largest([slopes[name] for slopes in evaluations]) for name in evaluations[0]}
 
 
-def _kink(compared: _Compared, ieee: Sequence[Gradient], other: Sequence[Gradient]) -> Kink:
-    """Both ends of the gradient in the undecided rows, from the first evaluation that is undecided there."""
+def _kink(compared: _Compared, ieee: Sequence[Gradient], others: Sequence[Sequence[Gradient]]) -> Kink:
+    """The ends of the gradient in the undecided rows, from the first evaluation that is undecided there."""
     rows = compared.undecided
-    first = np.argmax(np.stack([kinked[rows] for kinked in compared.ieee.kinked]), axis=0)
+    first = np.argmax(np.stack([kinked[rows].any(axis=1) for kinked in compared.ieee.kinked]), axis=0)
     each = np.arange(len(rows))
 
     def ends(numbers: Sequence[F64]) -> F64:
         return np.asarray(np.stack(numbers)[first, each], np.float64)
 
     at_zero = {name: ends([slopes[name].v.hi[rows] for slopes in ieee]) for name in ieee[0]}
-    return Kink(rows, at_zero, {name: ends([slopes[name].v.hi for slopes in other]) for name in ieee[0]})
+    at_one = {name: np.stack([ends([slopes[name].v.hi for slopes in other]) for other in others]) for name in ieee[0]}
+    return Kink(rows, at_zero, at_one)
 
 
 def _beside_value(slope: Acceptance, nan: Mask, anything: NonFinite) -> Acceptance:
@@ -256,10 +276,8 @@ def _joined_kinks(parts: Sequence[Kink | None], shapes: Mapping[str, tuple[int, 
     if not found:
         return None
     rows = np.concatenate([part.rows for part in found])
+    most = max(part.places for part in found)
     zero = {name: np.concatenate([part.at_zero[name] for part in found]) for name in shapes}
-    one = {name: np.concatenate([part.at_one[name] for part in found]) for name in shapes}
-
-    def shaped(slopes: Mapping[str, F64]) -> dict[str, F64]:
-        return {name: array.reshape(len(rows), *shapes[name][1:]) for name, array in slopes.items()}
-
-    return Kink(rows, shaped(zero), shaped(one))
+    one = {name: np.concatenate([part.ends(name, most) for part in found], axis=1) for name in shapes}
+    zero = {name: array.reshape(len(rows), *shapes[name][1:]) for name, array in zero.items()}
+    return Kink(rows, zero, {name: array.reshape(most, *zero[name].shape) for name, array in one.items()})

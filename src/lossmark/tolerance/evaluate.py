@@ -20,7 +20,7 @@ from ..formula.operations import OPERATIONS
 from ..formula.tree import BATCH, Dims, Node, topological
 from ..readings import bound, wide
 from ..readings.arithmetic import Arithmetic
-from ..readings.bound_derivatives import undecided
+from ..readings.bound_derivatives import in_common, undecided
 from ..readings.bound_sums import Summands, squares_underflow
 from ..readings.convention import IEEE, Convention
 from ..readings.double_double import Wide
@@ -81,7 +81,8 @@ def _sides(node: Node) -> tuple[int, int] | None:
 class Unseeded:
     """The numbers of the unseeded nodes under one convention.
 
-    ``kinked`` has for each group of evaluations a mask ``[B]``: the examples with a kink whose side is undecided.
+    ``kinked`` has for each group of evaluations a mask ``[B, M]`` of the places of each example, entries along the axes
+    beside the batch, at which the side of a kink is undecided.
     ``underflows`` says whether the textbook loses anything of a norm in some example.
     """
 
@@ -122,8 +123,13 @@ class Reading:
         places = {name: numbered(node.dims, sizes, self._axes) for name, node in nodes.items() if node.op == "place"}
         return found | places
 
-    def unseeded(self, leaves: Mapping[str, F64], convention: Convention = IEEE) -> Unseeded:
-        """What does not depend on the cotangent, from the ``leaves`` that :meth:`leaves` makes."""
+    def unseeded(
+        self, leaves: Mapping[str, F64], convention: Convention = IEEE, upper: NDArray[np.bool_] | None = None
+    ) -> Unseeded:
+        """What does not depend on the cotangent, from the ``leaves`` that :meth:`leaves` makes.
+
+        ``upper`` ``[B, M]`` marks the places at which the upper side of a kink is read; without it the convention says.
+        """
         known: dict[Node, Bounded] = {}
         kinked: dict[Node, NDArray[np.bool_]] = {}
         underflows = False
@@ -132,13 +138,13 @@ class Reading:
             if not args:
                 known[node] = self._leaf(node, leaves)
             elif _sides(node):
-                known[node], kinked[node] = self._slope(node, args, convention)
+                known[node], kinked[node] = self._slope(node, args, convention, upper)
             else:
                 known[node] = self._operation(node, args, convention)
                 if node.op == "norm" and not underflows:
                     underflows = squares_underflow(Arithmetic(self.dtype), *args)
-        none = np.zeros(max(map(len, leaves.values())), bool)
-        masks = [np.logical_or.reduce([none, *(kinked[node] for node in nodes)]) for nodes in self.plan.slopes]
+        batch = max(map(len, leaves.values()))
+        masks = [in_common([kinked[node] for node in nodes], batch) for nodes in self.plan.slopes]
         return Unseeded(known, masks, underflows, convention)
 
     def divisor(self, leaves: Mapping[str, F64]) -> Bounded:
@@ -222,14 +228,20 @@ class Reading:
         own = numbered((str(node.payload),), sizes, self._axes) == label.v.hi
         return v._replace(hi=np.where(own & np.isinf(x.v.hi), 0.0, v.hi))
 
-    def _slope(self, node: Node, args: Sequence[Bounded], convention: Convention) -> tuple[Bounded, NDArray[np.bool_]]:
-        """A node that chooses a side of a kink, and the examples ``[B]`` where the convention chooses for it."""
+    def _slope(
+        self, node: Node, args: Sequence[Bounded], convention: Convention, upper: NDArray[np.bool_] | None
+    ) -> tuple[Bounded, NDArray[np.bool_]]:
+        """A node that chooses a side of a kink, and the places ``[B, M]`` at which that is chosen for it."""
         sides = _sides(node)
         assert sides is not None
         kinks = undecided(*args)
+        places = kinks.reshape(len(kinks), -1)
+        tie = np.asarray(bool(convention.tie))
+        if upper is not None and len(upper) == len(kinks):
+            tie = upper[:, : places.shape[1]].reshape(kinks.shape)
         v = placed(wide.RULES[node.op], node, self._axes)(*(arg.v for arg in args))
-        v = v._replace(hi=np.where(kinks, sides[convention.tie], v.hi))
-        return self._with_error(node, v, args, convention), np.asarray(kinks.any(axis=tuple(range(1, kinks.ndim))))
+        v = v._replace(hi=np.where(kinks, np.where(tie, sides[1], sides[0]), v.hi))
+        return self._with_error(node, v, args, convention), places
 
     def _with_error(self, node: Node, v: Wide, args: Sequence[Bounded], convention: Convention) -> Bounded:
         rule = placed(bound.RULES[node.op], node, self._axes)

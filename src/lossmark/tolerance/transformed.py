@@ -93,9 +93,9 @@ def aliased(truth: Expected, kept: str, dropped: str, dtype: DType) -> Expected:
 
 
 def _other_side(x: Acceptance, kink: Kink, name: str) -> Acceptance:
-    """The gradient by one input with its kinked rows on the other side."""
+    """The gradient by one input with every place of its kinked rows on the other side."""
     exact, low = x.exact.copy(), None if x.exact_low is None else x.exact_low.copy()
-    exact[kink.rows] = kink.at_one[name]
+    exact[kink.rows] = kink.at_one[name][0] + sum(end - kink.at_zero[name] for end in kink.at_one[name][1:])
     if low is not None:
         low[kink.rows] = 0.0
     return replace(x, exact=exact, exact_low=low)

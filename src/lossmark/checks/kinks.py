@@ -1,0 +1,111 @@
+"""Which slopes an implementation has chosen at its kinks: one λ in [0, 1] for each place of an example that kinks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..dtypes import F64
+from ..tolerance.acceptance import Acceptance, Kink
+
+CLOSE = 2.0**-20
+"""How much of a bound the search for several slopes at once may miss."""
+
+
+def explain(
+    got: Mapping[str, NDArray[np.generic]], accepted: Mapping[str, Acceptance], kink: Kink
+) -> tuple[NDArray[np.bool_], str, F64]:
+    """Which of the ``k`` kinked rows some slopes explain, a note on those, and the slopes ``[P, k]``."""
+    low, high = _intervals(got, accepted, kink)
+    fits = np.all(low <= high * (1 + 2.0**-40), axis=0)
+    middle = np.clip((low + high) / 2, 0, 1)
+    members = np.where((low > 0) & (high >= 1), 1.0, np.where((low <= 0) & (high < 1), 0.0, middle))
+    several = np.flatnonzero(np.count_nonzero(_moves(kink), axis=0) > 1)
+    for row in several if kink.places > 1 else ():
+        fits[row], members[:, row] = _solved(got, accepted, kink, int(row), members[:, row])
+    told = fits & (high - low < 1)  # where both slopes are the same, nothing was chosen
+    exact = [f"{value:g}" for value in sorted({float(round(m, 3)) for m in members[told]})]
+    note = f"slope chosen at the kink: {', '.join(exact[:3])}{'…' if len(exact) > 3 else ''}" if exact else ""
+    return fits, note, members
+
+
+def member(part: Acceptance, kink: Kink, members: F64, name: str) -> Acceptance:
+    """The acceptance with the kinked rows at the slopes ``members`` ``[P, k]`` that were chosen."""
+    zero = kink.at_zero[name]
+    weights = members.reshape(*members.shape, *([1] * (zero.ndim - 1)))
+    exact, bound = part.exact.copy(), part.bound.copy()
+    with np.errstate(invalid="ignore", over="ignore"):
+        first = kink.at_one[name][0]
+        chosen = (1 - weights[0]) * zero + weights[0] * first
+        mass = np.abs(zero) + np.abs(first)
+        for weight, one in zip(weights[1:], kink.at_one[name][1:], strict=True):
+            chosen = chosen + np.where(weight == 0, 0.0, weight * (one - zero))
+            mass = mass + np.where(weight == 0, 0.0, np.abs(one - zero))
+        ends = np.all((weights[:1] == 0) | (weights[:1] == 1), axis=0) & np.all(weights[1:] == 0, axis=0)
+        slack = np.where(ends, 0.0, 2.0**-40 * mass + (CLOSE * bound[kink.rows] if kink.places > 1 else 0.0))
+    exact[kink.rows] = chosen
+    bound[kink.rows] = bound[kink.rows] + np.where(np.isfinite(slack), slack, 0.0)
+    low = None
+    if part.exact_low is not None:
+        low = part.exact_low.copy()
+        low[kink.rows] = np.where(np.all(weights == 0, axis=0), low[kink.rows], 0.0)
+    return replace(part, exact=exact, exact_low=low, bound=bound)
+
+
+def _intervals(
+    got: Mapping[str, NDArray[np.generic]], accepted: Mapping[str, Acceptance], kink: Kink
+) -> tuple[F64, F64]:
+    """For each place ``[P, k]`` the λ that fit every element that this place alone moves."""
+    shape = kink.places, len(kink.rows)
+    low, high = np.zeros(shape), np.ones(shape)
+    with np.errstate(all="ignore"):
+        for name, part in accepted.items():
+            zero, one = kink.at_zero[name].reshape(shape[1], -1), kink.at_one[name].reshape(*shape, -1)
+            x = got[name].astype(np.float64)[kink.rows].reshape(zero.shape)
+            e = part.bound[kink.rows].reshape(zero.shape)
+            span = one - zero
+            alone = np.count_nonzero(span, axis=0) == 1
+            ends = np.sort(np.stack([(x - e - zero) / span, (x + e - zero) / span]), axis=0)
+            free = ~alone | (span == 0) | ~np.isfinite(span) | np.isinf(e)
+            low = np.maximum(low, np.max(np.where(free, -np.inf, ends[0]), axis=2, initial=-np.inf))
+            high = np.minimum(high, np.min(np.where(free, np.inf, ends[1]), axis=2, initial=np.inf))
+    return low, high
+
+
+def _moves(kink: Kink) -> NDArray[np.bool_]:
+    """Which places ``[P, k]`` change any gradient."""
+    found = np.zeros((kink.places, len(kink.rows)), bool)
+    for name, one in kink.at_one.items():
+        found |= (one != kink.at_zero[name]).reshape(*found.shape, -1).any(axis=2)
+    return found
+
+
+def _solved(
+    got: Mapping[str, NDArray[np.generic]], accepted: Mapping[str, Acceptance], kink: Kink, row: int, guess: F64
+) -> tuple[bool, F64]:
+    """Slopes of one row with several places that fit all of its elements: those guessed, or of a linear program."""
+    from scipy.optimize import linprog  # which is slow to import, and seldom needed
+
+    spans, away, room = [], [], []
+    for name, part in accepted.items():
+        zero = kink.at_zero[name][row].reshape(-1)
+        spans.append(kink.at_one[name][:, row].reshape(kink.places, -1) - zero)
+        away.append(got[name].astype(np.float64)[kink.rows[row]].reshape(-1) - zero)
+        room.append(part.bound[kink.rows[row]].reshape(-1))
+    span, distance, bound = np.concatenate(spans, axis=1), np.concatenate(away), np.concatenate(room)
+    use = np.isfinite(span).all(axis=0) & np.isfinite(distance) & np.isfinite(bound) & (span != 0).any(axis=0)
+    scale = np.maximum(bound, 2.0**-45 * np.abs(span).sum(axis=0))[use]
+    a, b = (span[:, use] / scale).T, distance[use] / scale
+    if np.all(np.abs(a @ guess - b) <= 1):
+        return True, guess
+    ones = np.ones((len(b), 1))
+    found = linprog(
+        np.append(np.zeros(len(guess)), 1.0),
+        A_ub=np.block([[a, -ones], [-a, -ones]]),
+        b_ub=np.concatenate([b, -b]),
+        bounds=[*[(0.0, 1.0)] * len(guess), (0.0, None)],
+    )
+    return (bool(found.x[-1] <= 1 + CLOSE), found.x[:-1]) if found.success else (False, guess)

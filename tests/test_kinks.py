@@ -1,0 +1,64 @@
+"""Several places of one example that kink: each has a slope of its own, and one choice must explain the gradient."""
+
+import numpy as np
+import pytest
+
+from lossmark.checks.judgement import slopes
+from lossmark.dtypes import BFLOAT16, FLOAT64
+from lossmark.specification.inputs import draw
+from lossmark.specification.library import losses
+from lossmark.tolerance.expected import expected
+
+MULTI_MARGIN = losses()["multi_margin"]
+AT_TWO = next(case for case in MULTI_MARGIN.cases if case.id == "multi_margin/two-kinks")
+
+
+def judged(gradient, dtype=FLOAT64):
+    found = expected(MULTI_MARGIN, AT_TWO, dtype, np.ones(AT_TWO.batch))
+    second = [-0.25, 0.0, 0.25, 0.0]  # the lower sides of the other example
+    got = {"logits": np.array([gradient, second])}
+    return slopes(got, found.gradients["sum"], found.kinks["sum"], dtype, "sum")
+
+
+@pytest.mark.parametrize(
+    "gradient",
+    [
+        [0.0, 0.0, 0.0, 0.0],
+        [-0.5, 0.25, 0.25, 0.0],
+        [-0.25, 0.25, 0.0, 0.0],
+        [-0.25, 0.0, 0.25, 0.0],
+        [-0.375, 0.25, 0.125, 0.0],
+        [-0.1875, 0.0625, 0.125, 0.0],
+    ],
+)
+def test_each_class_has_a_slope_of_its_own(gradient):
+    assert judged(gradient).ok
+
+
+@pytest.mark.parametrize(
+    "gradient",
+    [
+        [-0.25, 0.25, 0.25, 0.0],  # what is taken from the class is not what the others have
+        [-0.5, 0.5, 0.0, 0.0],
+        [-0.25, 0.25, 0.0, 0.25],  # a class that is beyond the margin has none
+        [-0.25, 0.3125, -0.0625, 0.0],
+        [0.0, 0.0, 0.0, 2.0**-60],
+    ],
+)
+def test_no_slopes_explain_what_is_wrong(gradient):
+    assert not judged(gradient).ok
+
+
+def test_sixteen_bits_leave_many_classes_undecided_and_each_is_explained():
+    family = next(each for each in MULTI_MARGIN.families if each.id.endswith("/random-33x1025"))
+    case = draw(MULTI_MARGIN, family, BFLOAT16)
+    x, own = case.inputs["logits"], case.inputs["target"].astype(int)[:, None]
+    behind = 1 - np.take_along_axis(x, own, axis=1) + x
+    costs = np.where(np.arange(x.shape[1]) == own, 0.0, (behind + np.where(x < 0, 2.0**-9, -(2.0**-9))) > 0)
+    gradient = (costs - (np.arange(x.shape[1]) == own) * costs.sum(axis=1, keepdims=True)) / x.shape[1]
+    found = expected(MULTI_MARGIN, case, BFLOAT16, np.ones(case.batch))
+    kink = found.kinks["sum"]
+    assert kink.places > 2
+    assert slopes({"logits": gradient}, found.gradients["sum"], kink, BFLOAT16, "sum").ok
+    gradient[kink.rows[0], own[kink.rows[0]]] += 2 / x.shape[1] + found.gradients["sum"]["logits"].bound.max()
+    assert not slopes({"logits": gradient}, found.gradients["sum"], kink, BFLOAT16, "sum").ok
