@@ -111,7 +111,10 @@ def test_what_a_condition_leaves_out_reaches_neither_value_nor_gradient(dtype):
         ("lse(over(x), J)", "over is written over(x, J)"),
         ("lse(swap(s, J), J)", "swap is written swap(x)"),
         ("sum(where(B == D, s, 0), J)", "unknown name"),
-        ("sum(where(B == J or B == J, s, 0), J)", "a condition is label == number, label == C, B == J, or made of such"),
+        (
+            "sum(where(B == J or B == J, s, 0), J)",
+            "a condition is label == number, label == C, B == J, or made of such",
+        ),
         ("sum(where(label == over(label, D), s, 0), J)", "over is written over(x, J)"),
         ("sum(where(label == s, s, 0), J)", "a label is compared with a number, a parameter or itself"),
         ("own(s) + sum(where(x == 0, x, 0), D)", "the formula compares 'x', which only a label can be"),

@@ -215,8 +215,8 @@ def slopes(
     parts = []
     chosen = ""
     if kink is not None and all(got[name].shape == accepted[name].shape for name in accepted):
-        fits, chosen, members = explain(got, accepted, kink)
-        accepted = {name: member(accepted[name], kink, members, name) for name in accepted}
+        fits, chosen, members = explain(got, accepted, kink, dtype)
+        accepted = {name: member(accepted[name], kink, members, name, dtype) for name in accepted}
         if not fits.all():
             row = int(kink.rows[int(np.argmin(fits))])
             parts.append(

@@ -8,31 +8,43 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dtypes import F64
+from ..dtypes import F64, DType
 from ..tolerance.acceptance import Acceptance, Kink
 
 CLOSE = 2.0**-20
 """How much of a bound the search for several slopes at once may miss."""
+FINE = 2.0**-40
+"""What the search for slopes of float64 may lose of the magnitudes that meet."""
+Got = Mapping[str, NDArray[np.generic]]
 
 
 def explain(
-    got: Mapping[str, NDArray[np.generic]], accepted: Mapping[str, Acceptance], kink: Kink
+    got: Got, accepted: Mapping[str, Acceptance], kink: Kink, dtype: DType
 ) -> tuple[NDArray[np.bool_], str, F64]:
-    """Which of the ``k`` kinked rows some slopes explain, a note on those, and the slopes ``[P, k]``."""
-    low, high = _intervals(got, accepted, kink)
-    fits = np.all(low <= high * (1 + 2.0**-40), axis=0)
-    middle = np.clip((low + high) / 2, 0, 1)
-    members = np.where((low > 0) & (high >= 1), 1.0, np.where((low <= 0) & (high < 1), 0.0, middle))
-    several = np.flatnonzero(np.count_nonzero(_moves(kink), axis=0) > 1)
-    for row in several if kink.places > 1 else ():
-        fits[row], members[:, row] = _solved(got, accepted, kink, int(row), members[:, row])
+    """Which of the ``k`` kinked rows some slopes explain, a note on those, and the slopes ``[P, k]``.
+
+    Slopes of 0 and 1 within the bound are looked for first. Any other rounds a product more.
+    """
+    moves = _moves(kink)
+    low, high = _intervals(got, accepted, kink, 0.0)
+    fits = np.all(low <= high * (1 + FINE), axis=0)
+    members = np.where(moves, _chosen(low, high), 0.0)
+    between = np.any((members != 0) & (members != 1), axis=0) | ~fits
+    if between.any():
+        roomy = _intervals(got, accepted, kink, dtype.u + FINE)
+        low, high = np.where(between, roomy[0], low), np.where(between, roomy[1], high)
+        fits |= np.all(low <= high * (1 + FINE), axis=0)
+        members = np.where(between & moves, _chosen(low, high), members)
+    if kink.places > 1:
+        for row in np.flatnonzero(np.count_nonzero(moves, axis=0) > 1):
+            fits[row], members[:, row] = _solved(got, accepted, kink, dtype, int(row), members[:, row])
     told = fits & (high - low < 1)  # where both slopes are the same, nothing was chosen
     exact = [f"{value:g}" for value in sorted({float(round(m, 3)) for m in members[told]})]
     note = f"slope chosen at the kink: {', '.join(exact[:3])}{'…' if len(exact) > 3 else ''}" if exact else ""
     return fits, note, members
 
 
-def member(part: Acceptance, kink: Kink, members: F64, name: str) -> Acceptance:
+def member(part: Acceptance, kink: Kink, members: F64, name: str, dtype: DType) -> Acceptance:
     """The acceptance with the kinked rows at the slopes ``members`` ``[P, k]`` that were chosen."""
     zero = kink.at_zero[name]
     weights = members.reshape(*members.shape, *([1] * (zero.ndim - 1)))
@@ -40,12 +52,13 @@ def member(part: Acceptance, kink: Kink, members: F64, name: str) -> Acceptance:
     with np.errstate(invalid="ignore", over="ignore"):
         first = kink.at_one[name][0]
         chosen = (1 - weights[0]) * zero + weights[0] * first
-        mass = np.abs(zero) + np.abs(first)
         for weight, one in zip(weights[1:], kink.at_one[name][1:], strict=True):
             chosen = chosen + np.where(weight == 0, 0.0, weight * (one - zero))
-            mass = mass + np.where(weight == 0, 0.0, np.abs(one - zero))
-        ends = np.all((weights[:1] == 0) | (weights[:1] == 1), axis=0) & np.all(weights[1:] == 0, axis=0)
-        slack = np.where(ends, 0.0, 2.0**-40 * mass + (CLOSE * bound[kink.rows] if kink.places > 1 else 0.0))
+        mass = _mass(kink, name)
+        between = np.any((weights != 0) & (weights != 1), axis=0)
+        several = np.count_nonzero(weights, axis=0) > 1
+        slack = np.where(between, (dtype.u + FINE) * mass + CLOSE * bound[kink.rows], 0.0)
+        slack = np.maximum(slack, np.where(several, 2.0**-51 * mass, 0.0))
     exact[kink.rows] = chosen
     bound[kink.rows] = bound[kink.rows] + np.where(np.isfinite(slack), slack, 0.0)
     low = None
@@ -55,17 +68,30 @@ def member(part: Acceptance, kink: Kink, members: F64, name: str) -> Acceptance:
     return replace(part, exact=exact, exact_low=low, bound=bound)
 
 
-def _intervals(
-    got: Mapping[str, NDArray[np.generic]], accepted: Mapping[str, Acceptance], kink: Kink
-) -> tuple[F64, F64]:
-    """For each place ``[P, k]`` the λ that fit every element that this place alone moves."""
+def _mass(kink: Kink, name: str) -> F64:
+    """The magnitudes ``[k, …]`` that meet in a gradient: with every place on its lower side, and what each adds."""
+    zero = kink.at_zero[name]
+    return np.asarray(np.abs(zero) + sum(np.abs(one - zero) for one in kink.at_one[name]))
+
+
+def _chosen(low: F64, high: F64) -> F64:
+    """The slope in each interval: an end of [0, 1] where only that is inside, else the middle."""
+    middle = np.clip((low + high) / 2, 0, 1)
+    return np.where((low > 0) & (high >= 1), 1.0, np.where((low <= 0) & (high < 1), 0.0, middle))
+
+
+def _intervals(got: Got, accepted: Mapping[str, Acceptance], kink: Kink, relative: float) -> tuple[F64, F64]:
+    """For each place ``[P, k]`` the λ that fit every element that this place alone moves.
+
+    The room is the bound, and ``relative`` of the magnitudes that meet there.
+    """
     shape = kink.places, len(kink.rows)
     low, high = np.zeros(shape), np.ones(shape)
     with np.errstate(all="ignore"):
         for name, part in accepted.items():
             zero, one = kink.at_zero[name].reshape(shape[1], -1), kink.at_one[name].reshape(*shape, -1)
             x = got[name].astype(np.float64)[kink.rows].reshape(zero.shape)
-            e = part.bound[kink.rows].reshape(zero.shape)
+            e = part.bound[kink.rows].reshape(zero.shape) + relative * _mass(kink, name).reshape(zero.shape)
             span = one - zero
             alone = np.count_nonzero(span, axis=0) == 1
             ends = np.sort(np.stack([(x - e - zero) / span, (x + e - zero) / span]), axis=0)
@@ -84,28 +110,33 @@ def _moves(kink: Kink) -> NDArray[np.bool_]:
 
 
 def _solved(
-    got: Mapping[str, NDArray[np.generic]], accepted: Mapping[str, Acceptance], kink: Kink, row: int, guess: F64
+    got: Got, accepted: Mapping[str, Acceptance], kink: Kink, dtype: DType, row: int, guess: F64
 ) -> tuple[bool, F64]:
     """Slopes of one row with several places that fit all of its elements: those guessed, or of a linear program."""
     from scipy.optimize import linprog  # which is slow to import, and seldom needed
 
-    spans, away, room = [], [], []
+    spans, away, room, most = [], [], [], []
     for name, part in accepted.items():
         zero = kink.at_zero[name][row].reshape(-1)
         spans.append(kink.at_one[name][:, row].reshape(kink.places, -1) - zero)
         away.append(got[name].astype(np.float64)[kink.rows[row]].reshape(-1) - zero)
         room.append(part.bound[kink.rows[row]].reshape(-1))
-    span, distance, bound = np.concatenate(spans, axis=1), np.concatenate(away), np.concatenate(room)
+        most.append(_mass(kink, name)[row].reshape(-1))
+    span, distance, bound, mass = np.concatenate(spans, axis=1), *map(np.concatenate, (away, room, most))
     use = np.isfinite(span).all(axis=0) & np.isfinite(distance) & np.isfinite(bound) & (span != 0).any(axis=0)
-    scale = np.maximum(bound, 2.0**-45 * np.abs(span).sum(axis=0))[use]
-    a, b = (span[:, use] / scale).T, distance[use] / scale
-    if np.all(np.abs(a @ guess - b) <= 1):
+    scale = np.maximum(bound, 2.0**-51 * mass)[use]
+    a, b = span[:, use].T, distance[use]
+    ends = np.round(guess)
+    if np.all(np.abs(a @ ends - b) <= scale):
+        return True, ends
+    scale = scale + (dtype.u + FINE) * mass[use]
+    if np.all(np.abs(a @ guess - b) <= scale):
         return True, guess
     ones = np.ones((len(b), 1))
     found = linprog(
         np.append(np.zeros(len(guess)), 1.0),
-        A_ub=np.block([[a, -ones], [-a, -ones]]),
-        b_ub=np.concatenate([b, -b]),
+        A_ub=np.block([[a / scale[:, None], -ones], [-a / scale[:, None], -ones]]),
+        b_ub=np.concatenate([b / scale, -b / scale]),
         bounds=[*[(0.0, 1.0)] * len(guess), (0.0, None)],
     )
     return (bool(found.x[-1] <= 1 + CLOSE), found.x[:-1]) if found.success else (False, guess)

@@ -138,7 +138,8 @@ def _sum(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
 
 def _mean(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     (x,) = node.args
-    yield x, build("spread", build("div", g, build("count", x, payload=node.payload)), dims=x.dims)
+    share = build("div", build.const(1), build("count", x, payload=node.payload))  # two roundings, as forwards
+    yield x, build("spread", build("mul", g, share), dims=x.dims)
 
 
 def _sqnorm(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
