@@ -105,9 +105,14 @@ def check_classes(target: Any, weight: Any, logits: Any, ignore_index: Any, labe
         if dtype_name(weight) != dtype_name(logits):
             raise TypeError(f"weight has dtype {dtype_name(weight)}, expected {dtype_name(logits)} as logits has")
     check_mark(ignore_index)
-    _check_number("label_smoothing", label_smoothing)
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing is {label_smoothing!r}, expected [0, 1]")
+    check_share("label_smoothing", label_smoothing)
+
+
+def check_share(name: str, value: Any) -> None:
+    """Refuse a parameter that is not a number in [0, 1]. Raises TypeError or ValueError."""
+    _check_number(name, value)
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} is {value!r}, expected [0, 1]")
 
 
 def check_mark(ignore_index: Any) -> None:

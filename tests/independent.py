@@ -96,6 +96,14 @@ def huber(x: mpf, t: mpf, delta: mpf = _ONE) -> Result:
     return delta * (d - delta / 2), {"x": delta if x > t else -delta}
 
 
+def sigmoid_focal(logits: mpf, target: mpf, alpha: mpf, gamma: mpf) -> Result:
+    """-α·(1-p)^γ·log p of the probability p of the label, with the derivative by p times p·(1-p), and its sign."""
+    sign, share = (1, alpha) if target == 1 else (-1, 1 - alpha)
+    p, q = 1 / (1 + mp.exp(-sign * logits)), 1 / (1 + mp.exp(sign * logits))
+    by_p = gamma * q ** (gamma - 1) * mp.log(p) - q**gamma / p
+    return -share * q**gamma * mp.log(p), {"logits": sign * share * by_p * p * q}
+
+
 def soft_cross_entropy(logits: Vector, target: Vector) -> Result:
     """Sum of y_c*log(sum of exp(x_j - x_c)), and the sum of y_j*p_c - y_c*p_j over the other classes j."""
     powers = [mp.exp(x) for x in logits]

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from mpmath import mp, mpf
 
 Vector = Sequence[mpf]
+TINY = 2600
+"""Bits that tell a probability from 1 which differs from it by less than the smallest float64."""
 
 
 def cross_entropy(
@@ -46,6 +48,44 @@ def linear_cross_entropy(
     }
 
 
+def distill_kl(student: Vector, teacher: Vector, temperature: mpf) -> tuple[mpf, dict[str, list[mpf]]]:
+    """T²·Σ p·log(p/q) of both softened distributions, with the gradient T·(q - p)."""
+
+    def softened(logits: Vector) -> list[mpf]:
+        powers = [mp.exp((x - max(logits)) / temperature) for x in logits]
+        return [power / mp.fsum(powers) for power in powers]
+
+    with mp.workprec(TINY):
+        p, q = softened(teacher), softened(student)
+        return _divergence(p, q, temperature)
+
+
+def _divergence(p: Vector, q: Vector, temperature: mpf) -> tuple[mpf, dict[str, list[mpf]]]:
+    value = temperature**2 * mp.fsum(a * mp.log(a / b) for a, b in zip(p, q, strict=True) if a)
+    return value, {"student": [temperature * (b - a) for a, b in zip(p, q, strict=True)]}
+
+
+def cross_entropy_z(
+    logits: Vector, target: int, z_weight: mpf, softcap: mpf, ignore_index: mpf
+) -> tuple[mpf, dict[str, list[mpf]]]:
+    """-log p_y + z·(log Σ exp)², with p - δ_y + 2z·log Σ exp·p by the capped logits and 1 - tanh² by the others."""
+    if target == ignore_index:
+        return mpf(0), {"logits": [mpf(0)] * len(logits)}
+    x = [softcap * mp.tanh(each / softcap) for each in logits] if softcap else list(logits)
+    with mp.workprec(TINY):
+        value, slopes = _squared(x, target, z_weight)
+    if softcap:
+        slopes = [slope * mp.sech(each / softcap) ** 2 for slope, each in zip(slopes, logits, strict=True)]
+    return value, {"logits": slopes}
+
+
+def _squared(x: Vector, target: int, z_weight: mpf) -> tuple[mpf, list[mpf]]:
+    powers = [mp.exp(each) for each in x]
+    p, log_z = [power / mp.fsum(powers) for power in powers], mp.log(mp.fsum(powers))
+    value = log_z - x[target] + z_weight * log_z**2
+    return value, [share * (1 + 2 * z_weight * log_z) - (c == target) for c, share in enumerate(p)]
+
+
 def multi_margin(logits: Vector, target: int, margin: mpf) -> tuple[mpf, dict[str, list[mpf]]]:
     """Of the classes that cost something: the mean of what they cost, with a slope of 1/C each and the rest at y."""
     classes = len(logits)
@@ -66,6 +106,7 @@ def _weight_of_the_class(target: int, weight: Vector, ignore_index: mpf, **_: ob
 
 DIVISORS: Mapping[str, Callable[..., mpf]] = {
     "cross_entropy": _weight_of_the_class,
+    "cross_entropy_z": _one_that_counts,
     "linear_cross_entropy": _one_that_counts,
 }
 """What one example adds to the divisor of the mean, where that is not 1."""

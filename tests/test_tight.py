@@ -18,6 +18,9 @@ NEIGHBOURS = {
     ("pairwise_hinge/random-positive-64x129", "bfloat16"): "pairwise_hinge/random-positive-near-64x129",
     ("clip/tiny-half", "float16"): "clip/small-norm-half",
     ("info_nce/tiny-half", "float16"): "info_nce/small-norm-half",
+    ("distill_kl/borders-64x3", "bfloat16"): "distill_kl/generic-wide",
+    ("sigmoid_focal/borders-64", "bfloat16"): "sigmoid_focal/random-1000",
+    ("sigmoid_focal/borders-64", "float16"): "sigmoid_focal/random-1000",
     ("siglip/tiny-half", "float16"): "siglip/small-norm-half",
     ("contrastive_pair/random-1x1", "bfloat16"): "contrastive_pair/random-other-1x1",
 }

@@ -16,12 +16,13 @@ from lossmark import Implementation, __version__
 from .classes import cross_entropy, kl_div, soft_cross_entropy
 from .common import checked_label, reduce, wide
 from .framework import FRAMEWORK
-from .logits import bce_with_logits
+from .logits import bce_with_logits, sigmoid_focal
 from .margins import multi_margin
 from .output_layer import linear_cross_entropy
 from .pairs import clip, info_nce, siglip
 from .regression import huber
 from .similarity import norm, similarity_of
+from .softened import cross_entropy_z, distill_kl
 
 impl = Implementation("jax", framework="jax", version=__version__, modes=FRAMEWORK.own["jax"].modes)
 impl.loss("bce_with_logits")(bce_with_logits)
@@ -32,6 +33,9 @@ impl.loss("info_nce")(info_nce)
 impl.loss("kl_div")(kl_div)
 impl.loss("linear_cross_entropy")(linear_cross_entropy)
 impl.loss("multi_margin")(multi_margin)
+impl.loss("cross_entropy_z")(cross_entropy_z)
+impl.loss("distill_kl")(distill_kl)
+impl.loss("sigmoid_focal")(sigmoid_focal)
 impl.loss("siglip")(siglip)
 impl.loss("soft_cross_entropy")(soft_cross_entropy)
 

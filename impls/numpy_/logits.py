@@ -6,7 +6,8 @@ computed in float32 and the result is rounded once, to the dtype of the inputs.
 
 from __future__ import annotations
 
-from lossmark.impls.arguments import check_not_negative, check_reduction, check_tensors
+import numpy as np
+from lossmark.impls.arguments import check_not_negative, check_reduction, check_share, check_tensors
 
 from .common import Array, checked_label, reduce, sigmoid, softplus, weight, wide
 
@@ -41,3 +42,42 @@ def bce_with_logits_gradient(
     y = checked_label("target", target, (batch,), x.dtype, soft=True)
     g = weight(batch, reduction, x.dtype)
     return {"logits": (g * (1 - y) * sigmoid(x) - g * x.dtype.type(pos_weight) * y * sigmoid(-x)).astype(dtype)}
+
+
+def sigmoid_focal(
+    logits: Array, target: Array, *, alpha: float = 0.25, gamma: float = 2.0, reduction: str = "mean"
+) -> Array:
+    """α_t·(1 - p_t)^γ·softplus(-z), where z is the logit with the sign of its label and p_t = 1/(1 + exp(-z)).
+
+    α_t is ``alpha`` for label 1 and 1 - ``alpha`` for label 0. ``logits``: [B] (float64, float32, bfloat16, float16);
+    ``target``: labels [B] of any dtype, 0 or 1; ``gamma``: γ ≥ 0. Returns [B] under ``none``, [] under ``sum`` and
+    ``mean``, in the dtype of the logits. Raises TypeError for another dtype or what is no number; ValueError for
+    another shape, a negative ``gamma``, an ``alpha`` outside [0, 1], an unknown reduction, the mean of an empty batch,
+    and labels that are not 0 or 1.
+    Source: Lin et al. 2017, arXiv:1708.02002, equation 5. Page: docs/reference/losses/sigmoid_focal.
+    """
+    (batch,) = check_tensors({"logits": logits}, rank=1)
+    check_share("alpha", alpha)
+    check_not_negative("gamma", gamma)
+    check_reduction(reduction, batch)
+    z, share = _signed(*wide(logits), target, alpha)
+    return reduce(share * (sigmoid(-z) ** z.dtype.type(gamma) * softplus(-z)), reduction, logits.dtype)
+
+
+def sigmoid_focal_gradient(
+    logits: Array, target: Array, *, alpha: float = 0.25, gamma: float = 2.0, reduction: str = "mean"
+) -> dict[str, Array]:
+    """The gradient of :func:`sigmoid_focal`: -α_t·q^γ·(γ·p·softplus(-z) + q), p = 1/(1 + exp(-z)) and q = 1 - p."""
+    (x,) = wide(logits)
+    z, share = _signed(x, target, alpha)
+    away = sigmoid(-z)
+    slope = share * away ** x.dtype.type(gamma) * (x.dtype.type(gamma) * sigmoid(z) * softplus(-z) + away)
+    g = weight(len(x), reduction, x.dtype)
+    return {"logits": (g * np.where(target == 1, -slope, slope)).astype(logits.dtype)}
+
+
+def _signed(x: Array, target: Array, alpha: float) -> tuple[Array, Array]:
+    """The logits with the sign of their label, and the weights of the labels."""
+    y = checked_label("target", target, x.shape, x.dtype, soft=False)
+    share = np.where(y == 1, x.dtype.type(alpha), x.dtype.type(1 - alpha))
+    return np.where(y == 1, x, np.where(np.isnan(y), y, -x)), share

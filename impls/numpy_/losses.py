@@ -21,12 +21,13 @@ from .classes import (
 )
 from .common import Array, checked_label, reduce, sigmoid, softplus, weight, wide
 from .framework import FRAMEWORK
-from .logits import bce_with_logits, bce_with_logits_gradient
+from .logits import bce_with_logits, bce_with_logits_gradient, sigmoid_focal, sigmoid_focal_gradient
 from .margins import multi_margin, multi_margin_gradient
 from .output_layer import linear_cross_entropy, linear_cross_entropy_gradient
 from .pairs import clip, clip_gradient, info_nce, info_nce_gradient, siglip, siglip_gradient
 from .regression import huber, huber_gradient
 from .similarity import norm, similarity_gradient, similarity_of, unit
+from .softened import cross_entropy_z, cross_entropy_z_gradient, distill_kl, distill_kl_gradient
 
 impl = Implementation("numpy", framework="numpy", version=__version__, modes=FRAMEWORK.own["numpy"].modes)
 impl.loss("bce_with_logits")(bce_with_logits)
@@ -37,6 +38,9 @@ impl.loss("info_nce")(info_nce)
 impl.loss("kl_div")(kl_div)
 impl.loss("linear_cross_entropy")(linear_cross_entropy)
 impl.loss("multi_margin")(multi_margin)
+impl.loss("cross_entropy_z")(cross_entropy_z)
+impl.loss("distill_kl")(distill_kl)
+impl.loss("sigmoid_focal")(sigmoid_focal)
 impl.loss("siglip")(siglip)
 impl.loss("soft_cross_entropy")(soft_cross_entropy)
 impl.gradient("clip")(clip_gradient)
@@ -46,6 +50,9 @@ impl.gradient("info_nce")(info_nce_gradient)
 impl.gradient("kl_div")(kl_div_gradient)
 impl.gradient("linear_cross_entropy")(linear_cross_entropy_gradient)
 impl.gradient("multi_margin")(multi_margin_gradient)
+impl.gradient("cross_entropy_z")(cross_entropy_z_gradient)
+impl.gradient("distill_kl")(distill_kl_gradient)
+impl.gradient("sigmoid_focal")(sigmoid_focal_gradient)
 impl.gradient("siglip")(siglip_gradient)
 impl.gradient("soft_cross_entropy")(soft_cross_entropy_gradient)
 impl.gradient("bce_with_logits")(bce_with_logits_gradient)

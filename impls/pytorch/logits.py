@@ -6,7 +6,8 @@ computed in float32 and the result is rounded once, to the dtype of the inputs.
 
 from __future__ import annotations
 
-from lossmark.impls.arguments import check_not_negative, check_reduction, check_tensors
+import torch
+from lossmark.impls.arguments import check_not_negative, check_reduction, check_share, check_tensors
 from torch import Tensor
 
 from .common import checked_label, reduce, softplus, wide
@@ -29,3 +30,28 @@ def bce_with_logits(logits: Tensor, target: Tensor, *, pos_weight: float = 1.0, 
     (x,) = wide(logits)
     y = checked_label("target", target, (batch,), x.dtype, soft=True)
     return reduce((1 - y) * softplus(x) + pos_weight * y * softplus(-x), reduction, dtype)
+
+
+def sigmoid_focal(
+    logits: Tensor, target: Tensor, *, alpha: float = 0.25, gamma: float = 2.0, reduction: str = "mean"
+) -> Tensor:
+    """α_t·(1 - p_t)^γ·softplus(-z), where z is the logit with the sign of its label and p_t = 1/(1 + exp(-z)).
+
+    α_t is ``alpha`` for label 1 and 1 - ``alpha`` for label 0. ``logits``: [B] (float64, float32, bfloat16, float16);
+    ``target``: labels [B] of any dtype, 0 or 1; ``gamma``: γ ≥ 0. Returns [B] under ``none``, [] under ``sum`` and
+    ``mean``, in the dtype of the logits. Raises TypeError for another dtype or what is no number; ValueError for
+    another shape, a negative ``gamma``, an ``alpha`` outside [0, 1], an unknown reduction, the mean of an empty batch,
+    and labels that are not 0 or 1 (on a CPU, not while
+    compiling).
+    Source: Lin et al. 2017, arXiv:1708.02002, equation 5. Page: docs/reference/losses/sigmoid_focal.
+    """
+    (batch,) = check_tensors({"logits": logits}, rank=1)
+    check_share("alpha", alpha)
+    check_not_negative("gamma", gamma)
+    check_reduction(reduction, batch)
+    dtype = logits.dtype
+    (x,) = wide(logits)
+    y = checked_label("target", target, (batch,), x.dtype, soft=False)
+    z = torch.where(y == 1, x, torch.where(y.isnan(), y, -x))
+    share = torch.where(y == 1, torch.full_like(x, alpha), torch.full_like(x, 1 - alpha))
+    return reduce(share * (torch.sigmoid(-z) ** gamma * softplus(-z)), reduction, dtype)

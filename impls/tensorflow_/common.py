@@ -38,8 +38,13 @@ def softplus(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     return tf.nn.relu(x) + tf.math.log1p(tf.exp(-tf.abs(x))), lambda g: g * sigmoid(x)
 
 
-def sigmoid(x: Tensor) -> Tensor:
-    """1 / (1 + exp(-x)), the derivative of :func:`softplus`."""
+@tf.custom_gradient
+def sigmoid(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """1 / (1 + exp(-x)), the derivative of :func:`softplus`; its own is sigmoid(x)·sigmoid(-x) at 0, too."""
+    return _sigmoid(x), lambda g: g * (sigmoid(x) * sigmoid(-x))
+
+
+def _sigmoid(x: Tensor) -> Tensor:
     small = tf.exp(-tf.abs(x))
     return tf.where(x >= 0, tf.ones_like(x), small) / (1 + small)
 

@@ -18,6 +18,7 @@ import platform
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -28,6 +29,8 @@ import platformdirs
 
 LIMIT_BYTES = 1 << 30
 """What the folder may hold after :func:`trim`."""
+TRIM_SECONDS = 600
+"""How long :func:`tidy` leaves the folder alone."""
 OFF = "off"
 
 
@@ -146,6 +149,20 @@ def clear() -> None:
     if folder is not None and folder.is_dir():
         for kind in folder.iterdir():
             shutil.rmtree(kind, ignore_errors=True)
+
+
+def tidy() -> None:
+    """:func:`trim`, unless that was done a moment ago: it looks at every entry."""
+    folder = cache_folder()
+    if folder is None or not folder.is_dir():
+        return
+    mark = folder / "trimmed"
+    with contextlib.suppress(OSError):
+        if time.time() - mark.stat().st_mtime < TRIM_SECONDS:
+            return
+    with contextlib.suppress(OSError):
+        mark.touch()
+        trim()
 
 
 def trim(limit: int = LIMIT_BYTES) -> None:

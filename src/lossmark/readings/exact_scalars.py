@@ -79,8 +79,7 @@ def maximum(x: Real, y: Real) -> Real:
         return x if x > 0 else y
     if isinstance(y, float):
         return y if y > 0 else x
-    order = sign_of(x - y)
-    return x if order > 0 else y
+    return x.max(y)  # a ball around it, where which of two is larger is not decided: they may be the same number
 
 
 def minimum(x: Real, y: Real) -> Real:

@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 from ..errors import LossmarkError
 from ..version import __version__
@@ -45,6 +46,8 @@ class Results:
 
     def frame(self) -> pd.DataFrame:
         """The cells as a table, one row each."""
+        import pandas as pd  # which a run that only writes results does not need
+
         return pd.DataFrame([vars(cell) for cell in self.cells])
 
 

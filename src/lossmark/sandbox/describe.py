@@ -40,7 +40,7 @@ def _describe(impl: Implementation, source: str) -> dict[str, Any]:
         wrong = complaint(deviation, known[loss_id])
         if wrong:
             raise LossmarkError(f"{source}: the Deviation of {impl.name}: {wrong}")
-    keywords = {loss.id: (*EVERY_KEYWORD, *loss.model.params, *loss.optional) for loss in known.values()}
+    keywords = {name: (*EVERY_KEYWORD, *known[name].model.params, *known[name].optional) for name in impl.losses}
     return {
         "source": source,
         "name": impl.name,

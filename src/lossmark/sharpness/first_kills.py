@@ -15,15 +15,20 @@ from .kills import Kills, KillTable, hold, is_large, lacking, use
 
 
 def first_kills(
-    targets: Sequence[Target], spared: Collection[tuple[str, str]], likely: Mapping[str, Collection[str]]
+    targets: Sequence[Target],
+    spared: Collection[tuple[str, str]],
+    likely: Mapping[str, Collection[str]],
+    dealt: Mapping[str, Collection[str]],
 ) -> KillTable:
     """Run implementations until they are killed; returns the kills of each in each dtype.
 
     The cases that are ``likely`` to kill it, by its name, come first, then those that have killed it in other dtypes.
     ``spared`` are implementations and dtypes which nothing is thought to kill: they are run eagerly, on the host case
     and on the cases that kill in another dtype. Any other case may still kill them, which :func:`~.kills.observe` sees.
+    Those that are ``dealt`` dtypes are run in these alone.
     """
-    runs = sorted(plan_targets(losses(), Choice(), list(targets)), key=_box)
+    planned = plan_targets(losses(), Choice(), list(targets))
+    runs = sorted((run for run in planned if run.dtype in dealt.get(run.target.name, (run.dtype,))), key=_box)
     boxes = {box: list(some) for box, some in groupby(runs, key=_box)}
     killers = {target.name: list(likely.get(target.name, ())) for target in targets}
     found: KillTable = {box: Kills() for box in boxes}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.table import Table
@@ -22,15 +22,24 @@ CLASSES = ("exact-dyadic", "generic", "adversarial")
 
 @dataclass(frozen=True)
 class Scoreboard:
-    """What kills every mutant; ``proved[name][dtype]`` is the case of a certified kill."""
+    """What kills every mutant; ``proved[name][dtype]`` is the case of a certified kill.
+
+    ``dealt`` names the dtypes that a mutant was run in, where these are not all.
+    """
 
     mutants: Sequence[Mutant[CatalogueEntry]]
     found: KillTable
     proved: Mapping[str, Mapping[str, str]]
+    dealt: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def boxes(self) -> list[tuple[Mutant[CatalogueEntry], str]]:
-        """Every mutant in every dtype where it is not equivalent to the spec."""
-        return [(m, dtype) for m in self.mutants for dtype in DTYPES if dtype not in m.entry.equivalent]
+        """Every mutant in every dtype that it was run in and where it is not equivalent to the spec."""
+        return [
+            (m, dtype)
+            for m in self.mutants
+            for dtype in self.dealt.get(m.name, DTYPES)
+            if dtype not in m.entry.equivalent
+        ]
 
     def kills(self, mutant: Mutant[CatalogueEntry], dtype: str) -> Kills:
         """What kills a mutant in a dtype; empty if it was not run."""
@@ -72,10 +81,16 @@ class Scoreboard:
         return {m.name for m in self.mutants if not any(name in self.kills(m, d).rivals for d in DTYPES)}
 
 
-def scoreboard(mutants: Sequence[Mutant[CatalogueEntry]], *, thorough: bool = True) -> Scoreboard:
+def scoreboard(
+    mutants: Sequence[Mutant[CatalogueEntry]],
+    *,
+    thorough: bool = True,
+    dealt: Mapping[str, Collection[str]] | None = None,
+) -> Scoreboard:
     """Run every mutant and prove the kills of those that are formulas.
 
-    Unless ``thorough``, they are run only until they are killed: see :func:`~.first_kills.first_kills`.
+    Unless ``thorough``, they are run only until they are killed, and each only in the dtypes that it is ``dealt``
+    where that has its name: see :func:`~.first_kills.first_kills`.
     """
     specs = losses()
     proved = {m.name: certified(specs[m.loss], m.entry.formula) if m.entry.formula else {} for m in mutants}
@@ -84,7 +99,7 @@ def scoreboard(mutants: Sequence[Mutant[CatalogueEntry]], *, thorough: bool = Tr
         return Scoreboard(mutants, observe(targets), proved)
     spared = {(m.name, dtype) for m in mutants for dtype in m.entry.equivalent}
     likely = {name: set(cases.values()) for name, cases in proved.items()}
-    return Scoreboard(mutants, first_kills(targets, spared, likely), proved)
+    return Scoreboard(mutants, first_kills(targets, spared, likely, dealt or {}), proved, dealt or {})
 
 
 def record(board: Scoreboard) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..errors import SpecError
@@ -12,9 +13,36 @@ from .edges import EDGES_FILE, edges
 from .loss import Loss
 
 
-def losses(folder: Path | None = None) -> dict[str, Loss]:
-    """Every loss of a spec folder (default: lossmark's own) by id, in order of name."""
-    return _losses((folder or room("specs")).resolve())
+class Library(Mapping[str, Loss]):
+    """The losses of a spec folder by id, in order of name; each file is read when its loss is asked for.
+
+    Raises :class:`SpecError` for a folder without spec files, and for a file that is refused.
+    """
+
+    def __init__(self, folder: Path):
+        self._paths = {path.stem: path for path in spec_files(folder)}
+        self._read: dict[str, Loss] = {}
+        if not self._paths:
+            raise SpecError(f"no spec files (*.yaml) in {folder}")
+
+    def __getitem__(self, loss: str) -> Loss:
+        if loss not in self._read:
+            self._read[loss] = assemble.load(self._paths[loss])
+        return self._read[loss]
+
+    def __contains__(self, loss: object) -> bool:
+        return loss in self._paths
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+
+def losses(folder: Path | None = None) -> Library:
+    """Every loss of a spec folder (default: lossmark's own)."""
+    return _library((folder or room("specs")).resolve())
 
 
 def spec_files(folder: Path) -> list[Path]:
@@ -38,9 +66,4 @@ def read_all(folder: Path) -> tuple[list[Loss], list[str]]:
     return found, refused
 
 
-@functools.cache
-def _losses(folder: Path) -> dict[str, Loss]:
-    paths = spec_files(folder)
-    if not paths:
-        raise SpecError(f"no spec files (*.yaml) in {folder}")
-    return {loss.id: loss for loss in map(assemble.load, paths)}
+_library = functools.cache(Library)

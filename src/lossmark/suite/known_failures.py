@@ -10,7 +10,7 @@ from __future__ import annotations
 import fnmatch
 import glob
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -154,11 +154,14 @@ class Explained:
                 self._judging |= covering
                 self._concerned |= {number for number in covering if self._entries[number].concerns(cell)}
 
-    def stale(self, scope: Scope) -> list[str]:
-        """Complaints about entries that explain nothing, those left out by the options of the run apart."""
+    def stale(self, scope: Callable[[], Scope]) -> list[str]:
+        """Complaints about entries that explain nothing, those left out by the options of the run apart.
+
+        What these leave in is only asked for where it matters: it takes reading every spec.
+        """
         complaints = []
         for number, entry in enumerate(self._entries):
-            if number not in self._covering and entry.within(scope):
+            if number not in self._covering and entry.within(scope()):
                 complaints.append(f"{entry.place}: matches no cell of this run: {entry.reason}")
             elif expired(entry.until):
                 complaints.append(f"{entry.place}: expired on {entry.until}: {entry.reason}")

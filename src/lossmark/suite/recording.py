@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections import Counter
@@ -40,7 +41,7 @@ class Recording:
         self.complaints: list[str] = []
         path = Path(expected) if expected else room("conformance") / "expected.yaml"
         self.entries = [*known_failures.read(path), *known_failures.declared(runs)]
-        self._scope = _scope(runs, choice, named=bool(expected))
+        self._scope = functools.partial(_scope, runs, choice, named=bool(expected))
         self._explained = known_failures.Explained(self.entries)
         self._arrived: set[str] = set()
         self._unjudged: Counter[tuple[str, str]] = Counter()

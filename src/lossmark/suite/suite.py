@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
-from ..cache import trim
+from ..cache import tidy
 from ..checks.catalogue import CONSISTENCY, ORDINARY, REFUSAL
 from ..checks.consistency import Consistency
 from ..checks.dialogue import Dialogue, Unjudged
@@ -56,7 +56,7 @@ class Suite:
         """End every worker, and leave no more than may be kept for the next run."""
         self._dialogues.shutdown(wait=False, cancel_futures=True)
         self._answers.close()
-        trim()
+        tidy()
 
     def prepared(self, run: Run) -> Prepared:
         """The run with its case as it is run."""

@@ -24,6 +24,8 @@ from .evaluate import Reading, Rows, Unseeded, by_row
 
 SQUARES_OVERFLOW = 2.0**500
 """Magnitudes from which sums of squares may overflow in float64."""
+MOST_PLACES = 64
+"""So many kinks of one example, each with two sides, are told apart; each takes a reading."""
 
 Gradient = Mapping[str, Bounded]
 
@@ -62,16 +64,16 @@ def read_block(reading: Reading, leaves: Mapping[str, F64], seeds: Mapping[str, 
     ``leaves`` maps each input to its numbers, with every axis of the formula, ``seeds`` each reduction whose gradient
     is wanted to the cotangents ``[b, 1]``; ``start`` is the number of the block's first row in the batch. Where
     examples are coupled the block is the whole batch, and its gradient is not looked into where a side of a kink is
-    undecided.
+    undecided; nor is that of an example with more than :data:`MOST_PLACES` such kinks.
     """
     leaves = _extended(leaves, reading.dtype)
     ieee = reading.unseeded(leaves)
     finite = all(np.isfinite(array).all() for array in leaves.values())
     places = in_common(ieee.kinked, len(ieee.kinked[0]))
-    undecided = np.flatnonzero(places.any(axis=1))
+    many = np.count_nonzero(places, axis=1, keepdims=True)
     coupled = reading.plan.gradients.formula.coupled
-    unknown = coupled and len(undecided) > 0
-    undecided = undecided[:0] if coupled else undecided
+    unknown = many > (0 if coupled else MOST_PLACES)
+    undecided = np.flatnonzero((many > 0) & ~unknown)
     compared = _Compared(
         ieee,
         None if finite else reading.unseeded(leaves, LIMIT),
