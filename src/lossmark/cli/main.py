@@ -9,7 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from ..errors import HARNESS_ERROR, INCONCLUSIVE, PASS, REGRESSION, LossmarkError
-from . import cache, gate, golden, inventory, report, sharpness, speed
+from . import cache, findings, gate, golden, inventory, report, sharpness, speed
 from .history import history_app
 from .options import PASSED_ON
 
@@ -28,6 +28,7 @@ app.command()(speed.bench)
 app.command()(gate.gate)
 app.command()(golden.promote)
 app.command()(sharpness.mutants)
+app.command()(findings.findings)
 app.command()(cache.cache)
 app.add_typer(history_app, name="history")
 

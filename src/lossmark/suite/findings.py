@@ -1,0 +1,116 @@
+"""Findings: defects of current releases, each with a reproduction that uses the library alone and can be run again."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from ..dtypes import DTYPES
+from ..errors import SpecError
+from ..rooms import room
+from ..specification import document as yaml
+
+TELL = """
+import json as _json
+print("\\n" + _json.dumps([[float(x).hex() for x in (part if isinstance(part, list) else [part])]
+                           for part in (got, expected)]))
+"""
+"""What is run after the code of a finding: one line with both results, as hexadecimal numbers."""
+MOST_SECONDS = 600
+
+
+class Defect(BaseModel):
+    """One defect; ``code`` leaves what the library gives in ``got`` and the right numbers in ``expected``.
+
+    Both are numbers or lists of numbers. ``ulp`` is how far off the library was at least when that was written down.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str = Field(min_length=1)
+    library: str
+    version: str
+    found: datetime.date
+    losses: tuple[str, ...] = Field(min_length=1)
+    dtype: Literal["float64", "float32", "bfloat16", "float16"]
+    code: str = Field(min_length=1)
+    ulp: float = Field(gt=0)
+    instead: str = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What came of running a finding again: ``state`` is ``still``, ``gone``, ``not installed`` or ``broken``."""
+
+    state: Literal["still", "gone", "not installed", "broken"]
+    version: str = ""
+    ulp: float = math.nan
+    detail: str = ""
+
+
+def findings(path: Path | None = None) -> dict[str, Defect]:
+    """The findings of a file (default: lossmark's own) by id; raises :class:`SpecError` with file, line and key."""
+    found = yaml.read(path or room("conformance") / "findings.yaml")
+    try:
+        return TypeAdapter(dict[str, Defect]).validate_python(found.data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SpecError(first["msg"], found.place(first["loc"])) from None
+
+
+def reproduce(finding: Defect) -> Reproduction:
+    """Run the code of a finding in a process of its own and hold what it gives against what it should."""
+    version = _installed(finding.library)
+    if not version:
+        return Reproduction("not installed")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", finding.code + TELL],
+            capture_output=True, text=True, timeout=MOST_SECONDS, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return Reproduction("broken", version, detail=f"no result after {MOST_SECONDS} s")
+    lines = [line for line in done.stdout.splitlines() if line.startswith("[[")]
+    if done.returncode or not lines:
+        words = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        return Reproduction("broken", version, detail=words[-1])
+    got, expected = ([float.fromhex(x) for x in part] for part in json.loads(lines[-1]))
+    if len(got) != len(expected):
+        return Reproduction("broken", version, detail=f"got {len(got)} numbers, expected {len(expected)}")
+    ulp = max(_apart(finding.dtype, got, expected), default=math.nan)
+    state: Literal["still", "gone"] = "still" if ulp >= finding.ulp else "gone"
+    return Reproduction(state, version, ulp, f"got {_list(got)}, expected {_list(expected)}")
+
+
+def _apart(dtype: str, got: list[float], expected: list[float]) -> Iterator[float]:
+    """How far off each number is, in units in the last place; infinity where one of two is not finite."""
+    for x, right in zip(got, expected, strict=True):
+        if math.isfinite(x) and math.isfinite(right):
+            yield abs(x - right) / float(DTYPES[dtype].ulp(np.array(right)))
+        else:
+            yield 0.0 if x == right or (math.isnan(x) and math.isnan(right)) else math.inf
+
+
+def _list(numbers: list[float]) -> str:
+    return ", ".join(f"{x:.9g}" for x in numbers)
+
+
+def _installed(library: str) -> str:
+    """The version of a library, also under the name of its build for CPUs; empty where there is none."""
+    for name in (library, f"{library}-cpu"):
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return ""
