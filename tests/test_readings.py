@@ -57,10 +57,10 @@ def test_every_operation_of_a_formula_has_a_rule_where_formulas_are_shown(readin
     assert set(reading.RULES) == {name for name, operation in OPERATIONS.items() if operation.in_formulas}
 
 
-def read_back(node, build, leaves, grouped, again=frozenset()):
+def read_back(node, build, leaves, grouped, again=frozenset(), indices=None):
     """The tree of the text that the infix reading makes of a tree, some of whose axes run over the batch again."""
     text = infix.infix(node, {}, grouped=grouped)
-    return Parser(build, leaves, {}, again=again).parse(text, Place("a spec", 1, 1, "formula"))
+    return Parser(build, leaves, {}, indices=indices, again=again).parse(text, Place("a spec", 1, 1, "formula"))
 
 
 @pytest.mark.parametrize("grouped", [False, True])
@@ -74,7 +74,9 @@ def test_the_infix_text_of_a_formula_is_read_into_the_same_tree(grouped):
                     for leaf in parts
                     if leaf.op in ("input", "param")
                 }
-                assert repr(read_back(node, build, leaves, grouped, gradients.formula.again)) == repr(node)
+                indices = {leaves[item.name]: item.index for item in loss.inputs if item.index and item.name in leaves}
+                found = read_back(node, build, leaves, grouped, gradients.formula.again, indices)
+                assert repr(found) == repr(node)
 
 
 @pytest.mark.parametrize("grouped", [False, True])

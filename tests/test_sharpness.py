@@ -53,8 +53,8 @@ def _dtype_of(index, mutant):
 
 @pytest.mark.skipif("torch" not in INSTALLED, reason="torch is not installed")
 def test_every_class_of_cases_is_needed():
-    """By the mutants of one loss; of all losses ``make results SUBJECT=sharpness`` says so."""
-    some = [each for each in catalogue.mutants(("torch",)) if each.loss == "contrastive"]
+    """By the mutants of two losses; of all losses ``make results SUBJECT=sharpness`` says so."""
+    some = [each for each in catalogue.mutants(("torch",)) if each.loss in ("bpr", "contrastive")]
     board = scoreboard.scoreboard(some)
     assert board.sharp, scoreboard.summary(board)
     assert all(board.lost_without(kind) for kind in scoreboard.CLASSES)

@@ -17,7 +17,8 @@ make.layer("lce-double-inside", wide=lambda x: x.double())
 make.layer("lce-column-by-column", product=lambda xp, h, w: _outer(h, w))
 make.layer("lce-padded-classes", product=lambda xp, h, w: _padded(h, w))
 make.layer("lce-rows-in-chunks", product=lambda xp, h, w: torch.cat([part @ w.T for part in h.split(3)]))
-make.layer("lce-classes-in-chunks", product=lambda xp, h, w: torch.cat([h @ part.T for part in w.split(2)], 1))
+make.layer("lce-classes-in-chunks", product=lambda xp, h, w: torch.cat([
+    h @ part.T for part in w.split(max(2, len(w) // 8))], 1))  # fmt: skip
 
 
 def _outer(h, w):

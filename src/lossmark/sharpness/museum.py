@@ -111,9 +111,13 @@ class Museum:
 
 
 def museum(exhibits: Sequence[Mutant[Exhibit]]) -> Museum:
-    """Run every exhibit through the suite, as mutants are, and beside them lossmark's own implementations."""
+    """Run exhibits through the suite, as mutants are, and lossmark's own implementations of its loss beside it."""
+    shown = {exhibit.loss for exhibit in exhibits}
     controls = [own(name) for name in dict.fromkeys(exhibit.target.reference.framework for exhibit in exhibits)]
-    plain = [replace(control, modes=control.modes[:1]) for control in controls]
+    plain = [
+        replace(control, modes=control.modes[:1], losses={loss: control.losses[loss] for loss in shown})
+        for control in controls
+    ]
     return Museum(exhibits, observe([exhibit.target for exhibit in exhibits]), observe(plain, without=BESIDE))
 
 
