@@ -6,6 +6,8 @@ computed in float32 and the result is rounded once, to the dtype of the inputs.
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -57,12 +59,14 @@ def sigmoid_focal(
     check_not_negative("gamma", gamma)
     check_reduction(reduction, batch)
     y = checked_label("target", target, (batch,), wide_of(logits), soft=False)
-    return reduce(_focal(logits, y, alpha, gamma), reduction, logits.dtype)
+    return reduce(_focal(logits, y, alpha, gamma, focused=gamma > 0), reduction, logits.dtype)
 
 
-@jax.jit
-def _focal(logits: Array, y: Array, alpha: float, gamma: float) -> Array:
+@functools.partial(jax.jit, static_argnames="focused")
+def _focal(logits: Array, y: Array, alpha: float, gamma: float, *, focused: bool) -> Array:
     """The losses [B] in the accumulator."""
     (x,) = wide(logits)
     z = jnp.where(y == 1, x, jnp.where(jnp.isnan(y), y, -x))
-    return jnp.where(y == 1, alpha, 1 - alpha) * (jax.nn.sigmoid(-z) ** gamma * softplus(-z))
+    # a power of what has underflown to 0 may have no slope
+    weight = jnp.exp(-gamma * softplus(z)) if focused else 1.0
+    return jnp.where(y == 1, alpha, 1 - alpha) * (weight * softplus(-z))

@@ -54,4 +54,7 @@ def sigmoid_focal(
     y = checked_label("target", target, (batch,), x.dtype, soft=False)
     z = torch.where(y == 1, x, torch.where(y.isnan(), y, -x))
     share = torch.where(y == 1, torch.full_like(x, alpha), torch.full_like(x, 1 - alpha))
-    return reduce(share * (torch.sigmoid(-z) ** gamma * softplus(-z)), reduction, dtype)
+    loss = softplus(-z)
+    if gamma:  # a power of what has underflown to 0 may have no slope
+        loss = torch.exp(-gamma * softplus(z)) * loss
+    return reduce(share * loss, reduction, dtype)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from lossmark.impls.arguments import check_not_negative, check_reduction, check_share, check_tensors
 from tensorflow import Tensor
 
-from .common import as_written, checked_label, reduce, sigmoid, softplus, wide
+from .common import as_written, checked_label, reduce, softplus, wide
 
 
 @as_written
@@ -55,4 +55,7 @@ def sigmoid_focal(
     y = checked_label("target", target, (batch,), x.dtype, soft=False)
     z = tf.where(y == 1, x, tf.where(tf.math.is_nan(y), y, -x))
     share = tf.where(y == 1, tf.constant(alpha, x.dtype), tf.constant(1 - alpha, x.dtype))
-    return reduce(share * (sigmoid(-z) ** gamma * softplus(-z)), reduction, dtype)
+    loss = softplus(-z)
+    if gamma:  # a power of what has underflown to 0 may have no slope
+        loss = tf.exp(-gamma * softplus(z)) * loss
+    return reduce(share * loss, reduction, dtype)

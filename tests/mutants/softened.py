@@ -51,7 +51,7 @@ def surprise(z):
 
 def focal(z, gamma):
     """The weighted loss of logits with the sign of their label."""
-    return torch.sigmoid(-z) ** gamma * surprise(z)
+    return torch.exp(-gamma * surprise(-z)) * surprise(z)
 
 
 class Softened(Maker):

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from ..mutants.softened import Softened, capped, divergence, focal, own, with_square
+from ..mutants.softened import Softened, capped, divergence, own, with_square
 
 make = Softened(globals())
 
@@ -50,12 +50,16 @@ make.squared("cz-weight-first", lambda x, y, z, cap: own(capped(x, cap), y) + (
 
 # -- focal -----------------------------------------------------------------------------------------------------------
 
-make.focal("sf-exponent", lambda z, gamma: torch.exp(-gamma * _soft(z)) * _soft(-z))
-make.focal("sf-log-sigmoid", lambda z, gamma: -(torch.sigmoid(-z) ** gamma) * functional.logsigmoid(z))
-make.focal("sf-double-inside", lambda z, gamma: focal(z.double(), gamma))
-make.focal("sf-power-last", lambda z, gamma: _soft(-z) * torch.pow(torch.sigmoid(-z), gamma))
-make.focal("sf-batch-reversed", lambda z, gamma: focal(z.flip(0), gamma).flip(0))
+make.focal("sf-exponent", lambda z, gamma: _focused(z, gamma))
+make.focal("sf-log-sigmoid", lambda z, gamma: -torch.exp(gamma * functional.logsigmoid(-z)) * functional.logsigmoid(z))
+make.focal("sf-double-inside", lambda z, gamma: _focused(z.double(), gamma))
+make.focal("sf-per-element", lambda z, gamma: torch.stack([_focused(x, gamma) for x in z]) if len(z) else _soft(-z))
+make.focal("sf-batch-reversed", lambda z, gamma: _focused(z.flip(0), gamma).flip(0))
 
 
 def _soft(x):
     return torch.logaddexp(x, torch.zeros_like(x))
+
+
+def _focused(z, gamma):
+    return torch.exp(-gamma * _soft(z)) * _soft(-z)
