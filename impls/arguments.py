@@ -108,6 +108,40 @@ def check_classes(target: Any, weight: Any, logits: Any, ignore_index: Any, labe
     check_share("label_smoothing", label_smoothing)
 
 
+def check_margins(logits: Any, target: Any, margin: Any, reduction: Any) -> None:
+    """The checks of the margins between classes, of scores [B, C]. Raises TypeError or ValueError."""
+    batch, _ = check_tensors({"logits": logits}, rank=2, across="C")
+    check_class("target", target, batch)
+    check_margin(margin)
+    check_reduction(reduction, batch)
+
+
+def check_capped(logits: Any, target: Any, z_weight: Any, softcap: Any, ignore_index: Any, reduction: Any) -> None:
+    """The checks of a cross entropy of capped logits [B, C] with a square. Raises TypeError or ValueError."""
+    batch, _ = check_tensors({"logits": logits}, rank=2, across="C")
+    check_class("target", target, batch)
+    check_not_negative("z_weight", z_weight)
+    check_not_negative("softcap", softcap)
+    check_mark(ignore_index)
+    check_reduction(reduction, batch)
+
+
+def check_distilled(student: Any, teacher: Any, temperature: Any, reduction: Any) -> None:
+    """The checks of two kinds of logits [B, C] and their temperature. Raises TypeError or ValueError."""
+    batch, _ = check_tensors({"student": student, "teacher": teacher}, rank=2, across="C")
+    check_positive("temperature", temperature)
+    check_reduction(reduction, batch)
+
+
+def check_focal(logits: Any, alpha: Any, gamma: Any, reduction: Any) -> Shape:
+    """The checks of logits [B] and of what weighs them; returns the shape. Raises TypeError or ValueError."""
+    (batch,) = check_tensors({"logits": logits}, rank=1)
+    check_share("alpha", alpha)
+    check_not_negative("gamma", gamma)
+    check_reduction(reduction, batch)
+    return (batch,)
+
+
 def check_share(name: str, value: Any) -> None:
     """Refuse a parameter that is not a number in [0, 1]. Raises TypeError or ValueError."""
     _check_number(name, value)

@@ -10,12 +10,12 @@ from lossmark.dtypes import DTYPES
 from lossmark.errors import SpecError
 from lossmark.rooms import room
 from lossmark.sharpness import museum
-from lossmark.sharpness import mutants as catalogue
 from lossmark.sharpness.kills import Kills
 from lossmark.specification.library import losses
+from lossmark.specification.validate import entries
 
 CATALOGUE = room("tests") / "museum" / "catalogue.yaml"
-ENTRIES = catalogue.read(CATALOGUE, museum.Exhibit)
+ENTRIES = entries(CATALOGUE, museum.Exhibit)
 INSTALLED = tuple(name for name in frameworks() if framework_version(name))
 SAMPLE = {
     "numpy/hinge-slope-by-the-target": "gradient",
@@ -64,7 +64,7 @@ def test_an_entry_that_is_not_whole_is_refused_with_its_place(line, named, tmp_p
     path = tmp_path / "catalogue.yaml"
     path.write_text("torch/x:\n" + "".join(f"  {key}: {value}\n" for key, value in keys.items()), encoding="utf-8")
     with pytest.raises(SpecError, match=named):
-        catalogue.read(path, museum.Exhibit)
+        entries(path, museum.Exhibit)
 
 
 def seen_in(dtype, equivalent, controls):

@@ -11,12 +11,11 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 from jax.scipy.special import xlogy
-from lossmark.impls.arguments import check_classes, check_indices, check_reduction, check_tensors
+from lossmark.impls.arguments import check_classes, check_reduction, check_tensors
 
-from .common import checked_label, reduce, wide, wide_of
+from .common import checked_class, checked_label, reduce, wide, wide_of
 
 
 def below_largest(logits: Array) -> tuple[Array, Array]:
@@ -71,10 +70,7 @@ def cross_entropy(
     shape = check_tensors({"logits": logits}, rank=2, across="C")
     check_classes(target, weight, logits, ignore_index, label_smoothing)
     check_reduction(reduction, shape[0])
-    target = jnp.asarray(target)
-    if not isinstance(target, jax.core.Tracer) and target.device.platform == "cpu":  # elsewhere it would force a sync
-        indices = np.asarray(target)
-        check_indices("target", np.where(indices == ignore_index, 0, indices), shape[1])
+    target = checked_class(target, shape[1], ignore_index)
     loss, weights = _costs(logits, target, weight, ignore_index, label_smoothing, smoothed=label_smoothing > 0)
     if reduction != "mean":
         return reduce(loss, reduction, logits.dtype)

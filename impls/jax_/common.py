@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from lossmark.impls.arguments import Shape, check_label, check_label_values
+from lossmark.impls.arguments import Shape, check_indices, check_label, check_label_values
 
 
 def wide(*tensors: Array) -> tuple[Array, ...]:
@@ -41,6 +41,15 @@ def reduce(loss: Array, reduction: str, dtype: jnp.dtype) -> Array:
     if reduction == "none":
         return loss.astype(dtype)
     return (jnp.sum(loss) if reduction == "sum" else jnp.mean(loss)).astype(dtype)
+
+
+def checked_class(target: Array, classes: int, ignore_index: int | None = None) -> Array:
+    """The targets, refused where one that counts is no class: on a CPU and not under tracing."""
+    target = jnp.asarray(target)
+    if not isinstance(target, jax.core.Tracer) and target.device.platform == "cpu":  # elsewhere it would force a sync
+        indices = np.asarray(target)
+        check_indices("target", np.where(indices == ignore_index, 0, indices), classes)
+    return target
 
 
 def checked_label(name: str, y: Array, shape: Shape, dtype: jnp.dtype, *, soft: bool) -> Array:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.nn import softplus
-from lossmark.impls.arguments import check_not_negative, check_reduction, check_share, check_tensors
+from lossmark.impls.arguments import check_focal, check_not_negative, check_reduction, check_tensors
 
 from .common import checked_label, reduce, wide, wide_of
 
@@ -54,11 +54,8 @@ def sigmoid_focal(
     tracing).
     Source: Lin et al. 2017, arXiv:1708.02002, equation 5. Page: docs/reference/losses/sigmoid_focal.
     """
-    (batch,) = check_tensors({"logits": logits}, rank=1)
-    check_share("alpha", alpha)
-    check_not_negative("gamma", gamma)
-    check_reduction(reduction, batch)
-    y = checked_label("target", target, (batch,), wide_of(logits), soft=False)
+    shape = check_focal(logits, alpha, gamma, reduction)
+    y = checked_label("target", target, shape, wide_of(logits), soft=False)
     return reduce(_focal(logits, y, alpha, gamma, focused=gamma > 0), reduction, logits.dtype)
 
 

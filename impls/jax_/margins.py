@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
-from lossmark.impls.arguments import check_class, check_indices, check_margin, check_reduction, check_tensors
+from lossmark.impls.arguments import check_margins
 
-from .common import reduce, wide
+from .common import checked_class, reduce, wide
 
 
 def multi_margin(logits: Array, target: Array, *, margin: float = 1.0, reduction: str = "mean") -> Array:
@@ -21,13 +20,8 @@ def multi_margin(logits: Array, target: Array, *, margin: float = 1.0, reduction
     a CPU, not under tracing; else the loss is NaN).
     Source: Weston, Watkins 1999. Page: docs/reference/losses/multi_margin.
     """
-    batch, _ = check_tensors({"logits": logits}, rank=2, across="C")
-    check_class("target", target, batch)
-    check_margin(margin)
-    check_reduction(reduction, batch)
-    target = jnp.asarray(target)
-    if not isinstance(target, jax.core.Tracer) and target.device.platform == "cpu":  # elsewhere it would force a sync
-        check_indices("target", np.asarray(target), logits.shape[1])
+    check_margins(logits, target, margin, reduction)
+    target = checked_class(target, logits.shape[1])
     return reduce(_mean_of_hinges(logits, target, margin), reduction, logits.dtype)
 
 

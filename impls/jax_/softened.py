@@ -10,20 +10,11 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
-from lossmark.impls.arguments import (
-    check_class,
-    check_indices,
-    check_mark,
-    check_not_negative,
-    check_positive,
-    check_reduction,
-    check_tensors,
-)
+from lossmark.impls.arguments import check_capped, check_distilled
 
 from .classes import below_largest
-from .common import reduce, wide
+from .common import checked_class, reduce, wide
 
 
 def distill_kl(student: Array, teacher: Array, *, temperature: float = 1.0, reduction: str = "mean") -> Array:
@@ -35,9 +26,7 @@ def distill_kl(student: Array, teacher: Array, *, temperature: float = 1.0, redu
     not positive and finite, an unknown reduction, and the mean of an empty batch.
     Source: Hinton, Vinyals, Dean 2015, arXiv:1503.02531. Page: docs/reference/losses/distill_kl.
     """
-    shape = check_tensors({"student": student, "teacher": teacher}, rank=2, across="C")
-    check_positive("temperature", temperature)
-    check_reduction(reduction, shape[0])
+    check_distilled(student, teacher, temperature, reduction)
     return reduce(_softened(student, teacher, temperature), reduction, student.dtype)
 
 
@@ -70,16 +59,8 @@ def cross_entropy_z(
     empty batch, and a target that is no class (on a CPU, not under tracing; else the loss is NaN).
     Source: Chowdhery et al. 2022, arXiv:2204.02311, section 5. Page: docs/reference/losses/cross_entropy_z.
     """
-    batch, classes = check_tensors({"logits": logits}, rank=2, across="C")
-    check_class("target", target, batch)
-    check_not_negative("z_weight", z_weight)
-    check_not_negative("softcap", softcap)
-    check_mark(ignore_index)
-    check_reduction(reduction, batch)
-    target = jnp.asarray(target)
-    if not isinstance(target, jax.core.Tracer) and target.device.platform == "cpu":  # elsewhere it would force a sync
-        indices = np.asarray(target)
-        check_indices("target", np.where(indices == ignore_index, 0, indices), classes)
+    check_capped(logits, target, z_weight, softcap, ignore_index, reduction)
+    target = checked_class(target, logits.shape[1], ignore_index)
     loss, counted = _capped(logits, target, z_weight, softcap, ignore_index, capped=softcap > 0)
     if reduction != "mean":
         return reduce(loss, reduction, logits.dtype)

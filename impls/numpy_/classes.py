@@ -7,9 +7,9 @@ in float32: 8 bits cannot tell a probability from 1.
 from __future__ import annotations
 
 import numpy as np
-from lossmark.impls.arguments import check_classes, check_indices, check_reduction, check_tensors
+from lossmark.impls.arguments import check_classes, check_reduction, check_tensors
 
-from .common import Array, checked_label, reduce, wide
+from .common import Array, checked_class, checked_label, reduce, wide
 from .common import weight as cotangent
 
 
@@ -48,14 +48,6 @@ def soft_cross_entropy_gradient(logits: Array, target: Array, *, reduction: str 
     return {"logits": (cotangent(len(logits), reduction, logits.dtype) * slope).astype(dtype)}
 
 
-def _counted(target: Array, classes: int, ignore_index: int) -> tuple[Array, Array]:
-    """Which rows count, [B], and the class of each, [B]: 0 of those that do not."""
-    counted = target != ignore_index
-    index = np.where(counted, target, 0)
-    check_indices("target", index, classes)
-    return counted, index
-
-
 def cross_entropy(
     logits: Array,
     target: Array,
@@ -81,7 +73,7 @@ def cross_entropy(
     check_reduction(reduction, shape[0])
     dtype = logits.dtype
     (logits,) = wide(logits)
-    counted, index = _counted(target, logits.shape[1], ignore_index)
+    index, counted = checked_class(target, logits.shape[1], ignore_index)
     w = np.ones(logits.shape[1], logits.dtype) if weight is None else weight.astype(logits.dtype)
     z, lse = below_largest(np.where(counted[:, None], logits, 0))
     each = lse - z
@@ -109,7 +101,7 @@ def cross_entropy_gradient(
     dtype = logits.dtype
     (logits,) = wide(logits)
     classes = logits.shape[1]
-    counted, index = _counted(target, classes, ignore_index)
+    index, counted = checked_class(target, classes, ignore_index)
     w = np.ones(classes, logits.dtype) if weight is None else weight.astype(logits.dtype)
     z, lse = below_largest(np.where(counted[:, None], logits, 0))
     p = np.exp(z - lse)

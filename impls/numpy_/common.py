@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from lossmark.impls.arguments import Shape, check_label, check_label_values
+from lossmark.impls.arguments import Shape, check_indices, check_label, check_label_values
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -43,6 +43,14 @@ def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), the derivative of :func:`softplus`."""
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1, small) / (1 + small)
+
+
+def checked_class(target: Array, classes: int, ignore_index: int | None = None) -> tuple[Array, Array]:
+    """The class of each example, 0 where it does not count, and which of them count; ValueError for no class."""
+    counted = np.ones(len(target), bool) if ignore_index is None else target != ignore_index
+    index = np.where(counted, target, 0).astype(np.intp)
+    check_indices("target", index, classes)
+    return index, counted
 
 
 def checked_label(name: str, y: Array, shape: Shape, dtype: np.dtype[Any], *, soft: bool) -> Array:

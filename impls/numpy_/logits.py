@@ -7,7 +7,7 @@ computed in float32 and the result is rounded once, to the dtype of the inputs.
 from __future__ import annotations
 
 import numpy as np
-from lossmark.impls.arguments import check_not_negative, check_reduction, check_share, check_tensors
+from lossmark.impls.arguments import check_focal, check_not_negative, check_reduction, check_tensors
 
 from .common import Array, checked_label, reduce, sigmoid, softplus, weight, wide
 
@@ -56,10 +56,7 @@ def sigmoid_focal(
     and labels that are not 0 or 1.
     Source: Lin et al. 2017, arXiv:1708.02002, equation 5. Page: docs/reference/losses/sigmoid_focal.
     """
-    (batch,) = check_tensors({"logits": logits}, rank=1)
-    check_share("alpha", alpha)
-    check_not_negative("gamma", gamma)
-    check_reduction(reduction, batch)
+    check_focal(logits, alpha, gamma, reduction)
     z, share = _signed(*wide(logits), target, alpha)
     return reduce(share * (sigmoid(-z) ** z.dtype.type(gamma) * softplus(-z)), reduction, logits.dtype)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from lossmark.impls.arguments import check_class, check_indices, check_margin, check_reduction, check_tensors
+from lossmark.impls.arguments import check_margins
 
-from .common import Array, reduce, weight, wide
+from .common import Array, checked_class, reduce, weight, wide
 
 
 def multi_margin(logits: Array, target: Array, *, margin: float = 1.0, reduction: str = "mean") -> Array:
@@ -17,11 +17,8 @@ def multi_margin(logits: Array, target: Array, *, margin: float = 1.0, reduction
     that is negative or not finite, an unknown reduction, the mean of an empty batch, and a target that is no class.
     Source: Weston, Watkins 1999. Page: docs/reference/losses/multi_margin.
     """
-    batch, _ = check_tensors({"logits": logits}, rank=2, across="C")
-    check_class("target", target, batch)
-    check_margin(margin)
-    check_reduction(reduction, batch)
-    check_indices("target", target, logits.shape[1])
+    check_margins(logits, target, margin, reduction)
+    checked_class(target, logits.shape[1])
     return reduce(np.mean(np.maximum(_behind(*wide(logits), target, margin), 0), axis=1), reduction, logits.dtype)
 
 

@@ -6,18 +6,10 @@
 from __future__ import annotations
 
 import numpy as np
-from lossmark.impls.arguments import (
-    check_class,
-    check_indices,
-    check_mark,
-    check_not_negative,
-    check_positive,
-    check_reduction,
-    check_tensors,
-)
+from lossmark.impls.arguments import check_capped, check_distilled
 
 from .classes import below_largest
-from .common import Array, reduce, weight, wide
+from .common import Array, checked_class, reduce, weight, wide
 
 
 def distill_kl(student: Array, teacher: Array, *, temperature: float = 1.0, reduction: str = "mean") -> Array:
@@ -29,9 +21,7 @@ def distill_kl(student: Array, teacher: Array, *, temperature: float = 1.0, redu
     not positive and finite, an unknown reduction, and the mean of an empty batch.
     Source: Hinton, Vinyals, Dean 2015, arXiv:1503.02531. Page: docs/reference/losses/distill_kl.
     """
-    shape = check_tensors({"student": student, "teacher": teacher}, rank=2, across="C")
-    check_positive("temperature", temperature)
-    check_reduction(reduction, shape[0])
+    check_distilled(student, teacher, temperature, reduction)
     s, t = wide(student, teacher)
     by = s.dtype.type(temperature)
     (s, log_s), (t, log_t) = below_largest(s / by), below_largest(t / by)
@@ -71,18 +61,13 @@ def cross_entropy_z(
     empty batch, and a target that is no class.
     Source: Chowdhery et al. 2022, arXiv:2204.02311, section 5. Page: docs/reference/losses/cross_entropy_z.
     """
-    batch, _ = check_tensors({"logits": logits}, rank=2, across="C")
-    check_class("target", target, batch)
-    check_not_negative("z_weight", z_weight)
-    check_not_negative("softcap", softcap)
-    check_mark(ignore_index)
-    check_reduction(reduction, batch)
+    check_capped(logits, target, z_weight, softcap, ignore_index, reduction)
     (x,) = wide(logits)
-    counted, index = _counted(target, x.shape[1], ignore_index)
+    index, counted = checked_class(target, x.shape[1], ignore_index)
     x = _capped(np.where(counted[:, None], x, 0), softcap)
     z, lse = below_largest(x)
     whole = np.max(x, axis=1) + lse[:, 0]
-    loss = np.take_along_axis(lse - z, index, axis=1)[:, 0] + x.dtype.type(z_weight) * whole * whole
+    loss = np.take_along_axis(lse - z, index[:, None], axis=1)[:, 0] + x.dtype.type(z_weight) * whole * whole
     loss = np.where(counted, loss, 0)
     if reduction != "mean":
         return reduce(loss, reduction, logits.dtype)
@@ -101,13 +86,13 @@ def cross_entropy_z_gradient(
 ) -> dict[str, Array]:
     """The gradient of :func:`cross_entropy_z`: p - δ_y + 2z·lse(x)·p, times 1 - tanh² where the logits are capped."""
     (x,) = wide(logits)
-    counted, index = _counted(target, x.shape[1], ignore_index)
+    index, counted = checked_class(target, x.shape[1], ignore_index)
     known = np.where(counted[:, None], x, 0)
     x = _capped(known, softcap)
     z, lse = below_largest(x)
     p = np.exp(z - lse)
     whole = np.max(x, axis=1, keepdims=True) + lse
-    slope = (p - (np.arange(x.shape[1]) == index)) + 2 * x.dtype.type(z_weight) * whole * p
+    slope = (p - (np.arange(x.shape[1]) == index[:, None])) + 2 * x.dtype.type(z_weight) * whole * p
     if softcap:
         slope = slope * (1 - np.tanh(known / x.dtype.type(softcap)) ** 2)
     g = counted.astype(x.dtype)
@@ -120,11 +105,3 @@ def cross_entropy_z_gradient(
 def _capped(x: Array, softcap: float) -> Array:
     """The logits, softly capped where there is a cap."""
     return x.dtype.type(softcap) * np.tanh(x / x.dtype.type(softcap)) if softcap else x
-
-
-def _counted(target: Array, classes: int, ignore_index: int) -> tuple[Array, Array]:
-    """Which rows count, [B], and the class of each, [B, 1]: 0 of those that do not."""
-    counted = target != ignore_index
-    index = np.where(counted, target, 0)
-    check_indices("target", index, classes)
-    return counted, index[:, None].astype(np.intp)

@@ -7,10 +7,10 @@ in float32: 8 bits cannot tell a probability from 1.
 from __future__ import annotations
 
 import torch
-from lossmark.impls.arguments import check_classes, check_indices, check_reduction, check_tensors
+from lossmark.impls.arguments import check_classes, check_reduction, check_tensors
 from torch import Tensor
 
-from .common import checked_label, reduce, wide
+from .common import checked_class, checked_label, reduce, wide
 
 
 def below_largest(logits: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,13 +64,8 @@ def cross_entropy(
     check_reduction(reduction, shape[0])
     dtype = logits.dtype
     (logits,) = wide(logits)
-    classes, target = logits.shape[1], target.long()  # a narrow dtype may not hold ignore_index
-    counted = target != ignore_index
-    known = (target >= 0) & (target < classes)
-    if target.device.type == "cpu" and not torch.compiler.is_compiling():  # elsewhere the check would force a sync
-        check_indices("target", torch.where(counted, target, 0).numpy(), classes)
-    index = torch.where(counted & known, target, 0)
-    w = logits.new_ones(classes) if weight is None else weight.to(logits.dtype)
+    index, counted, known = checked_class(target, logits.shape[1], ignore_index)
+    w = logits.new_ones(logits.shape[1]) if weight is None else weight.to(logits.dtype)
     z, lse = below_largest(torch.where(counted[:, None], logits, 0))
     each = lse - z
     w_y = w[index]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from lossmark.impls.arguments import Shape, check_label
+from lossmark.impls.arguments import Shape, check_indices, check_label
 from torch import Tensor
 
 
@@ -40,6 +40,19 @@ def checked_label(name: str, y: Tensor, shape: Shape, dtype: torch.dtype, *, sof
     if y.device.type == "cpu" and not torch.compiler.is_compiling():  # elsewhere the check would force a sync
         _refuse(name, y, soft=soft)
     return y
+
+
+def checked_class(target: Tensor, classes: int, ignore_index: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """The class of each example, 0 where it has none, which of them count, and which of those that do have a class.
+
+    Raises ValueError for what counts and is no class, on a CPU and not under compilation.
+    """
+    target = target.long()  # a narrow dtype may not hold ignore_index
+    counted = torch.ones_like(target, dtype=torch.bool) if ignore_index is None else target != ignore_index
+    known = (target >= 0) & (target < classes)
+    if target.device.type == "cpu" and not torch.compiler.is_compiling():  # elsewhere the check would force a sync
+        check_indices("target", torch.where(counted, target, 0).numpy(), classes)
+    return torch.where(counted & known, target, 0), counted, known
 
 
 def _refuse(name: str, y: Tensor, *, soft: bool) -> None:

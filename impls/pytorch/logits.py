@@ -7,7 +7,7 @@ computed in float32 and the result is rounded once, to the dtype of the inputs.
 from __future__ import annotations
 
 import torch
-from lossmark.impls.arguments import check_not_negative, check_reduction, check_share, check_tensors
+from lossmark.impls.arguments import check_focal, check_not_negative, check_reduction, check_tensors
 from torch import Tensor
 
 from .common import checked_label, reduce, softplus, wide
@@ -45,13 +45,10 @@ def sigmoid_focal(
     compiling).
     Source: Lin et al. 2017, arXiv:1708.02002, equation 5. Page: docs/reference/losses/sigmoid_focal.
     """
-    (batch,) = check_tensors({"logits": logits}, rank=1)
-    check_share("alpha", alpha)
-    check_not_negative("gamma", gamma)
-    check_reduction(reduction, batch)
+    shape = check_focal(logits, alpha, gamma, reduction)
     dtype = logits.dtype
     (x,) = wide(logits)
-    y = checked_label("target", target, (batch,), x.dtype, soft=False)
+    y = checked_label("target", target, shape, x.dtype, soft=False)
     z = torch.where(y == 1, x, torch.where(y.isnan(), y, -x))
     share = torch.where(y == 1, torch.full_like(x, alpha), torch.full_like(x, 1 - alpha))
     loss = softplus(-z)

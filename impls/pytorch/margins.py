@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from lossmark.impls.arguments import check_class, check_indices, check_margin, check_reduction, check_tensors
+from lossmark.impls.arguments import check_margins
 from torch import Tensor
 
-from .common import reduce, wide
+from .common import checked_class, reduce, wide
 
 
 def multi_margin(logits: Tensor, target: Tensor, *, margin: float = 1.0, reduction: str = "mean") -> Tensor:
@@ -19,17 +19,11 @@ def multi_margin(logits: Tensor, target: Tensor, *, margin: float = 1.0, reducti
     a CPU, not under compilation; else the loss is NaN).
     Source: Weston, Watkins 1999. Page: docs/reference/losses/multi_margin.
     """
-    batch, _ = check_tensors({"logits": logits}, rank=2, across="C")
-    check_class("target", target, batch)
-    check_margin(margin)
-    check_reduction(reduction, batch)
+    check_margins(logits, target, margin, reduction)
     dtype = logits.dtype
     (logits,) = wide(logits)
-    target = target.long()
-    if target.device.type == "cpu" and not torch.compiler.is_compiling():  # elsewhere the check would force a sync
-        check_indices("target", target.numpy(), logits.shape[1])
-    known = (target >= 0) & (target < logits.shape[1])
-    index = torch.where(known, target, 0)[:, None]
+    target, _, known = checked_class(target, logits.shape[1])
+    index = target[:, None]
     others = torch.arange(logits.shape[1], device=logits.device) != index
     terms = torch.relu(margin - logits.gather(1, index) + logits)
     loss = torch.where(others, terms, 0).mean(dim=1)

@@ -6,19 +6,11 @@
 from __future__ import annotations
 
 import torch
-from lossmark.impls.arguments import (
-    check_class,
-    check_indices,
-    check_mark,
-    check_not_negative,
-    check_positive,
-    check_reduction,
-    check_tensors,
-)
+from lossmark.impls.arguments import check_capped, check_distilled
 from torch import Tensor
 
 from .classes import below_largest
-from .common import reduce, wide
+from .common import checked_class, reduce, wide
 
 
 def distill_kl(student: Tensor, teacher: Tensor, *, temperature: float = 1.0, reduction: str = "mean") -> Tensor:
@@ -30,9 +22,7 @@ def distill_kl(student: Tensor, teacher: Tensor, *, temperature: float = 1.0, re
     not positive and finite, an unknown reduction, and the mean of an empty batch.
     Source: Hinton, Vinyals, Dean 2015, arXiv:1503.02531. Page: docs/reference/losses/distill_kl.
     """
-    shape = check_tensors({"student": student, "teacher": teacher}, rank=2, across="C")
-    check_positive("temperature", temperature)
-    check_reduction(reduction, shape[0])
+    check_distilled(student, teacher, temperature, reduction)
     s, t = wide(student, teacher.detach())
     (s, log_s), (t, log_t) = below_largest(s / temperature), below_largest(t / temperature)
     log_p = t - log_t
@@ -60,25 +50,15 @@ def cross_entropy_z(
     empty batch, and a target that is no class (on a CPU, not under compilation; else the loss is NaN).
     Source: Chowdhery et al. 2022, arXiv:2204.02311, section 5. Page: docs/reference/losses/cross_entropy_z.
     """
-    batch, _ = check_tensors({"logits": logits}, rank=2, across="C")
-    check_class("target", target, batch)
-    check_not_negative("z_weight", z_weight)
-    check_not_negative("softcap", softcap)
-    check_mark(ignore_index)
-    check_reduction(reduction, batch)
+    check_capped(logits, target, z_weight, softcap, ignore_index, reduction)
     dtype = logits.dtype
     (logits,) = wide(logits)
-    classes, target = logits.shape[1], target.long()  # a narrow dtype may not hold ignore_index
-    counted = target != ignore_index
-    known = (target >= 0) & (target < classes)
-    if target.device.type == "cpu" and not torch.compiler.is_compiling():  # elsewhere the check would force a sync
-        check_indices("target", torch.where(counted, target, 0).numpy(), classes)
+    index, counted, known = checked_class(target, logits.shape[1], ignore_index)
     x = torch.where(counted[:, None], logits, 0)
     if softcap:
         x = softcap * torch.tanh(x / softcap)
     z, lse = below_largest(x)
-    index = torch.where(counted & known, target, 0)[:, None]
     whole = x.detach().amax(dim=1) + lse[:, 0]
-    loss = (lse - z.gather(1, index))[:, 0] + z_weight * whole * whole
+    loss = (lse - z.gather(1, index[:, None]))[:, 0] + z_weight * whole * whole
     loss = torch.where(counted, torch.where(known, loss, torch.nan), 0)
     return reduce(loss, reduction, dtype) if reduction != "mean" else (loss.sum() / counted.sum()).to(dtype)

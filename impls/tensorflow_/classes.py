@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import tensorflow as tf
-from lossmark.impls.arguments import check_classes, check_indices, check_reduction, check_tensors
+from lossmark.impls.arguments import check_classes, check_reduction, check_tensors
 from tensorflow import Tensor
 
-from .common import as_written, checked_label, reduce, wide
+from .common import as_written, checked_class, checked_label, reduce, wide
 
 
 def below_largest(logits: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,12 +75,7 @@ def cross_entropy(
     dtype = logits.dtype
     (logits,) = wide(logits)
     classes = tf.shape(logits, out_type=tf.int64)[1]
-    target = tf.cast(target, tf.int64)
-    counted = target != ignore_index
-    known = (target >= 0) & (target < classes)
-    if tf.executing_eagerly() and "CPU" in target.device:  # elsewhere the check would force a sync
-        check_indices("target", tf.where(counted, target, 0).numpy(), int(classes))
-    index = tf.where(counted & known, target, 0)
+    index, counted, known = checked_class(target, classes, ignore_index)
     w = tf.ones([classes], logits.dtype) if weight is None else tf.cast(weight, logits.dtype)
     z, lse = below_largest(tf.where(counted[:, None], logits, tf.zeros_like(logits)))
     each = lse - z

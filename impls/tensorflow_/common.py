@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import tensorflow as tf
-from lossmark.impls.arguments import Shape, check_label, check_label_values
+from lossmark.impls.arguments import Shape, check_indices, check_label, check_label_values
 from tensorflow import Tensor
 
 as_written = tf.autograph.experimental.do_not_convert
@@ -47,6 +47,19 @@ def sigmoid(x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
 def _sigmoid(x: Tensor) -> Tensor:
     small = tf.exp(-tf.abs(x))
     return tf.where(x >= 0, tf.ones_like(x), small) / (1 + small)
+
+
+def checked_class(target: Tensor, classes: Tensor, ignore_index: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """The class of each example, 0 where it has none, which of them count, and which of those that do have a class.
+
+    Raises ValueError for what counts and is no class, eagerly on a CPU.
+    """
+    target = tf.cast(target, tf.int64)
+    counted = tf.ones_like(target, tf.bool) if ignore_index is None else target != ignore_index
+    known = (target >= 0) & (target < classes)
+    if tf.executing_eagerly() and "CPU" in target.device:  # elsewhere the check would force a sync
+        check_indices("target", tf.where(counted, target, 0).numpy(), int(classes))
+    return tf.where(counted & known, target, 0), counted, known
 
 
 def checked_label(name: str, y: Tensor, shape: Shape, dtype: tf.DType, *, soft: bool) -> Tensor:

@@ -7,7 +7,7 @@ computed in float32 and the result is rounded once, to the dtype of the inputs.
 from __future__ import annotations
 
 import tensorflow as tf
-from lossmark.impls.arguments import check_not_negative, check_reduction, check_share, check_tensors
+from lossmark.impls.arguments import check_focal, check_not_negative, check_reduction, check_tensors
 from tensorflow import Tensor
 
 from .common import as_written, checked_label, reduce, softplus, wide
@@ -46,13 +46,10 @@ def sigmoid_focal(
     and labels that are not 0 or 1 (on a CPU, eagerly).
     Source: Lin et al. 2017, arXiv:1708.02002, equation 5. Page: docs/reference/losses/sigmoid_focal.
     """
-    (batch,) = check_tensors({"logits": logits}, rank=1)
-    check_share("alpha", alpha)
-    check_not_negative("gamma", gamma)
-    check_reduction(reduction, batch)
+    shape = check_focal(logits, alpha, gamma, reduction)
     dtype = logits.dtype
     (x,) = wide(logits)
-    y = checked_label("target", target, (batch,), x.dtype, soft=False)
+    y = checked_label("target", target, shape, x.dtype, soft=False)
     z = tf.where(y == 1, x, tf.where(tf.math.is_nan(y), y, -x))
     share = tf.where(y == 1, tf.constant(alpha, x.dtype), tf.constant(1 - alpha, x.dtype))
     loss = softplus(-z)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tensorflow as tf
-from lossmark.impls.arguments import check_class, check_indices, check_margin, check_reduction, check_tensors
+from lossmark.impls.arguments import check_margins
 from tensorflow import Tensor
 
-from .common import as_written, reduce, wide
+from .common import as_written, checked_class, reduce, wide
 
 
 @as_written
@@ -20,17 +20,11 @@ def multi_margin(logits: Tensor, target: Tensor, *, margin: float = 1.0, reducti
     (eagerly on a CPU; else the loss is NaN).
     Source: Weston, Watkins 1999. Page: docs/reference/losses/multi_margin.
     """
-    batch, _ = check_tensors({"logits": logits}, rank=2, across="C")
-    check_class("target", target, batch)
-    check_margin(margin)
-    check_reduction(reduction, batch)
+    check_margins(logits, target, margin, reduction)
     dtype = logits.dtype
     (logits,) = wide(logits)
     classes = tf.shape(logits, out_type=tf.int64)[1]
-    target = tf.cast(target, tf.int64)
-    if tf.executing_eagerly() and "CPU" in target.device:  # elsewhere the check would force a sync
-        check_indices("target", target.numpy(), int(classes))
-    known = (target >= 0) & (target < classes)
+    target, _, known = checked_class(target, classes)
     own = tf.range(classes) == target[:, None]
     zeros = tf.zeros_like(logits)
     score = tf.reduce_sum(tf.where(own, logits, zeros), axis=1, keepdims=True)

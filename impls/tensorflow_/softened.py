@@ -6,19 +6,11 @@
 from __future__ import annotations
 
 import tensorflow as tf
-from lossmark.impls.arguments import (
-    check_class,
-    check_indices,
-    check_mark,
-    check_not_negative,
-    check_positive,
-    check_reduction,
-    check_tensors,
-)
+from lossmark.impls.arguments import check_capped, check_distilled
 from tensorflow import Tensor
 
 from .classes import below_largest
-from .common import as_written, reduce, wide
+from .common import as_written, checked_class, reduce, wide
 
 
 @as_written
@@ -31,9 +23,7 @@ def distill_kl(student: Tensor, teacher: Tensor, *, temperature: float = 1.0, re
     not positive and finite, an unknown reduction, and the mean of an empty batch.
     Source: Hinton, Vinyals, Dean 2015, arXiv:1503.02531. Page: docs/reference/losses/distill_kl.
     """
-    shape = check_tensors({"student": student, "teacher": teacher}, rank=2, across="C")
-    check_positive("temperature", temperature)
-    check_reduction(reduction, shape[0])
+    check_distilled(student, teacher, temperature, reduction)
     s, t = wide(student, tf.stop_gradient(teacher))
     (s, log_s), (t, log_t) = below_largest(s / temperature), below_largest(t / temperature)
     excluded, zeros = t == -float("inf"), tf.zeros_like(t)  # a class that costs nothing
@@ -62,25 +52,16 @@ def cross_entropy_z(
     empty batch, and a target that is no class (eagerly on a CPU; else the loss is NaN).
     Source: Chowdhery et al. 2022, arXiv:2204.02311, section 5. Page: docs/reference/losses/cross_entropy_z.
     """
-    batch, _ = check_tensors({"logits": logits}, rank=2, across="C")
-    check_class("target", target, batch)
-    check_not_negative("z_weight", z_weight)
-    check_not_negative("softcap", softcap)
-    check_mark(ignore_index)
-    check_reduction(reduction, batch)
+    check_capped(logits, target, z_weight, softcap, ignore_index, reduction)
     dtype = logits.dtype
     (logits,) = wide(logits)
     classes = tf.shape(logits, out_type=tf.int64)[1]
-    target = tf.cast(target, tf.int64)
-    counted = target != ignore_index
-    known = (target >= 0) & (target < classes)
-    if tf.executing_eagerly() and "CPU" in target.device:  # elsewhere the check would force a sync
-        check_indices("target", tf.where(counted, target, 0).numpy(), int(classes))
+    index, counted, known = checked_class(target, classes, ignore_index)
     x = tf.where(counted[:, None], logits, tf.zeros_like(logits))
     if softcap:
         x = softcap * tf.tanh(x / softcap)
     z, lse = below_largest(x)
-    own = tf.range(classes) == tf.where(counted & known, target, 0)[:, None]
+    own = tf.range(classes) == index[:, None]
     whole = tf.stop_gradient(tf.reduce_max(x, axis=1)) + lse[:, 0]
     loss = tf.reduce_sum(tf.where(own, lse - z, tf.zeros_like(z)), axis=1) + z_weight * whole * whole
     zero = tf.zeros_like(loss)

@@ -36,8 +36,9 @@ def explain(
         fits |= np.all(low <= high * (1 + FINE), axis=0)
         members = np.where(between & moves, _chosen(low, high), members)
     if kink.places > 1:
+        masses = {name: _mass(kink, name) for name in accepted}
         for row in np.flatnonzero(np.count_nonzero(moves, axis=0) > 1):
-            fits[row], members[:, row] = _solved(got, accepted, kink, dtype, int(row), members[:, row])
+            fits[row], members[:, row] = _solved(got, accepted, kink, masses, dtype, int(row), members[:, row])
     told = fits & (high - low < 1)  # where both slopes are the same, nothing was chosen
     exact = [f"{value:g}" for value in sorted({float(round(m, 3)) for m in members[told]})]
     note = f"slope chosen at the kink: {', '.join(exact[:3])}{'…' if len(exact) > 3 else ''}" if exact else ""
@@ -90,7 +91,7 @@ def _intervals(got: Got, accepted: Mapping[str, Acceptance], kink: Kink, relativ
     with np.errstate(all="ignore"):
         for name, part in accepted.items():
             zero, one = kink.at_zero[name].reshape(shape[1], -1), kink.at_one[name].reshape(*shape, -1)
-            x = got[name].astype(np.float64)[kink.rows].reshape(zero.shape)
+            x = got[name][kink.rows].astype(np.float64).reshape(zero.shape)
             e = part.bound[kink.rows].reshape(zero.shape) + relative * _mass(kink, name).reshape(zero.shape)
             span = one - zero
             alone = np.count_nonzero(span, axis=0) == 1
@@ -110,33 +111,44 @@ def _moves(kink: Kink) -> NDArray[np.bool_]:
 
 
 def _solved(
-    got: Got, accepted: Mapping[str, Acceptance], kink: Kink, dtype: DType, row: int, guess: F64
+    got: Got,
+    accepted: Mapping[str, Acceptance],
+    kink: Kink,
+    masses: Mapping[str, F64],
+    dtype: DType,
+    row: int,
+    guess: F64,
 ) -> tuple[bool, F64]:
     """Slopes of one row with several places that fit all of its elements: those guessed, or of a linear program."""
-    from scipy.optimize import linprog  # which is slow to import, and seldom needed
-
     spans, away, room, most = [], [], [], []
     for name, part in accepted.items():
         zero = kink.at_zero[name][row].reshape(-1)
         spans.append(kink.at_one[name][:, row].reshape(kink.places, -1) - zero)
-        away.append(got[name].astype(np.float64)[kink.rows[row]].reshape(-1) - zero)
+        away.append(np.asarray(got[name][kink.rows[row]], np.float64).reshape(-1) - zero)
         room.append(part.bound[kink.rows[row]].reshape(-1))
-        most.append(_mass(kink, name)[row].reshape(-1))
+        most.append(masses[name][row].reshape(-1))
     span, distance, bound, mass = np.concatenate(spans, axis=1), *map(np.concatenate, (away, room, most))
     use = np.isfinite(span).all(axis=0) & np.isfinite(distance) & np.isfinite(bound) & (span != 0).any(axis=0)
-    scale = np.maximum(bound, 2.0**-51 * mass)[use]
-    a, b = span[:, use].T, distance[use]
+    a, b, mass = span[:, use].T, distance[use], mass[use]
+    scale = np.maximum(bound[use], 2.0**-51 * mass)
     ends = np.round(guess)
     if np.all(np.abs(a @ ends - b) <= scale):
         return True, ends
-    scale = scale + (dtype.u + FINE) * mass[use]
+    scale = scale + (dtype.u + FINE) * mass
     if np.all(np.abs(a @ guess - b) <= scale):
         return True, guess
+    return _nearest_slopes(a / scale[:, None], b / scale, guess)
+
+
+def _nearest_slopes(a: F64, b: F64, guess: F64) -> tuple[bool, F64]:
+    """The slopes λ in [0, 1] for which the largest of |aλ - b| is least, and whether that is at most 1."""
+    from scipy.optimize import linprog  # which is slow to import, and seldom needed
+
     ones = np.ones((len(b), 1))
     found = linprog(
         np.append(np.zeros(len(guess)), 1.0),
-        A_ub=np.block([[a / scale[:, None], -ones], [-a / scale[:, None], -ones]]),
-        b_ub=np.concatenate([b / scale, -b / scale]),
+        A_ub=np.block([[a, -ones], [-a, -ones]]),
+        b_ub=np.concatenate([b, -b]),
         bounds=[*[(0.0, 1.0)] * len(guess), (0.0, None)],
     )
     return (bool(found.x[-1] <= 1 + CLOSE), found.x[:-1]) if found.success else (False, guess)

@@ -17,8 +17,9 @@ from ..rooms import room
 from ..specification.case import Case
 from ..specification.library import losses
 from ..specification.loss import Loss
+from ..specification.validate import entries
 from ..tolerance.expected import expected
-from .mutants import CatalogueEntry, read
+from .mutants import CatalogueEntry
 from .proofs import mutated
 
 SCOREBOARD = room("reports") / "results" / "sharpness.json"
@@ -118,11 +119,11 @@ def _loss_of() -> dict[str, str]:
 def _mutants(loss_id: str) -> list[tuple[str, str, Loss]]:
     """The mutants of a loss that are formulas, each formula once; none where the tests are not installed."""
     try:
-        entries = read(room("tests") / "mutants" / "catalogue.yaml", CatalogueEntry)
+        known = entries(room("tests") / "mutants" / "catalogue.yaml", CatalogueEntry)
     except LossmarkError:
         return []
     found: dict[str, tuple[str, str, Loss]] = {}
-    for name, entry in entries.items():
+    for name, entry in known.items():
         if entry.formula and _loss_of().get(name) == loss_id:
             try:
                 found.setdefault(entry.formula, (name, entry.why, mutated(losses()[loss_id], entry.formula)))

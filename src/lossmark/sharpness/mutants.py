@@ -12,15 +12,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from ..errors import LossmarkError, SpecError
+from ..errors import LossmarkError
 from ..rooms import room
 from ..sandbox.target import Target, discover
-from ..specification import document as yaml
+from ..specification.validate import entries
 
 
 class CatalogueEntry(BaseModel):
@@ -70,13 +69,13 @@ def catalogued(folder: str, entry: type[Entry], frameworks: tuple[str, ...]) -> 
 
     Raises :class:`LossmarkError` if its catalogue and its modules do not agree.
     """
-    entries = read(room("tests") / folder / "catalogue.yaml", entry)
+    known = entries(room("tests") / folder / "catalogue.yaml", entry)
     found = _targets(folder, frameworks)
-    listed = {name for name in entries if name.partition("/")[0] in frameworks}
+    listed = {name for name in known if name.partition("/")[0] in frameworks}
     bound = {target.name for target in found}
     if listed != bound:
         raise LossmarkError(f"the catalogue and the modules of {folder} differ in {', '.join(sorted(listed ^ bound))}")
-    return [Mutant(target, next(iter(target.losses)), entries[target.name]) for target in found]
+    return [Mutant(target, next(iter(target.losses)), known[target.name]) for target in found]
 
 
 def _targets(folder: str, frameworks: tuple[str, ...]) -> list[Target]:
@@ -91,13 +90,3 @@ def _of_framework(folder: str, framework: str) -> tuple[Target, ...]:
     """
     modules = [path.stem for path in sorted((room("tests") / folder).glob(f"{framework}_*.py"))]
     return tuple(discover(*(f"lossmark.tests.{folder}.{module}" for module in modules))) if modules else ()
-
-
-def read(path: Path, entry: type[Entry]) -> dict[str, Entry]:
-    """The catalogue by the names of mutants; raises :class:`SpecError` with file, line and key."""
-    document = yaml.read(path)
-    try:
-        return TypeAdapter(dict[str, entry]).validate_python(document.data)  # type: ignore[valid-type]
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise SpecError(first["msg"], document.place(first["loc"])) from None

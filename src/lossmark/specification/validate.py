@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path as File
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ..errors import SpecError
-from .document import Document, Path_
+from .document import Document, Path_, read
 from .model import Strict
 
 Model = TypeVar("Model", bound=Strict)
+Named = TypeVar("Named", bound=BaseModel)
 
 
 def validate(kind: type[Model], document: Document) -> Model:
@@ -19,6 +21,16 @@ def validate(kind: type[Model], document: Document) -> Model:
         return kind.model_validate(document.data)
     except ValidationError as error:
         raise _one_line(error, document) from None
+
+
+def entries(path: File, kind: type[Named]) -> dict[str, Named]:
+    """The entries of a file by their names, each a model; raises :class:`SpecError` with file, line and key."""
+    document = read(path)
+    try:
+        return TypeAdapter(dict[str, kind]).validate_python(document.data)  # type: ignore[valid-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SpecError(first["msg"], document.place(first["loc"])) from None
 
 
 def _one_line(error: ValidationError, document: Document) -> SpecError:

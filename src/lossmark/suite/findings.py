@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import math
@@ -14,12 +15,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from ..adapters.installed import framework_version, frameworks
 from ..dtypes import DTYPES
-from ..errors import SpecError
 from ..rooms import room
-from ..specification import document as yaml
+from ..specification.validate import entries
 
 TELL = """
 import json as _json
@@ -61,12 +62,7 @@ class Reproduction:
 
 def findings(path: Path | None = None) -> dict[str, Defect]:
     """The findings of a file (default: lossmark's own) by id; raises :class:`SpecError` with file, line and key."""
-    found = yaml.read(path or room("conformance") / "findings.yaml")
-    try:
-        return TypeAdapter(dict[str, Defect]).validate_python(found.data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise SpecError(first["msg"], found.place(first["loc"])) from None
+    return entries(path or room("conformance") / "findings.yaml", Defect)
 
 
 def reproduce(finding: Defect) -> Reproduction:
@@ -107,10 +103,9 @@ def _list(numbers: list[float]) -> str:
 
 
 def _installed(library: str) -> str:
-    """The version of a library, also under the name of its build for CPUs; empty where there is none."""
-    for name in (library, f"{library}-cpu"):
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
+    """The version of a framework or another library; empty where it is absent."""
+    if library in frameworks():
+        return framework_version(library) or ""
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version(library)
     return ""
