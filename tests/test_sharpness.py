@@ -81,7 +81,7 @@ def test_no_right_implementation_is_accused(framework, dtype):
         dealt, large=False, without=BESIDE, choices=[Choice(dtypes=(dtype,), modes=("eager",))], wanted=drawn
     )
     assert set(found) == {(target.name, dtype) for target in dealt}
-    assert not {name: box.cases for (name, _), box in found.items() if box.cases}
+    assert not {name: box.checks for (name, _), box in found.items() if box.cases}
 
 
 @pytest.mark.skipif("torch" not in INSTALLED, reason="these mutants are in torch")
