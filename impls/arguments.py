@@ -174,6 +174,8 @@ QUERIES = ("query", "key", "temperature")
 """The names of two embeddings and of what their similarities are divided or multiplied by."""
 IMAGES = ("image", "text", "scale")
 """Likewise of images and their texts."""
+VIEWS = ("z1", "z2", "temperature")
+"""Likewise of two views."""
 
 
 def check_pairs(
@@ -183,6 +185,15 @@ def check_pairs(
     first, second, by = names
     batch, _ = check_tensors({first: x, second: y}, rank=2)
     check_positive(by, factor)
+    check_choice("similarity", similarity, SIMILARITIES)
+    check_reduction(reduction, batch)
+
+
+def check_supervised(z: Any, label: Any, temperature: Any, similarity: Any, reduction: Any) -> None:
+    """The checks of embeddings [B, D], each of a class [B]. Raises TypeError or ValueError."""
+    batch, _ = check_tensors({"z": z}, rank=2)
+    check_label("label", label, (batch,))
+    check_positive("temperature", temperature)
     check_choice("similarity", similarity, SIMILARITIES)
     check_reduction(reduction, batch)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 from mpmath import mp, mpf
@@ -91,7 +92,52 @@ def siglip(image: Rows, text: Rows, scale: mpf, bias: mpf, similarity: str) -> B
     return values, {name: [[mp.fsum(x) for x in row] for row in rows] for name, rows in found.items()}
 
 
-BATCHES: Mapping[str, Callable[..., Batch]] = {"clip": clip, "info_nce": info_nce, "siglip": siglip}
+def nt_xent(z1: Rows, z2: Rows, temperature: mpf, similarity: str) -> Batch:
+    """Of all 2B views the losses log1p(Σ exp(s_vk - s_vo)), o being the other of v; the mean of each two."""
+    views, count = [*z1, *z2], len(z1)
+    found = [[[] for _ in row] for row in views]
+    costs = []
+    for v, x in enumerate(views):
+        own = (v + count) % len(views)
+        s = [_alike(x, y, similarity) / temperature for y in views]
+        odds = {k: mp.exp(s[k] - s[own]) for k in range(len(views)) if k not in (v, own)}
+        costs.append(mp.log1p(mp.fsum(odds.values())))
+        for k, ratio in odds.items():
+            pull = ratio / (1 + mp.fsum(odds.values())) / temperature / 2
+            _add(found[v], pull, _slope_of(x, views[k], similarity))
+            _add(found[v], -pull, _slope_of(x, views[own], similarity))
+            _add(found[k], pull, _slope_of(views[k], x, similarity))
+            _add(found[own], -pull, _slope_of(views[own], x, similarity))
+    slopes = [[mp.fsum(terms) for terms in row] for row in found]
+    values = [(costs[i] + costs[i + count]) / 2 for i in range(count)]
+    return values, {"z1": slopes[:count], "z2": slopes[count:]}
+
+
+def supcon(z: Rows, label: Sequence[mpf], temperature: mpf, similarity: str) -> Batch:
+    """The mean over the positives p of log Σ exp(s_ij - s_ip): each p and another j add p_ij/(nτ)·(∂s_ij - ∂s_ip)."""
+    values, found = [], [[[] for _ in row] for row in z]
+    for i, x in enumerate(z):
+        others = [j for j in range(len(z)) if j != i]
+        positives = [j for j in others if label[j] == label[i]]
+        if not positives:
+            values.append(mpf(0))
+            continue
+        s = {j: _alike(x, z[j], similarity) / temperature for j in others}
+        each = [mp.log1p(mp.fsum(mp.exp(s[j] - s[p]) for j in others if j != p)) for p in positives]
+        values.append(mp.fsum(each) / len(positives))
+        for j, p in itertools.product(others, positives):
+            pull = 1 / mp.fsum(mp.exp(s[k] - s[j]) for k in others) / len(positives) / temperature
+            if j != p:
+                mine = zip(_slope_of(x, z[j], similarity), _slope_of(x, z[p], similarity), strict=True)
+                _add(found[i], pull, [a - b for a, b in mine])
+                _add(found[j], pull, _slope_of(z[j], x, similarity))
+                _add(found[p], -pull, _slope_of(z[p], x, similarity))
+    return values, {"z": [[mp.fsum(terms) for terms in row] for row in found]}
+
+
+BATCHES: Mapping[str, Callable[..., Batch]] = {
+    "clip": clip, "info_nce": info_nce, "nt_xent": nt_xent, "siglip": siglip, "supcon": supcon,
+}  # fmt: skip
 """Losses whose examples see each other, of which a whole batch is derived at once."""
 
 
@@ -99,6 +145,9 @@ def in_rows(
     loss: str, inputs: Mapping[str, ndarray], params: Mapping[str, object]
 ) -> list[tuple[mpf, dict[str, list[mpf]]]]:
     """Of such a batch, by example, the loss and the gradient of the sum of all."""
-    rows = {name: [[mpf(x) for x in row] for row in array.tolist()] for name, array in inputs.items()}
+    rows = {
+        name: [[mpf(x) for x in row] if isinstance(row, list) else mpf(row) for row in array.tolist()]
+        for name, array in inputs.items()
+    }
     values, gradient = BATCHES[loss](**rows, **params)
     return [(value, {name: slopes[i] for name, slopes in gradient.items()}) for i, value in enumerate(values)]

@@ -55,6 +55,20 @@ def same_class(x, z, label):
     return torch.where(same, lse - s, 0).sum(1) + (x * z).sum(1)
 
 
+def both_views(x, z, label):
+    s, t = x @ z.T, x @ x.T
+    joint = torch.cat([s, t.masked_fill(EYE, -torch.inf)], 1)
+    return torch.logsumexp(joint, 1) - s.diagonal()
+
+
+def below_the_largest(x, z, label):
+    s = x @ z.T
+    same = (label[:, None] == label[None]) & ~EYE
+    largest = s.masked_fill(~same, -torch.inf).amax(1, keepdim=True).detach()
+    d = torch.where(same.any(1, keepdim=True), s - largest, 0)
+    return torch.where(same.any(1), torch.logsumexp(d, 1), 0) + 0 * z.sum()
+
+
 def sigmoid(x, z, label):
     s = x @ z.T
     return torch.nn.functional.softplus(torch.where(EYE, -s, s)).sum(1)
@@ -65,10 +79,13 @@ LOSSES = {
     "sum(softplus(where(B == J, -s, s)), J)": sigmoid,
     "sum(where(label == over(label, J) and not B == J, lse(dot(x, over(x, J)), J, not B == J) - dot(x, over(x, J)), 0),"
     " J) + own(s)": same_class,
+    "joint_lse(s - own(s), only(dot(x, over(x, J)) - own(s), not B == J), J)": both_views,
+    "where(any(label == over(label, J) and not B == J, J), lse(where(any(label == over(label, J) and not B == J, J),"
+    " s - detach(max(only(s, label == over(label, J) and not B == J), J)), 0), J), 0)": below_the_largest,
 }
 
 
-@pytest.mark.parametrize(("text", "reference"), LOSSES.items(), ids=["symmetric", "sigmoid", "same_class"])
+@pytest.mark.parametrize(("text", "reference"), LOSSES.items(), ids=lambda x: getattr(x, "__name__", ""))
 def test_pairs_and_classes_are_those_of_torch_and_of_the_exact_reading(text, reference):
     loss = spec(text)
     case = draw(loss, loss.families[0], FLOAT64)

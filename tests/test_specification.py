@@ -186,7 +186,7 @@ def test_an_edge_that_names_nothing_concerns_every_loss():
         ("flags: [Tie]", "flag: [Tie]", "edges.1"),
         ("flags: [Tie], ", "", "edges.1: expected either flags or check"),
         ("id: tie,", "id: kink,", "edges.1.id: duplicate id"),
-        ("operations: [softplus, lse]", "operations: [softmax9]", "edges.1.concerns.operations.0"),
+        ("operations: [softplus, lse, joint_lse]", "operations: [softmax9]", "edges.1.concerns.operations.0"),
         ("kinds: [distance]", "kinds: [distances]", "edges.2.concerns.kinds"),
         ("id: tie,", "id: [tie],", "edges.1.id"),
         ("edges:\n", "edgs:\n", "edg"),

@@ -20,6 +20,7 @@ from .classes import (
     soft_cross_entropy_gradient,
 )
 from .common import Array, checked_label, reduce, sigmoid, softplus, weight, wide
+from .contrast import nt_xent, nt_xent_gradient, supcon, supcon_gradient
 from .framework import FRAMEWORK
 from .logits import bce_with_logits, bce_with_logits_gradient, sigmoid_focal, sigmoid_focal_gradient
 from .margins import multi_margin, multi_margin_gradient
@@ -38,11 +39,13 @@ impl.loss("info_nce")(info_nce)
 impl.loss("kl_div")(kl_div)
 impl.loss("linear_cross_entropy")(linear_cross_entropy)
 impl.loss("multi_margin")(multi_margin)
+impl.loss("nt_xent")(nt_xent)
 impl.loss("cross_entropy_z")(cross_entropy_z)
 impl.loss("distill_kl")(distill_kl)
 impl.loss("sigmoid_focal")(sigmoid_focal)
 impl.loss("siglip")(siglip)
 impl.loss("soft_cross_entropy")(soft_cross_entropy)
+impl.loss("supcon")(supcon)
 impl.gradient("clip")(clip_gradient)
 impl.gradient("cross_entropy")(cross_entropy_gradient)
 impl.gradient("huber")(huber_gradient)
@@ -50,11 +53,13 @@ impl.gradient("info_nce")(info_nce_gradient)
 impl.gradient("kl_div")(kl_div_gradient)
 impl.gradient("linear_cross_entropy")(linear_cross_entropy_gradient)
 impl.gradient("multi_margin")(multi_margin_gradient)
+impl.gradient("nt_xent")(nt_xent_gradient)
 impl.gradient("cross_entropy_z")(cross_entropy_z_gradient)
 impl.gradient("distill_kl")(distill_kl_gradient)
 impl.gradient("sigmoid_focal")(sigmoid_focal_gradient)
 impl.gradient("siglip")(siglip_gradient)
 impl.gradient("soft_cross_entropy")(soft_cross_entropy_gradient)
+impl.gradient("supcon")(supcon_gradient)
 impl.gradient("bce_with_logits")(bce_with_logits_gradient)
 
 

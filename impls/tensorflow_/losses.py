@@ -14,6 +14,7 @@ from lossmark import Implementation, __version__
 
 from .classes import cross_entropy, kl_div, soft_cross_entropy
 from .common import as_written, checked_label, reduce, softplus, wide
+from .contrast import nt_xent, supcon
 from .framework import FRAMEWORK
 from .logits import bce_with_logits, sigmoid_focal
 from .margins import multi_margin
@@ -34,11 +35,13 @@ impl.loss("info_nce")(info_nce)
 impl.loss("kl_div")(kl_div)
 impl.loss("linear_cross_entropy")(linear_cross_entropy)
 impl.loss("multi_margin")(multi_margin)
+impl.loss("nt_xent")(nt_xent)
 impl.loss("cross_entropy_z")(cross_entropy_z)
 impl.loss("distill_kl")(distill_kl)
 impl.loss("sigmoid_focal")(sigmoid_focal)
 impl.loss("siglip")(siglip)
 impl.loss("soft_cross_entropy")(soft_cross_entropy)
+impl.loss("supcon")(supcon)
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
 

@@ -194,7 +194,8 @@ class Usage(Dialogue):
     def _label_dtypes(self) -> list[str]:
         loss = self.run.loss
         if not loss.indices:
-            return list(LABEL_DTYPES)
+            labels = [self.case.inputs[item.name] for item in loss.inputs if item.label == "class"]
+            return [dtype for dtype in LABEL_DTYPES if all(np.array_equal(x.astype(dtype), x) for x in labels)]
         params = loss.called(loss.params(self.case.params))
         held = [params[name] for name in loss.integers]
         held += [x for name in loss.indices for x in (self.case.inputs[name].min(), self.case.inputs[name].max())]

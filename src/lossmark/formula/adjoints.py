@@ -162,6 +162,29 @@ def _softmax(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     yield node.args[0], build("mul", node, build("sub", g, mean))
 
 
+def _joint_lse(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    """Where both are taken relative to an entry of the first, their shares add up to 1, and the entry gets the rest."""
+    x, y = node.args
+    by_x = build("mul", g, build("joint_softmax", x, y, payload=node.payload))
+    by_y = build("mul", g, build("joint_softmax", y, x, payload=node.payload))
+    inner = y.args[1] if y.op == "only" else y
+    if x.op != "gap" or inner.op != "sub" or inner.args[1] is not build("pick", *x.args, payload=x.payload):
+        yield x, by_x
+        yield y, by_y
+        return
+    entries, label = x.args
+    yield entries, by_x
+    yield entries, build("scatter", build("neg", g), label, entries, payload=x.payload)
+    yield inner.args[0], by_y if inner is y else build("where", y.args[0], by_y, build.const(0))
+
+
+def _joint_softmax(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    x, y = node.args
+    mean = build("sum", build("mul", g, node), payload=node.payload)
+    yield x, build("mul", node, build("sub", g, mean))
+    yield y, build("neg", build("mul", build("joint_softmax", y, x, payload=node.payload), mean))
+
+
 def _pick(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     x, label = node.args
     yield x, build("scatter", g, label, x, payload=node.payload)
@@ -171,6 +194,10 @@ def _gap(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     x, label = node.args
     yield x, g
     yield x, build("scatter", build("neg", _total(build, g, str(node.payload))), label, x, payload=node.payload)
+
+
+def _depth(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    yield node.args[0], g
 
 
 def _total(build: Builder, g: Node, axis: str) -> Node:
@@ -237,7 +264,8 @@ RULES: Mapping[str, Rule] = {
     "xlogy": _xlogy, "xdivy": _xdivy,
     "max": _max, "min": _min, "relu": _relu, "abs": _abs,
     "power": _power, "power_slope": _power_slope, "logaddexp": _logaddexp,
-    "where": _where, "only": _only, "swap": _swap, "equal": _flat, "not": _flat, "both": _flat,
+    "where": _where, "only": _only, "swap": _swap, "equal": _flat, "not": _flat, "both": _flat, "any": _flat,
+    "joint_lse": _joint_lse, "joint_softmax": _joint_softmax, "depth": _depth,
     "largest": _flat, "lse": _lse, "softmax": _softmax, "pick": _pick, "detach": _flat, "scatter": _scatter,
     "gap": _gap, "sum": _sum, "mean": _mean, "count": _flat, "dot": _mul, "sqnorm": _sqnorm, "norm": _norm,
     "exp": _slope(lambda build, node: node),

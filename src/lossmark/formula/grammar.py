@@ -16,8 +16,8 @@ from fractions import Fraction
 
 from ..errors import FormulaError, Place
 from .defined import DEFINED, OVER, OWN, PAIRS
-from .operations import FUNCTIONS, Operation
-from .tree import BATCH, EMBEDDING, Builder, Node
+from .operations import FUNCTIONS, OPERATIONS, Operation
+from .tree import BATCH, EMBEDDING, Builder, Node, taken_from_itself
 
 MAX_LENGTH, MAX_DEPTH, MAX_NODES = 2000, 60, 400
 
@@ -54,8 +54,8 @@ class Parser:
         self.indices = indices or {}
         self._detached = 0
 
-    def parse(self, text: str, place: Place) -> Node:
-        """The node of an expression that stands at ``place`` in a spec file.
+    def parse(self, text: str, place: Place, *, term: bool = False) -> Node:
+        """The node of an expression, or of a ``term`` that may be a condition, that stands at ``place`` in a spec file.
 
         Raises :class:`FormulaError` with file, line, column, the offending piece and what is allowed.
         """
@@ -68,7 +68,7 @@ class Parser:
             raise self._error(
                 f"not an expression: {_shorten(text)!r} ({getattr(error, 'msg', error)})", offset
             ) from None
-        node = self._expression(body, 0)
+        node = self._condition(body, 0) if term and _is_condition(body) else self._expression(body, 0)
         if len(self.build) > MAX_NODES:
             raise self._error(f"formula has more than {MAX_NODES} operations", 1)
         return node
@@ -101,6 +101,8 @@ class Parser:
             case ast.Name(id=name):
                 if name not in self.names:
                     raise self._refuse(node, f"unknown name (known: {', '.join(self.names)})")
+                if _true_or_false(self.names[name]):
+                    raise self._refuse(node, "a condition stands only inside where, only, any and lse")
                 return self.names[name]
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return self.build("neg", self._expression(operand, depth + 1))
@@ -108,8 +110,8 @@ class Parser:
                 return self.build("square", self._expression(left, depth + 1))
             case ast.BinOp(op=op, left=left, right=right) if type(op) in _BINARY:
                 x, y = self._expression(left, depth + 1), self._expression(right, depth + 1)
-                gap = _gap_of(self.build, x, y) if isinstance(op, ast.Sub) else None
-                return gap or self.build(_BINARY[type(op)], x, y)
+                same = taken_from_itself(self.build, x, y) if isinstance(op, ast.Sub) else None
+                return same or self.build(_BINARY[type(op)], x, y)
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
                 return self._call(node, name, args, depth + 1)
         raise self._refuse(node, "not part of the formula language")
@@ -127,12 +129,14 @@ class Parser:
             return self._where(node, args, depth)
         if name in PAIRS:
             return self._again(node, name, args, depth)
+        if name == "only" and len(args) == 2:
+            return self._some(args[0], args[1], depth)
         if name == "lse" and len(args) == 3:
             return self._lse_of_some(args, depth)
         axis = self._axis(args[-1]) if args else None
         operation = FUNCTIONS.get((name, axis is not None))
-        if operation is None and name not in DEFINED:
-            raise self._refuse(node, f"{name} is written {_written(name)}")
+        if (operation is None and name not in DEFINED) or name in ("only", "any"):
+            raise self._refuse(node, f"{name} is written {_written(name)}" + " inside a condition" * (name == "any"))
         count = len(DEFINED[name].arguments) if operation is None else operation.operands
         given = args[:-1] if axis else args
         if len(given) != count:
@@ -164,12 +168,23 @@ class Parser:
         """The axis that an argument names; None where it is an expression."""
         return node.id if isinstance(node, ast.Name) and node.id in self.build.axes else None
 
+    def _some(self, term: ast.expr, condition: ast.expr, depth: int) -> Node:
+        return self.build("only", self._condition(condition, depth), self._expression(term, depth))
+
+    def _any(self, node: ast.Call, args: list[ast.expr], depth: int) -> Node:
+        axis = self._axis(args[1]) if len(args) == 2 else None
+        if axis is None:
+            raise self._refuse(node, "any is written any(condition, A)")
+        condition = self._condition(args[0], depth)
+        self._require(axis, "any", args[:1], [condition])
+        return self.build("any", condition, payload=axis)
+
     def _lse_of_some(self, args: list[ast.expr], depth: int) -> Node:
         """The log-sum-exp of the entries for which a condition is true."""
-        axis, operand = self._axis(args[1]), self._expression(args[0], depth)
+        axis = self._axis(args[1])
         if axis is None:
             raise self._refuse(args[1], "lse is written lse(x, A) or lse(x, A, condition)")
-        some = self.build("only", self._condition(args[2], depth), operand)
+        some = self._some(args[0], args[2], depth)
         self._require(axis, "lse", args[:1], [some])
         return self.build("lse", some, payload=axis)
 
@@ -234,7 +249,11 @@ class Parser:
                 return self._at(left, axis, depth + 1)
             case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]):
                 return self._equal(left, right, depth + 1)
-        raise self._refuse(node, "a condition is label == number, label == C, B == J, or made of such by not and and")
+            case ast.Call(func=ast.Name(id="any"), args=args, keywords=[]):
+                return self._any(node, args, depth + 1)
+            case ast.Name(id=name) if name in self.names and _true_or_false(self.names[name]):
+                return self.names[name]
+        raise self._refuse(node, "a condition is label == number, label == C, B == J, or made of such by not, and, any")
 
     def _at(self, left: ast.expr, axis: str, depth: int) -> Node:
         """Whether an integer label is the number of an entry along its axis."""
@@ -253,15 +272,14 @@ class Parser:
         return self.build("equal", label, value)
 
 
-def _gap_of(build: Builder, x: Node, y: Node) -> Node | None:
-    """x - y as one operation, where y is the entry of x at a label; None where it is not.
+def _is_condition(node: ast.expr) -> bool:
+    negated = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
+    called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "any"
+    return negated or called or isinstance(node, (ast.Compare, ast.BoolOp))
 
-    Whoever computes x with some error takes it away from itself at the label, so that the difference is exact there.
-    """
-    picked = y.args[2] if y.op == "where" and y.args[2].op == "pick" else y
-    if picked.op != "pick" or picked.args[0] is not x:
-        return None
-    return build("gap", x, picked.args[1], payload=picked.payload)
+
+def _true_or_false(node: Node) -> bool:
+    return node.op in OPERATIONS and OPERATIONS[node.op].condition
 
 
 def _written(name: str) -> str:

@@ -103,8 +103,16 @@ _ROWS = (
     Operation("not", 1, "not x", "A condition: the other is false.", condition=True),
     Operation("both", 2, "x and y", "A condition: both are true.", condition=True),
     Operation(
+        "any", 1, "any(condition, A)", "A condition: another is true of some entry along an axis.",
+        along=True, reduces=True, condition=True,
+    ),
+    Operation(
         "where", 3, "where(condition, x, y)",
         "x where the condition is true, else y; the other is not seen, neither its value nor its gradient.",
+        linear=True,
+    ),
+    Operation(
+        "only", 2, "only(x, condition)", "x where the condition is true, else -∞, the logarithm of nothing.",
         linear=True,
     ),
     Operation(
@@ -126,11 +134,24 @@ _ROWS = (
     ),
     Operation("softmax", 1, "softmax(x, A)", "exp(x - lse(x, A)), as one operation.", along=True, inside=True),
     Operation(
+        "joint_lse", 2, "joint_lse(x, y, A)",
+        "log(Σ exp(x) + Σ exp(y)) along an axis, as one operation that does not overflow.",
+        along=True, reduces=True, shifts=True,
+    ),
+    Operation(
+        "joint_softmax", 2, "joint_softmax(x, y, A)", "exp(x - joint_lse(x, y, A)), as one operation.",
+        along=True, inside=True,
+    ),
+    Operation(
         "pick", 2, "pick(x, label, A)", "The entry at an integer label, 0 where the label is no index.",
         along=True, reduces=True, linear=True,
     ),
     Operation(
         "gap", 2, "", "x less its entry at an integer label along an axis, x - pick(x, label, A): exactly 0 there.",
+        along=True, linear=True, shifts=True,
+    ),
+    Operation(
+        "depth", 2, "", "x less the largest of some of its entries, x - detach(max(x, A)): exactly 0 at that.",
         along=True, linear=True, shifts=True,
     ),
     Operation("detach", 1, "detach(x)", "x, which is constant for the gradient.", linear=True),
@@ -142,10 +163,6 @@ _ROWS = (
     Operation(
         "norm", 1, "norm(x)", "The Euclidean length, as one operation that does not overflow.",
         along=True, reduces=True,
-    ),
-    Operation(
-        "only", 2, "", "x where a condition is true, else -∞, the logarithm of nothing: for lse of some entries.",
-        linear=True,
     ),
     Operation("step", 2, "", "The slope of max(x, y) by x: 1 where x > y, 0 where x < y.", sides=(0, 1)),
     Operation("sign", 1, "", "The slope of abs(x): 1 where x > 0, -1 where x < 0.", sides=(-1, 1)),

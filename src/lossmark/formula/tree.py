@@ -60,11 +60,14 @@ class Node:
 
 
 def spelled_out(node: Node) -> Node:
-    """What a formula writes for a ``gap``, x - pick(x, label, A); any other node itself."""
-    if node.op != "gap":
-        return node
+    """What a formula writes for a ``gap``, x - pick(x, label, A), or a ``depth``, x - detach(max(x, A))."""
     dims = tuple(axis for axis in node.dims if axis != node.payload)
-    return Node("sub", (node.args[0], Node("pick", node.args, dims, node.payload)), node.dims)
+    if node.op == "gap":
+        return Node("sub", (node.args[0], Node("pick", node.args, dims, node.payload)), node.dims)
+    if node.op == "depth":
+        most = Node("largest", (node.args[1],), dims, node.payload)
+        return Node("sub", (node.args[0], Node("detach", (most,), dims)), node.dims)
+    return node
 
 
 def some_of(node: Node) -> tuple[Node, Node] | None:
@@ -110,6 +113,21 @@ class Builder:
     def place(self, axis: str) -> Node:
         """The number of each entry along an axis."""
         return self("place", payload=place_of(axis), dims=(axis,))
+
+
+def taken_from_itself(build: Builder, x: Node, y: Node) -> Node | None:
+    """x - y as one operation, where y is an entry of x, at a label or the largest; else None.
+
+    Whoever computes x with some error takes it away from itself there, so that the difference is exactly 0.
+    """
+    picked = y.args[2] if y.op == "where" and y.args[2].op == "pick" else y
+    if picked.op == "pick" and picked.args[0] is x:
+        return build("gap", x, picked.args[1], payload=picked.payload)
+    if y.op == "detach" and y.args[0].op == "largest":
+        (some,) = y.args[0].args
+        if some is x or (some.op == "only" and some.args[1] is x):
+            return build("depth", x, some, payload=y.args[0].payload)
+    return None
 
 
 def _exchanged(axis: str, other: str) -> str:

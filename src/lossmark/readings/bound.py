@@ -111,6 +111,11 @@ def exact(arithmetic: Arithmetic, v: Wide, *operands: Bounded) -> F64:
     return np.zeros_like(v.hi)
 
 
+def any_of(arithmetic: Arithmetic, v: Wide, condition: Bounded, axis: int) -> F64:
+    """0: a condition is true or false."""
+    return np.zeros_like(v.hi)
+
+
 def swap(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
     """The errors change places as the numbers do."""
     return np.swapaxes(np.broadcast_to(x.e, x.v.hi.shape), 0, axis)
@@ -125,13 +130,14 @@ RULES: Mapping[str, Callable[..., F64]] = {
     "add": addition, "sub": addition, "mul": mul, "div": div, "neg": unchanged, "square": square,
     "xlogy": functions.xlogy, "xdivy": xdivy,
     "max": maximum, "min": minimum, "relu": relu, "abs": unchanged, "sqrt": sqrt,
-    "where": where, "only": only, "equal": exact, "not": exact, "both": exact, "swap": swap,
+    "where": where, "only": only, "equal": exact, "not": exact, "both": exact, "any": any_of, "swap": swap,
     "exp": functions.exp, "expm1": functions.expm1, "log": functions.log, "log1p": functions.log1p,
     "log1mexp": functions.log1mexp, "softplus": functions.softplus, "sigmoid": functions.sigmoid,
     "tanh": functions.tanh, "logcosh": functions.logcosh, "logaddexp": functions.logaddexp,
     "power": functions.power, "power_slope": functions.power_slope,
     "largest": classes.largest, "lse": classes.lse, "softmax": classes.softmax, "pick": classes.pick,
     "scatter": classes.scatter, "gap": classes.gap, "detach": unchanged,
+    "joint_lse": classes.joint_lse, "joint_softmax": classes.joint_softmax, "depth": classes.depth,
     "sum": sums.sum_along, "mean": sums.mean, "count": sums.count,
     "dot": sums.dot, "sqnorm": sums.sqnorm, "norm": sums.norm, "fork": sums.fork,
     "step": exact, "sign": exact, "unit": derivatives.unit, "radial": derivatives.radial,

@@ -26,7 +26,8 @@ from ..dtypes import F64
 from .arithmetic import ULPS, Arithmetic
 from .double_double import Wide
 from .overflow import Bounded
-from .wide import picked, scattered
+from .wide import picked, scattered, side_by_side
+from .wide import softmax as wide_softmax
 
 _EXP, _LOG = 2 * ULPS["exp"], 2 * ULPS["log"]
 """The relative errors of the two in units of a."""
@@ -67,6 +68,36 @@ def softmax(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
     moved = np.expm1(np.where(np.isfinite(x.v.hi), x.e, 0.0) + _propagated(x, shares, axis))
     e = np.where(shares > 0, shares * (moved + (1 + moved) * relative), 0.0)
     return e + arithmetic.eta(v, e)
+
+
+def joint_lse(arithmetic: Arithmetic, v: Wide, x: Bounded, y: Bounded, axis: int) -> F64:
+    """The error of the log-sum-exp of the terms of both, which may be added up in any order."""
+    return lse(arithmetic, v, _side_by_side(x, y, axis), axis)
+
+
+def joint_softmax(arithmetic: Arithmetic, v: Wide, x: Bounded, y: Bounded, axis: int) -> F64:
+    """The error of the shares of x among those of both."""
+    joined = _side_by_side(x, y, axis)
+    shares = Wide(wide_softmax(joined.v, axis).hi)
+    return np.take(softmax(arithmetic, shares, joined, axis), range(v.hi.shape[axis]), axis)
+
+
+def depth(arithmetic: Arithmetic, v: Wide, x: Bounded, some: Bounded, axis: int) -> F64:
+    """The error of x less the largest of ``some``: none where that stands, which is the same computed number.
+
+    Where it is not decided which of them is the largest, each has the error of a difference of two.
+    """
+    most = largest(arithmetic, v, some, axis)
+    e = arithmetic.round(v, x.e + most)
+    high = some.v.hi + some.e
+    others = np.partition(high, -2, axis=axis).take([-2], axis) if high.shape[axis] > 1 else -np.inf
+    alone = (some.v.hi - some.e > others) & np.isfinite(some.v.hi)
+    return np.where(alone, 0.0, e)
+
+
+def _side_by_side(x: Bounded, y: Bounded, axis: int) -> Bounded:
+    v = side_by_side(x.v, y.v, axis)
+    return Bounded(v, side_by_side(Wide(x.e + 0 * y.e), Wide(y.e + 0 * x.e), axis).hi)
 
 
 def pick(arithmetic: Arithmetic, v: Wide, x: Bounded, label: Bounded, axis: int) -> F64:

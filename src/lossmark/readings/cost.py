@@ -34,7 +34,7 @@ _FREE, _FLOP, _CALL = PerComponent(), PerComponent(flops=1), PerComponent(transc
 RULES: Mapping[str, PerComponent] = {
     "add": _FLOP, "sub": _FLOP, "mul": _FLOP, "div": _FLOP, "neg": _FREE, "square": _FLOP, "sqrt": _FLOP,
     "max": _FLOP, "min": _FLOP, "relu": _FLOP, "abs": _FREE,
-    "where": _FREE, "only": _FREE, "equal": _FREE, "not": _FREE, "both": _FREE, "swap": _FREE,
+    "where": _FREE, "only": _FREE, "equal": _FREE, "not": _FREE, "both": _FREE, "any": _FREE, "swap": _FREE,
     "exp": _CALL, "expm1": _CALL, "log": _CALL, "log1p": _CALL, "log1mexp": PerComponent(transcendental=2),
     "tanh": _CALL, "power": _FLOP, "power_slope": _FLOP,
     "logcosh": PerComponent(flops=2, transcendental=2), "logaddexp": PerComponent(flops=2, transcendental=2),
@@ -44,7 +44,9 @@ RULES: Mapping[str, PerComponent] = {
     "dot": PerComponent(flops=1, summed=1), "sqnorm": PerComponent(flops=1, summed=1),
     "norm": PerComponent(flops=1, summed=1), "largest": PerComponent(summed=1), "detach": _FREE,
     "lse": PerComponent(flops=1, transcendental=1, summed=1), "softmax": PerComponent(flops=2, transcendental=1),
-    "pick": _FREE, "scatter": _FREE, "gap": _FLOP,
+    "joint_lse": PerComponent(flops=2, transcendental=2, summed=2),
+    "joint_softmax": PerComponent(flops=2, transcendental=1),
+    "pick": _FREE, "scatter": _FREE, "gap": _FLOP, "depth": PerComponent(flops=1, summed=1),
     "step": _FLOP, "sign": _FLOP, "unit": _FLOP, "radial": _FLOP, "spread": _FREE, "fork": _FLOP, "either": _FREE,
 }  # fmt: skip
 """The work of each operation."""

@@ -64,6 +64,33 @@ def softmax(xs: Vector) -> Vector:
     return [BALL_FUNCTIONS["exp"](sub(x, whole)) for x in xs]
 
 
+def any_of(xs: Vector) -> Real:
+    """1 where a condition is true of one of the entries, else 0; nan where one is."""
+    return functools.reduce(maximum, xs)
+
+
+def joint_lse(xs: Vector, ys: Vector, convention: Convention) -> Real:
+    """log(Σ exp(xᵢ) + Σ exp(yᵢ))."""
+    return lse([*xs, *ys], convention)
+
+
+def joint_softmax(xs: Vector, ys: Vector) -> Vector:
+    """exp(xᵢ - joint_lse(x, y))."""
+    return softmax([*xs, *ys])[: len(xs)]
+
+
+def depth(xs: Vector, some: Vector, convention: Convention) -> Vector:
+    """xᵢ less the largest of ``some``; 0 where that stands, but what the convention says where it is infinite."""
+    most = largest(some)
+    own = arb(0) if convention.limit and not any_nan(most) else sub(most, most)
+    here = next((index for index, x in enumerate(some) if x is most), -1)
+    exact = isinstance(most, float) or any_nan(most)
+    return [
+        (own if exact else arb(0)) if index == here or (exact and x == most) else sub(x, most)
+        for index, x in enumerate(xs)
+    ]
+
+
 def pick(xs: Vector, labels: Vector) -> Real:
     """The entry at the label, which is the same all along the axis; 0 where it is no index."""
     place = _index(labels[0])

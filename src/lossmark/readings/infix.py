@@ -52,6 +52,8 @@ RULES: Mapping[str, Binds] = {
     "both": Binds(Binding.AND, (Binding.AND, Binding.NOT)),
     "where": Binds(Binding.WHOLE, (Binding.AND, Binding.SUM, Binding.SUM)),
     "sum": _CALL_1, "mean": _CALL_1, "largest": _CALL_1, "lse": _CALL_1, "softmax": _CALL_1, "detach": _CALL_1,
+    "joint_lse": _CALL_2, "joint_softmax": _CALL_2,
+    "any": Binds(Binding.WHOLE, (Binding.AND,)), "only": Binds(Binding.WHOLE, (Binding.AND, Binding.SUM)),
     "pick": Binds(Binding.WHOLE, (Binding.SUM, Binding.WHOLE)), "dot": _CALL_2, "sqnorm": _CALL_1, "norm": _CALL_1,
 }  # fmt: skip
 """How each operation that a formula can write binds; its row in ``OPERATIONS`` says how it is written."""
@@ -74,6 +76,9 @@ def infix(node: Node, names: Mapping[Node, str], *, grouped: bool = False) -> st
     if some := some_of(node):
         x, condition = (_operand(part, Binding.AND, names, grouped) for part in some)
         return f"lse({x}, {node.payload}, {condition})"
+    if node.op == "only":
+        condition, x = (_operand(part, Binding.AND, names, grouped) for part in node.args)
+        return f"only({x}, {condition})"
     operands = iter(
         _operand(arg, Binding.WHOLE if grouped else binding, names, grouped)
         for arg, binding in zip(node.args, RULES[node.op].operands, strict=True)

@@ -132,6 +132,15 @@ def _where(condition: Term, x: Term, y: Term) -> Term:
     return Term(f"<mrow><mo>{{</mo><mtable columnalign='left'>{rows}</mtable></mrow>", latex)
 
 
+def _only(condition: Term, x: Term) -> Term:
+    """The entries for which a condition is true."""
+    return Term(
+        f"<mrow>{x.within(FACTOR).mathml}<mo>|</mo>{condition.mathml}</mrow>",
+        rf"{x.within(FACTOR).latex} \mid {condition.latex}",
+        SUM,
+    )
+
+
 def _root(x: Term) -> Term:
     return Term(f"<msqrt>{x.mathml}</msqrt>", rf"\sqrt{{{x.latex}}}")
 
@@ -188,6 +197,7 @@ RULES: Mapping[str, Callable[..., Term]] = {
     "lse": _call_along("lse"), "softmax": _call_along("softmax"), "pick": _entry, "detach": _same,
     "mean": _call_along("mean"), "tanh": _call("tanh"), "power": _power, "log1mexp": _log1mexp, "logcosh": _logcosh,
     "logaddexp": _call("logaddexp"), "swap": _swap, "not": _not, "equal": _joined("<mo>=</mo>", "="),
+    "joint_lse": _call_along("lse"), "joint_softmax": _call_along("softmax"), "any": _call_along("any"), "only": _only,
     "both": _joined("<mtext> and </mtext>", r"\text{ and }"),
 }  # fmt: skip
 """How each operation that a formula can write is shown, from the terms of its operands."""

@@ -113,6 +113,35 @@ def softmax(x: Wide, axis: int) -> Wide:
     return WIDE_FUNCTIONS["exp"](sub(x, lse(x, axis)))
 
 
+def side_by_side(x: Wide, y: Wide, axis: int) -> Wide:
+    """The entries of both along an axis."""
+    shape = np.broadcast_shapes(x.hi.shape, y.hi.shape)
+    low = None
+    if x.lo is not None and y.lo is not None:
+        low = np.concatenate([np.broadcast_to(x.lo, shape), np.broadcast_to(y.lo, shape)], axis)
+    return Wide(np.concatenate([np.broadcast_to(x.hi, shape), np.broadcast_to(y.hi, shape)], axis), low)
+
+
+def joint_lse(x: Wide, y: Wide, axis: int) -> Wide:
+    """log(Σ exp(xᵢ) + Σ exp(yᵢ))."""
+    return lse(side_by_side(x, y, axis), axis)
+
+
+def joint_softmax(x: Wide, y: Wide, axis: int) -> Wide:
+    """exp(xᵢ - joint_lse(x, y))."""
+    return WIDE_FUNCTIONS["exp"](sub(x, joint_lse(x, y, axis)))
+
+
+def depth(x: Wide, some: Wide, axis: int) -> Wide:
+    """x less the largest of ``some``."""
+    return sub(x, largest(some, axis))
+
+
+def any_of(condition: Wide, axis: int) -> Wide:
+    """1 where a condition is true of some entry along an axis."""
+    return largest(condition, axis)
+
+
 def pick(x: Wide, label: Wide, axis: int) -> Wide:
     """The entry at the label; 0 where it is no index."""
     return Wide(picked(x.hi, label.hi, axis), None if x.lo is None else picked(x.lo, label.hi, axis))
@@ -234,6 +263,7 @@ RULES: Mapping[str, Callable[..., Wide]] = {
     "logaddexp": logaddexp,
     "where": where, "only": only, "equal": equal, "not": negated, "both": both, "swap": swap,
     "largest": largest, "lse": lse, "softmax": softmax, "pick": pick, "scatter": scatter, "gap": gap, "detach": first,
+    "joint_lse": joint_lse, "joint_softmax": joint_softmax, "depth": depth, "any": any_of,
     "sum": total, "mean": mean, "count": count, "dot": product_sums, "sqnorm": sqnorm, "norm": norm,
     "step": step, "sign": sign, "unit": unit, "radial": radial, "spread": first, "fork": fork, "either": first,
 }  # fmt: skip

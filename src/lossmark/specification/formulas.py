@@ -49,7 +49,7 @@ def _formula(model: SpecModel, document: Document, chosen: Mapping[str, str]) ->
     for name, text in model.formula.where.items():
         if name in names:
             raise document.error(("formula", "where", name), f"{name!r} is already defined")
-        names[name] = parser.parse(text, document.place(("formula", "where", name)))
+        names[name] = parser.parse(text, document.place(("formula", "where", name)), term=True)
     loss = _scalar(parser, model.formula.loss, document, ("formula", "loss"))
     associations = _associations(parser, model, document, chosen)
     divisor = _divisor(parser, model, document)
