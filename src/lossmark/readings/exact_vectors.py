@@ -79,16 +79,11 @@ def joint_softmax(xs: Vector, ys: Vector) -> Vector:
     return softmax([*xs, *ys])[: len(xs)]
 
 
-def depth(xs: Vector, some: Vector, convention: Convention) -> Vector:
-    """xᵢ less the largest of ``some``; 0 where that stands, but what the convention says where it is infinite."""
+def depth(xs: Vector, some: Vector) -> Vector:
+    """xᵢ less the largest of ``some``; exactly 0 at the one of them that is no infinity, where there is one alone."""
     most = largest(some)
-    own = arb(0) if convention.limit and not any_nan(most) else sub(most, most)
-    here = next((index for index, x in enumerate(some) if x is most), -1)
-    exact = isinstance(most, float) or any_nan(most)
-    return [
-        (own if exact else arb(0)) if index == here or (exact and x == most) else sub(x, most)
-        for index, x in enumerate(xs)
-    ]
+    here = next((index for index, x in enumerate(some) if x is most and isinstance(x, arb)), -1)
+    return [arb(0) if index == here else sub(x, most) for index, x in enumerate(xs)]
 
 
 def pick(xs: Vector, labels: Vector) -> Real:

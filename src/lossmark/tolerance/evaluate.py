@@ -219,14 +219,11 @@ class Reading:
 
     def _shifted(self, node: Node, v: Wide, args: Sequence[Bounded], convention: Convention) -> Wide:
         """The numbers ``v`` of what shifts them by themselves, where these are infinite as the convention has it."""
-        if node.op not in ("gap", "depth"):
+        if node.op != "gap":
             return v if convention.limit else v._replace(hi=np.where(v.hi == np.inf, np.nan, v.hi))
         if not convention.limit:
             return v
         x, label = args
-        if node.op == "depth":
-            most = wide.largest(label.v, self._axes.index(str(node.payload))).hi
-            return v._replace(hi=np.where((x.v.hi == most) & np.isinf(most), 0.0, v.hi))
         sizes = dict(zip(self._axes, x.v.hi.shape, strict=True))
         own = numbered((str(node.payload),), sizes, self._axes) == label.v.hi
         return v._replace(hi=np.where(own & np.isinf(x.v.hi), 0.0, v.hi))
