@@ -152,7 +152,7 @@ _ROWS = (
     ),
     Operation(
         "depth", 2, "", "x less the largest of some of its entries, x - detach(max(x, A)): exactly 0 at that.",
-        along=True, linear=True,
+        along=True, linear=True, shifts=True,
     ),
     Operation("detach", 1, "detach(x)", "x, which is constant for the gradient.", linear=True),
     Operation(

@@ -79,11 +79,15 @@ def joint_softmax(xs: Vector, ys: Vector) -> Vector:
     return softmax([*xs, *ys])[: len(xs)]
 
 
-def depth(xs: Vector, some: Vector) -> Vector:
-    """xᵢ less the largest of ``some``; exactly 0 at the one of them that is no infinity, where there is one alone."""
+def depth(xs: Vector, some: Vector, convention: Convention) -> Vector:
+    """xᵢ less the largest of ``some``; exactly 0 at the one of them that is no infinity, where there is one alone.
+
+    Where all of them are -∞ and something else is finite, the limit of -∞ less itself is 0.
+    """
     most = largest(some)
     here = next((index for index, x in enumerate(some) if x is most and isinstance(x, arb)), -1)
-    return [arb(0) if index == here else sub(x, most) for index, x in enumerate(xs)]
+    none = convention.limit and most == -math.inf and any(isinstance(x, arb) for x in xs)
+    return [arb(0) if index == here or (none and x == most) else sub(x, most) for index, x in enumerate(xs)]
 
 
 def pick(xs: Vector, labels: Vector) -> Real:

@@ -53,7 +53,7 @@ def finish(dtype: DType, node: Node, axes: Dims, v: Wide, e: F64, args: Sequence
     if some:
         e, more = _alternatives(placed(WIDE[node.op], node, axes), v, e, args)
         also |= (
-            more.or_nan() if OPERATIONS[node.op].shifts and node.op != "gap" else more
+            more.or_nan() if OPERATIONS[node.op].shifts and not OPERATIONS[node.op].linear else more
         )  # the largest, less itself, is ∞ - ∞
     return Bounded(v, e, also)
 

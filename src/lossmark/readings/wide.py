@@ -137,6 +137,12 @@ def depth(x: Wide, some: Wide, axis: int) -> Wide:
     return sub(x, largest(some, axis))
 
 
+def depth_in_the_limit(v: Wide, x: Wide, axis: int) -> Wide:
+    """The difference ``v``, 0 where it is that of -∞ to itself and something finite is left."""
+    some = np.isfinite(x.hi).any(axis=axis, keepdims=True)
+    return v._replace(hi=np.where(np.isnan(v.hi) & (x.hi == -np.inf) & some, 0.0, v.hi))
+
+
 def any_of(condition: Wide, axis: int) -> Wide:
     """1 where a condition is true of some entry along an axis."""
     return largest(condition, axis)

@@ -115,7 +115,8 @@ class Reading:
 
         Inputs that no tree has are left out: so is the direction of a second derivative that is 0.
         """
-        nodes = {str(node.payload): node for node in self.plan.unseeded if node.op in LEAVES}
+        both = [*self.plan.unseeded, *(self.textbook.plan.unseeded if self.textbook else ())]
+        nodes = {str(node.payload): node for node in both if node.op in LEAVES}
         known = {name: array for name, array in inputs.items() if name in nodes}
         found = {name: laid_out(array, nodes[name].dims, self._axes) for name, array in known.items()}
         sizes = dict(sizes_of({name: nodes[name].dims for name in known}, known))
@@ -219,11 +220,13 @@ class Reading:
 
     def _shifted(self, node: Node, v: Wide, args: Sequence[Bounded], convention: Convention) -> Wide:
         """The numbers ``v`` of what shifts them by themselves, where these are infinite as the convention has it."""
-        if node.op != "gap":
+        if not OPERATIONS[node.op].linear:
             return v if convention.limit else v._replace(hi=np.where(v.hi == np.inf, np.nan, v.hi))
         if not convention.limit:
             return v
         x, label = args
+        if node.op == "depth":
+            return wide.depth_in_the_limit(v, x.v, self._axes.index(str(node.payload)))
         sizes = dict(zip(self._axes, x.v.hi.shape, strict=True))
         own = numbered((str(node.payload),), sizes, self._axes) == label.v.hi
         return v._replace(hi=np.where(own & np.isinf(x.v.hi), 0.0, v.hi))
