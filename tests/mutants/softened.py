@@ -33,10 +33,17 @@ def capped(x, softcap):
     return softcap * torch.tanh(x / softcap) if softcap else x
 
 
+def log_sum(x):
+    """The log-sum-exp of each row, whose gradient is that of the differences to the largest."""
+    largest = x.detach().amax(1, keepdim=True)
+    largest = torch.where(largest.isfinite(), largest, 0)
+    return torch.logsumexp(x - largest, 1) + largest[:, 0]
+
+
 def with_square(x, index, z, cap):
     """The cross entropy and the square of the normaliser, of capped logits."""
     x = capped(x, cap)
-    return own(x, index) + z * torch.logsumexp(x, 1) ** 2
+    return own(x, index) + z * log_sum(x) ** 2
 
 
 def counted_mean(loss, counted):

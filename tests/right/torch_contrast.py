@@ -52,13 +52,18 @@ make.views("nx-turned", lambda alike, x, y: two_views(alike, y.flip(0), x.flip(0
 # -- classes ---------------------------------------------------------------------------------------------------------
 
 
+def _places(positive, i):
+    """The places of the positives among all but the example i."""
+    return torch.cat([positive[:i], positive[i + 1 :]]).nonzero()[:, 0]
+
+
 def _by_example(s, positive):
     """One example after the other, one positive after the other."""
     found = []
     for i, row in enumerate(s):
         others = torch.cat([row[:i], row[i + 1 :]])
-        own = row[positive[i]]
-        found.append(torch.stack([(others - x).logsumexp(0) for x in own]).mean() if len(own) else row.new_zeros(()))
+        each = [others.log_softmax(0)[k] for k in _places(positive[i], i)]
+        found.append(-torch.stack(each).mean() if each else row.new_zeros(()))
     return torch.stack(found)
 
 

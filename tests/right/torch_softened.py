@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from ..mutants.softened import Softened, capped, divergence, own, with_square
+from ..mutants.softened import Softened, capped, divergence, log_sum, own, with_square
 
 make = Softened(globals())
 
@@ -39,14 +39,14 @@ make.distill("dk-gradient-by-hand", _Distilled.apply)
 # -- the square of the normaliser, and the cap -----------------------------------------------------------------------
 
 make.squared("cz-log-softmax", lambda x, y, z, cap: -torch.log_softmax(capped(x, cap), 1).gather(1, y[:, None])[:, 0]
-             + z * torch.logsumexp(capped(x, cap), 1).square())  # fmt: skip
+             + z * log_sum(capped(x, cap)).square())  # fmt: skip
 make.squared("cz-double-inside", lambda x, y, z, cap: with_square(x.double(), y, z, cap))
 make.squared("cz-batch-reversed", lambda x, y, z, cap: with_square(x.flip(0), y.flip(0), z, cap).flip(0))
 make.squared("cz-classes-reversed", lambda x, y, z, cap: with_square(x.flip(1), x.shape[1] - 1 - y, z, cap))
-make.squared("cz-in-blocks", lambda x, y, z, cap: own(capped(x, cap), y) + z * torch.logsumexp(torch.stack([
-    torch.logsumexp(block, 1) for block in capped(x, cap).split(100, 1)]), 0) ** 2)  # fmt: skip
+make.squared("cz-in-blocks", lambda x, y, z, cap: own(capped(x, cap), y) + z * log_sum(torch.stack([
+    log_sum(block) for block in capped(x, cap).split(100, 1)], 1)) ** 2)  # fmt: skip
 make.squared("cz-weight-first", lambda x, y, z, cap: own(capped(x, cap), y) + (
-    lse := torch.logsumexp(capped(x, cap), 1)) * (z * lse))  # fmt: skip
+    lse := log_sum(capped(x, cap))) * (z * lse))  # fmt: skip
 
 # -- focal -----------------------------------------------------------------------------------------------------------
 

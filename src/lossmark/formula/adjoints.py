@@ -174,7 +174,8 @@ def _joint_lse(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
         return
     entries, label = x.args
     yield entries, by_x
-    yield entries, build("scatter", build("neg", g), label, entries, payload=x.payload)
+    rest = build("neg", build("whole", x, y, g, payload=node.payload))
+    yield entries, build("scatter", rest, label, entries, payload=x.payload)
     yield inner.args[0], by_y if inner is y else build("where", y.args[0], by_y, build.const(0))
 
 
@@ -205,7 +206,7 @@ def _total(build: Builder, g: Node, axis: str) -> Node:
     if g.op == "mul":
         for share, factor in (g.args, g.args[::-1]):
             if share.op == "softmax" and share.payload == axis and axis not in factor.dims:
-                return factor
+                return build("whole", *share.args, factor, payload=axis)
     return build("sum", g, payload=axis)
 
 
@@ -246,6 +247,10 @@ def _scatter(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     yield x, build("pick", g, label, payload=node.payload)
 
 
+def _whole(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
+    yield node.args[-1], g
+
+
 def _spread(build: Builder, node: Node, g: Node) -> Iterator[Contribution]:
     yield node.args[0], g
 
@@ -265,7 +270,7 @@ RULES: Mapping[str, Rule] = {
     "max": _max, "min": _min, "relu": _relu, "abs": _abs,
     "power": _power, "power_slope": _power_slope, "logaddexp": _logaddexp,
     "where": _where, "only": _only, "swap": _swap, "equal": _flat, "not": _flat, "both": _flat, "any": _flat,
-    "joint_lse": _joint_lse, "joint_softmax": _joint_softmax, "depth": _depth,
+    "joint_lse": _joint_lse, "joint_softmax": _joint_softmax, "depth": _depth, "whole": _whole,
     "largest": _flat, "lse": _lse, "softmax": _softmax, "pick": _pick, "detach": _flat, "scatter": _scatter,
     "gap": _gap, "sum": _sum, "mean": _mean, "count": _flat, "dot": _mul, "sqnorm": _sqnorm, "norm": _norm,
     "exp": _slope(lambda build, node: node),

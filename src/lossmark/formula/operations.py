@@ -32,6 +32,8 @@ class Operation:
     """
     multiplies: bool = False
     """It multiplies two different operands: 0·∞ may occur, which is NaN in IEEE arithmetic and 0 in the limit."""
+    sums: bool = False
+    """It adds up numbers: a partial sum may overflow although the result does not."""
     sums_products: bool = False
     """It adds up products: a product or a partial sum may overflow although the result does not."""
     shifts: bool = False
@@ -120,8 +122,8 @@ _ROWS = (
         "x with the batch and the axis that runs over it again exchanged; of an input over(x, J).",
         along=True, linear=True, exchanges=True,
     ),
-    Operation("sum", 1, "sum(x, A)", "The sum along an axis.", along=True, reduces=True, linear=True),
-    Operation("mean", 1, "mean(x, A)", "The arithmetic mean along an axis.", along=True, reduces=True),
+    Operation("sum", 1, "sum(x, A)", "The sum along an axis.", along=True, reduces=True, linear=True, sums=True),
+    Operation("mean", 1, "mean(x, A)", "The arithmetic mean along an axis.", along=True, reduces=True, sums=True),
     Operation(
         "largest", 1, "max(x, A)", "The largest along an axis; where it is detached.",
         along=True, reduces=True, linear=True,
@@ -173,6 +175,11 @@ _ROWS = (
     Operation(
         "scatter", 3, "", "x at the place of an integer label along an axis of a third operand, else 0: for pick.",
         along=True, linear=True,
+    ),
+    Operation(
+        "whole", None, "",
+        "A factor, the last operand, as the sum of its products with softmax of the others along an axis.",
+        along=True, reduces=True, linear=True,
     ),
     Operation("count", 1, "", "How many numbers there are along an axis.", along=True, reduces=True, linear=True),
     Operation("spread", 1, "", "A scalar as a vector of equal components: the adjoint of a sum.", linear=True),

@@ -138,6 +138,7 @@ RULES: Mapping[str, Callable[..., F64]] = {
     "largest": classes.largest, "lse": classes.lse, "softmax": classes.softmax, "pick": classes.pick,
     "scatter": classes.scatter, "gap": classes.gap, "detach": unchanged,
     "joint_lse": classes.joint_lse, "joint_softmax": classes.joint_softmax, "depth": classes.depth,
+    "whole": classes.whole,
     "sum": sums.sum_along, "mean": sums.mean, "count": sums.count,
     "dot": sums.dot, "sqnorm": sums.sqnorm, "norm": sums.norm, "fork": sums.fork,
     "step": exact, "sign": exact, "unit": derivatives.unit, "radial": derivatives.radial,

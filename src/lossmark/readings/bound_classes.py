@@ -95,6 +95,19 @@ def depth(arithmetic: Arithmetic, v: Wide, x: Bounded, some: Bounded, axis: int)
     return np.where(alone, 0.0, e)
 
 
+def whole(arithmetic: Arithmetic, v: Wide, *parts: Bounded, axis: int) -> F64:
+    """The error of Σⱼ g·pⱼ where it is added up, from what computing pⱼ costs: all may be off in one direction.
+
+    Errors of the numbers that p is taken of do no harm, for shares of any numbers make 1. Who takes g is off by less.
+    """
+    *logits, factor = parts
+    joined = logits[0].v if len(logits) == 1 else side_by_side(logits[0].v, logits[1].v, axis)
+    alone = Bounded(joined, np.zeros_like(joined.hi))
+    e = np.sum(softmax(arithmetic, Wide(wide_softmax(joined, axis).hi), alone, axis), axis=axis, keepdims=True)
+    e = e + np.maximum(_count(alone, axis) - 1, 0) * arithmetic.dtype.a
+    return np.asarray(factor.e + (np.abs(v.hi) + factor.e) * e)
+
+
 def _side_by_side(x: Bounded, y: Bounded, axis: int) -> Bounded:
     v = side_by_side(x.v, y.v, axis)
     return Bounded(v, side_by_side(Wide(x.e + 0 * y.e), Wide(y.e + 0 * x.e), axis).hi)

@@ -46,7 +46,7 @@ RULES: Mapping[str, PerComponent] = {
     "lse": PerComponent(flops=1, transcendental=1, summed=1), "softmax": PerComponent(flops=2, transcendental=1),
     "joint_lse": PerComponent(flops=2, transcendental=2, summed=2),
     "joint_softmax": PerComponent(flops=2, transcendental=1),
-    "pick": _FREE, "scatter": _FREE, "gap": _FLOP, "depth": PerComponent(flops=1, summed=1),
+    "pick": _FREE, "scatter": _FREE, "gap": _FLOP, "depth": PerComponent(flops=1, summed=1), "whole": _FREE,
     "step": _FLOP, "sign": _FLOP, "unit": _FLOP, "radial": _FLOP, "spread": _FREE, "fork": _FLOP, "either": _FREE,
 }  # fmt: skip
 """The work of each operation."""

@@ -81,6 +81,7 @@ RULES: Mapping[str, Callable[..., Real | Vector]] = {
     "where": scalars.where, "only": scalars.only, "swap": first,
     "equal": scalars.equal, "not": scalars.negated, "both": scalars.both, "any": vectors.any_of,
     "joint_lse": vectors.joint_lse, "joint_softmax": vectors.joint_softmax, "depth": vectors.depth,
+    "whole": vectors.whole,
     "largest": vectors.largest, "lse": vectors.lse, "softmax": vectors.softmax, "detach": first,
     "pick": vectors.pick, "scatter": vectors.scatter, "gap": vectors.gap,
     "sum": vectors.total, "mean": vectors.mean, "count": vectors.count,

@@ -90,6 +90,11 @@ def depth(xs: Vector, some: Vector, convention: Convention) -> Vector:
     return [arb(0) if index == here or (none and x == most) else sub(x, most) for index, x in enumerate(xs)]
 
 
+def whole(*vectors: Vector) -> Real:
+    """The factor, which is the same all along the axis."""
+    return vectors[-1][0]
+
+
 def pick(xs: Vector, labels: Vector) -> Real:
     """The entry at the label, which is the same all along the axis; 0 where it is no index."""
     place = _index(labels[0])

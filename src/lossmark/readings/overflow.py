@@ -40,14 +40,15 @@ class Bounded:
 
 def finish(dtype: DType, node: Node, axes: Dims, v: Wide, e: F64, args: Sequence[Bounded]) -> Bounded:
     """The result ``v`` ± ``e`` of a node on ``args``, with the outcomes that its own overflow and theirs lead to."""
-    sums_products = OPERATIONS[node.op].sums_products
+    sums, sums_products = OPERATIONS[node.op].sums, OPERATIONS[node.op].sums_products
     some = any(arg.also for arg in args)
-    if not sums_products and not some and _in_range(dtype, v, e):
+    if not sums and not sums_products and not some and _in_range(dtype, v, e):
         return Bounded(v, e)
     e = _tidy_error(v, e)
     also = _beyond(dtype, v, e)
-    if sums_products:
-        also |= _partial_sums(dtype, args[0], args[-1], axes.index(str(node.payload)))
+    if sums or sums_products:
+        factor = args[-1] if sums_products else Bounded(Wide(np.ones_like(args[0].v.hi)), args[0].e)
+        also |= _partial_sums(dtype, args[0], factor, axes.index(str(node.payload)))
     if node.op == "div":
         also |= _divisor_lost(dtype, v, e, args[1])
     if some:

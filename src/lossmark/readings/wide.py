@@ -148,6 +148,14 @@ def any_of(condition: Wide, axis: int) -> Wide:
     return largest(condition, axis)
 
 
+def whole(*parts: Wide, axis: int) -> Wide:
+    """The factor."""
+    shape = list(np.broadcast_shapes(*(part.hi.shape for part in parts)))
+    shape[axis] = 1
+    factor = parts[-1]
+    return Wide(np.broadcast_to(factor.hi, shape), None if factor.lo is None else np.broadcast_to(factor.lo, shape))
+
+
 def pick(x: Wide, label: Wide, axis: int) -> Wide:
     """The entry at the label; 0 where it is no index."""
     return Wide(picked(x.hi, label.hi, axis), None if x.lo is None else picked(x.lo, label.hi, axis))
@@ -270,6 +278,7 @@ RULES: Mapping[str, Callable[..., Wide]] = {
     "where": where, "only": only, "equal": equal, "not": negated, "both": both, "swap": swap,
     "largest": largest, "lse": lse, "softmax": softmax, "pick": pick, "scatter": scatter, "gap": gap, "detach": first,
     "joint_lse": joint_lse, "joint_softmax": joint_softmax, "depth": depth, "any": any_of,
+    "whole": whole,
     "sum": total, "mean": mean, "count": count, "dot": product_sums, "sqnorm": sqnorm, "norm": norm,
     "step": step, "sign": sign, "unit": unit, "radial": radial, "spread": first, "fork": fork, "either": first,
 }  # fmt: skip

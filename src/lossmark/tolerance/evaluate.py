@@ -31,7 +31,7 @@ from ..specification.case import Param
 Rows = NDArray[np.intp]
 LEAVES = frozenset({"input", "place"})
 """The leaves that have axes."""
-COMPONENTWISE = frozenset({"add", "sub", "mul", "neg", "where", "swap", "fork", "scatter"})
+COMPONENTWISE = frozenset({"add", "sub", "mul", "neg", "where", "swap", "fork", "scatter", "whole"})
 """What is computed in the accumulator where an operand is."""
 
 
