@@ -89,8 +89,9 @@ def depth(arithmetic: Arithmetic, v: Wide, x: Bounded, some: Bounded, axis: int)
     """
     most = largest(arithmetic, v, some, axis)
     e = arithmetic.round(v, x.e + most)
-    high = some.v.hi + some.e
-    others = np.partition(high, -2, axis=axis).take([-2], axis) if high.shape[axis] > 1 else -np.inf
+    others = some.v.hi + some.e
+    np.put_along_axis(others, np.argmax(others, axis=axis, keepdims=True), -np.inf, axis)
+    others = np.max(others, axis=axis, keepdims=True)
     alone = (some.v.hi - some.e > others) & np.isfinite(some.v.hi)
     return np.where(alone, 0.0, e)
 

@@ -47,7 +47,7 @@ def finish(dtype: DType, node: Node, axes: Dims, v: Wide, e: F64, args: Sequence
     e = _tidy_error(v, e)
     also = _beyond(dtype, v, e)
     if sums or sums_products:
-        factor = args[-1] if sums_products else Bounded(Wide(np.ones_like(args[0].v.hi)), args[0].e)
+        factor = args[-1] if sums_products else Bounded(Wide(np.broadcast_to(1.0, args[0].v.hi.shape)), args[0].e)
         also |= _partial_sums(dtype, args[0], factor, axes.index(str(node.payload)))
     if node.op == "div":
         also |= _divisor_lost(dtype, v, e, args[1])
