@@ -21,8 +21,10 @@ parentheses and the operations below.
 - An axis that a spec declares to run over the batch again, `axes: {{J: B}}`, makes pairs: of a `query` `[B, D]` and a
   `key` `[J, D]` the `dot` is `[B, J]`. `own(x)`, `swap(x)`, `over(x, J)` and the condition `B == J` speak of pairs.
 - A condition compares a label or a parameter with a number or a parameter, or the labels of two examples. It stands in
-  a `where`, or as the last argument of `lse(x, A, condition)`. What it leaves out reaches neither value nor gradient,
-  NaN included.
+  a `where`, in `only`, or as the last argument of `lse(x, A, condition)`. What it leaves out reaches neither value nor
+  gradient, NaN included. A term of `where` may be a condition, and is then called by its name.
+- What is taken from itself is exactly 0 there: `x - pick(x, label, A)` at the label, `x - own(x)` at the pair with
+  itself, and `x - detach(max(x, A))` at the largest, also of `only(x, condition)`.
 - Where an integer label has a value that marks rows as ignored, the loss of such a row is 0, and so is the entry that
   `pick` takes by it.
 - A formula has at most {MAX_LENGTH} characters, {MAX_DEPTH} levels of parentheses and {MAX_NODES} operations.
@@ -60,7 +62,7 @@ def pages() -> dict[str, str]:
     head = ("written", "acts on", "meaning", "ulp granted")
     after = """
 *ulp granted* is what the tolerance gives a transcendental function on top of the error of its operand; `sigmoid` gets
-|x| more, `power` 3|y·log x|, and `logaddexp`, `lse` and `softmax` have
+|x| more, `power` 3|y·log x|, and `logaddexp`, `lse`, `softmax` and their `joint_` forms have
 [a derivation of their own](../explanation/classes.md). All other operations are rounded once, or not at all where they
 are exact.
 """
