@@ -165,7 +165,7 @@ class PyTorch(Framework):
 
         inductor.compile_threads = min(inductor.compile_threads, COMPILERS)
         inductor.cpp.vec_isa_ok = True  # take the CPU's flags at their word: the trial compilations last 10 s
-        dynamo.recompile_limit = 64
+        dynamo.recompile_limit = dynamo.accumulated_recompile_limit = 1 << 16  # a worker compiles for every case
         functorch.donated_buffer = False  # each reduction has a backward pass of its own over one forward graph
         compiled = torch.compile(function, dynamic=True, fullgraph=True)
 
