@@ -77,12 +77,8 @@ def _slopes(case, loss, steps, params):
     if loss.id in BATCHES:
         wide = np.vectorize(mpf, otypes=[object])
         moved = {name: wide(case.inputs[name]) + steps * wide(case.inputs[ALONG + name]) for name in loss.gradient_of}
-        found = [
-            slopes
-            for _, slopes in in_rows(
-                loss.id, {**{item.name: case.inputs[item.name] for item in loss.inputs}, **moved}, params
-            )
-        ]
+        inputs = {item.name: case.inputs[item.name] for item in loss.inputs} | moved
+        found = [slopes for _, slopes in in_rows(loss.id, inputs, params)]
     else:
         found = [LOSSES[loss.id](**_moved(case, row, loss, steps), **params)[1] for row in range(case.batch)]
     arrays = {name: np.array([one[name] for one in found], dtype=object) for name in loss.gradient_of}

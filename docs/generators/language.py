@@ -62,7 +62,7 @@ def pages() -> dict[str, str]:
     head = ("written", "acts on", "meaning", "ulp granted")
     after = """
 *ulp granted* is what the tolerance gives a transcendental function on top of the error of its operand; `sigmoid` gets
-|x| more, `power` 3|y·log x|, and `logaddexp`, `lse`, `softmax` and their `joint_` forms have
+|x| more, `power` 3|y·log x|, and `logaddexp`, `lse`, `joint_lse` and `softmax` have
 [a derivation of their own](../explanation/classes.md). All other operations are rounded once, or not at all where they
 are exact.
 """

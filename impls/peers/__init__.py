@@ -2,6 +2,6 @@
 
 Each is registered by name under the entry-point group ``lossmark.implementations``. What a library is called with is
 the least that gives the spec's arguments; a formula that its library cannot be installed for is written out as coded.
-pytorch-metric-learning has none of these losses: its contrastive loss is not squared, of normalised embeddings, and a
-mean over non-zero terms only; its triplet loss is clamped.
+pytorch-metric-learning has no contrastive loss and no triplet loss of the specs: its first is not squared, of
+normalised embeddings, and a mean over non-zero terms only; its second is clamped.
 """

@@ -1,9 +1,12 @@
 """Reported defects of the contrast of embeddings within a batch, as losses in PyTorch."""
 
+import math
+
 import torch
 
 from ..mutants.contrast import Contrast, masked, own_first, two_views
 from ..mutants.pairs import Pairs, own_class
+from ..mutants.torch_contrast import _relative_to_itself
 from ..mutants.torch_pairs import similarities, xp
 
 views = Contrast(globals())
@@ -12,12 +15,12 @@ pairs = Pairs(xp, "torch", globals())
 # -- two views -------------------------------------------------------------------------------------------------------
 
 
-def _by_odds(alike, x, y, taken, eps=0.0):
+def _by_odds(alike, x, y, taken):
     """The share of the own view among all, of which ``taken`` is what the similarity with itself adds to them."""
     z = torch.cat([x, y])
     odds = torch.exp(alike(z, z))
     own = torch.exp(torch.cat([alike(x, y).diagonal()] * 2))
-    return -torch.log(own / (odds.sum(1) - taken + eps)).view(2, -1).mean(0)
+    return -torch.log(own / (odds.sum(1) - taken)).view(2, -1).mean(0)
 
 
 def _from_one_half(alike, x, y):
@@ -27,17 +30,16 @@ def _from_one_half(alike, x, y):
     return two_views(alike, x, y)
 
 
-def _temperature(alike):
-    """What the similarities were divided by, from that of a vector with itself."""
-    one = torch.ones(1, 1)
-    return 1 / alike(one, one).item()
+def _own_power(alike, x):
+    """exp(1/temperature), the power of a similarity of 1."""
+    one = x.new_ones(1, 1)
+    return alike(one, one).exp().item()
 
 
 views.views("nx-power-of-1-taken", lambda alike, x, y: _by_odds(alike, x, y, torch.e))
-views.views("nx-own-power-taken", lambda alike, x, y: _by_odds(alike, x, y, torch.exp(
-    torch.tensor(1 / _temperature(alike)))))  # fmt: skip
+views.views("nx-own-power-taken", lambda alike, x, y: _by_odds(alike, x, y, _own_power(alike, x)))
 views.views("nx-eps-twice", lambda alike, x, y: 0.5 * sum(
-    own_first(torch.cat([s, masked(alike(z, z)), torch.full_like(s[:, :1], -13.1)], 1))
+    own_first(torch.cat([s, masked(alike(z, z)), torch.full_like(s[:, :1], math.log(2e-6))], 1))
     for s, z in ((alike(x, y), x), (alike(y, x), y))))  # fmt: skip
 views.views("nx-gathered-without-sum", _from_one_half)
 
@@ -50,15 +52,8 @@ def _mean_of_none(s, positive):
     return -torch.where(positive, log_share, 0).sum(1) / positive.sum(1)
 
 
-def _below_itself(s, positive):
-    """Shifted by the largest of a row, which is its own similarity with itself where that is long."""
-    z = s - s.detach().amax(1, keepdim=True)
-    log_share = z - torch.log(torch.where(xp.eye(s), 0, z.exp()).sum(1, keepdim=True))
-    return -torch.where(positive, log_share, 0).sum(1) / positive.sum(1).clamp(min=1)
-
-
 views.supervised("sc-nothing-is-nan", _mean_of_none)
-views.supervised("sc-long-embeddings-are-nan", _below_itself)
+views.supervised("sc-long-embeddings-are-nan", _relative_to_itself)
 
 # -- queries and keys, images and texts ------------------------------------------------------------------------------
 

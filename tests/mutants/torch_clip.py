@@ -1,11 +1,10 @@
 """Mutants of the loss of images and texts in PyTorch."""
 
 import torch
-from torch.nn import functional
 
 from . import common, pairs
 from .pairs import Pairs, own_class
-from .torch_pairs import similarities, xp
+from .torch_pairs import guards_of_each_norm, similarities, xp
 
 make = Pairs(xp, "torch", globals())
 
@@ -21,8 +20,7 @@ make.clip("clip-own-left-out", body=lambda xp, s: (pairs.own_left_out(xp, s) + p
 make.clip("clip-over-all-pairs", body=lambda xp, s: s.flatten().logsumexp(0) - s.diagonal())
 make.clip("clip-texts-detached", lambda x, y, kind: similarities(x, y.detach(), kind))
 make.clip("clip-columns-detached", body=lambda xp, s: (own_class(xp, s) + own_class(xp, s.T.detach())) / 2)
-make.clip("clip-guard-of-each-norm", lambda x, y, kind: (
-    x @ y.T if kind == "dot" else functional.cosine_similarity(x[:, None], y, dim=2)))  # fmt: skip
+make.clip("clip-guard-of-each-norm", guards_of_each_norm)
 make.clip("clip-nan-hidden", body=lambda xp, s: pairs.both_directions(xp, torch.where(s.isnan(), 0, s)))
 make.clip("clip-in-the-dtype", lambda x, y, kind: similarities(xp.wide(x), xp.wide(y), kind).to(x.dtype),
           wide=lambda x: x)  # fmt: skip

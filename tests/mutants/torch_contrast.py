@@ -1,17 +1,12 @@
 """Mutants of the contrast of two views, and of classes, in PyTorch."""
 
 import torch
-from torch.nn import functional
 
 from . import common, pairs
 from .contrast import Contrast, counted, masked, mean_of_positives, own_first, positives, two_views
-from .torch_pairs import similarities, xp
+from .torch_pairs import guards_of_each_norm, similarities, xp
 
 make = Contrast(globals())
-
-
-def _guards_of_each_norm(x, y, kind):
-    return x @ y.T if kind == "dot" else functional.cosine_similarity(x[:, None], y, dim=2)
 
 
 # -- two views -------------------------------------------------------------------------------------------------------
@@ -42,7 +37,7 @@ make.views("nx-eps", lambda alike, x, y: -0.5 * sum(
     torch.log(torch.exp(own) / (total + 1e-8) + 1e-8) for total, own in (_odds(alike, x, y), _odds(alike, y, x))
 ))  # fmt: skip
 make.views("nx-second-detached", lambda alike, x, y: two_views(alike, x, y.detach()))
-make.views("nx-guard-of-each-norm", alike=_guards_of_each_norm)
+make.views("nx-guard-of-each-norm", alike=guards_of_each_norm)
 make.views("nx-nan-hidden", heat=lambda s, t: torch.where(s.isnan(), 0, s / t))
 make.views("nx-narrow", wide=lambda x: x)
 make.views("nx-sum-for-mean", reduce=common.total_for_mean)
@@ -90,7 +85,7 @@ make.supervised("sc-eps", lambda s, positive: _by_positive(s, positive, torch.lo
     torch.exp(counted(s, positive)).sum(1, keepdim=True) + 1e-6)))  # fmt: skip
 make.supervised("sc-labels-are-signs", same=lambda label, itself: positives(label.sign(), itself))
 make.supervised("sc-others-detached", alike=lambda x, y, kind: similarities(x, y.detach(), kind))
-make.supervised("sc-guard-of-each-norm", alike=_guards_of_each_norm)
+make.supervised("sc-guard-of-each-norm", alike=guards_of_each_norm)
 make.supervised("sc-nan-hidden", heat=lambda s, t: torch.where(s.isnan(), 0, s / t))
 make.supervised("sc-narrow", wide=lambda x: x)
 make.supervised("sc-mean-over-paired", reduce=common.mean_of_nonzero)

@@ -18,6 +18,12 @@ xp = types.SimpleNamespace(
 )  # fmt: skip
 make = Pairs(xp, "torch", globals())
 
+
+def guards_of_each_norm(x, y, kind):
+    """The cosine with a guard of each norm instead of their product."""
+    return x @ y.T if kind == "dot" else functional.cosine_similarity(x[:, None], y, dim=2)
+
+
 # -- temperature and terms -------------------------------------------------------------------------------------------
 
 make.pairs("nce-temperature-multiplied", heat=pairs.multiplied)
@@ -43,8 +49,7 @@ def _first_blocks(s):
 make.pairs("nce-keys-detached", lambda q, k, kind: similarities(q, k.detach(), kind))
 make.pairs("nce-norms-detached", lambda q, k, kind: _cosine(q, k, kind, lambda x, y: (
     norm(x)[:, None] * norm(y)).clamp_min(GUARD).detach()))  # fmt: skip
-make.pairs("nce-guard-of-each-norm", lambda q, k, kind: (
-    q @ k.T if kind == "dot" else functional.cosine_similarity(q[:, None], k, dim=2)))  # fmt: skip
+make.pairs("nce-guard-of-each-norm", guards_of_each_norm)
 make.pairs("nce-tf32", lambda q, k, kind: similarities(torch_._tf32(q), torch_._tf32(k), kind))
 
 

@@ -1,12 +1,11 @@
 """Mutants of the sigmoid loss of images and texts in PyTorch."""
 
 import torch
-from torch.nn import functional
 
 from . import common, pairs
 from .common import softplus
 from .pairs import Pairs, choices
-from .torch_pairs import similarities, xp
+from .torch_pairs import guards_of_each_norm, similarities, xp
 
 make = Pairs(xp, "torch", globals())
 
@@ -29,8 +28,7 @@ make.siglip("siglip-log-of-sigmoid", body=lambda xp, s: -torch.log(torch.sigmoid
 make.siglip("siglip-eps", body=lambda xp, s: -torch.log(torch.sigmoid(_signed(s)) + 1e-7).sum(1))
 make.siglip("siglip-naive-exp", body=lambda xp, s: torch.log(1 + torch.exp(-_signed(s))).sum(1))
 make.siglip("siglip-texts-detached", lambda x, y, kind: similarities(x, y.detach(), kind))
-make.siglip("siglip-guard-of-each-norm", lambda x, y, kind: (
-    x @ y.T if kind == "dot" else functional.cosine_similarity(x[:, None], y, dim=2)))  # fmt: skip
+make.siglip("siglip-guard-of-each-norm", guards_of_each_norm)
 make.siglip("siglip-nan-hidden", body=lambda xp, s: choices(xp, torch.where(s.isnan(), 0, s)))
 make.siglip("siglip-mean-over-pairs", reduce=pairs.mean_over_pairs)
 make.siglip("siglip-sum-for-mean", reduce=common.total_for_mean)

@@ -29,6 +29,7 @@ _ALLOWED = (
     f"label == 1 inside where, and {', '.join(CALLED)}"
 )
 _BINARY: Mapping[type[ast.operator], str] = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
+_CONDITION = "a condition stands only inside where, only, any and lse"
 _DECIMAL = re.compile(r"(?=.{1,40}$)(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 
 
@@ -102,7 +103,7 @@ class Parser:
                 if name not in self.names:
                     raise self._refuse(node, f"unknown name (known: {', '.join(self.names)})")
                 if _true_or_false(self.names[name]):
-                    raise self._refuse(node, "a condition stands only inside where, only, any and lse")
+                    raise self._refuse(node, _CONDITION)
                 return self.names[name]
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return self.build("neg", self._expression(operand, depth + 1))
@@ -135,8 +136,10 @@ class Parser:
             return self._lse_of_some(args, depth)
         axis = self._axis(args[-1]) if args else None
         operation = FUNCTIONS.get((name, axis is not None))
-        if (operation is None and name not in DEFINED) or name in ("only", "any"):
-            raise self._refuse(node, f"{name} is written {_written(name)}" + " inside a condition" * (name == "any"))
+        if operation is None and name not in DEFINED:
+            raise self._refuse(node, f"{name} is written {_written(name)}")
+        if operation is not None and operation.condition:
+            raise self._refuse(node, _CONDITION)
         count = len(DEFINED[name].arguments) if operation is None else operation.operands
         given = args[:-1] if axis else args
         if len(given) != count:

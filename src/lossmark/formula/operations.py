@@ -141,7 +141,7 @@ _ROWS = (
         along=True, reduces=True, shifts=True,
     ),
     Operation(
-        "joint_softmax", 2, "joint_softmax(x, y, A)", "exp(x - joint_lse(x, y, A)), as one operation.",
+        "joint_softmax", 2, "", "exp(x - joint_lse(x, y, A)), as one operation: the slope of joint_lse by x.",
         along=True, inside=True,
     ),
     Operation(

@@ -111,11 +111,6 @@ def exact(arithmetic: Arithmetic, v: Wide, *operands: Bounded) -> F64:
     return np.zeros_like(v.hi)
 
 
-def any_of(arithmetic: Arithmetic, v: Wide, condition: Bounded, axis: int) -> F64:
-    """0: a condition is true or false."""
-    return np.zeros_like(v.hi)
-
-
 def swap(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
     """The errors change places as the numbers do."""
     return np.swapaxes(np.broadcast_to(x.e, x.v.hi.shape), 0, axis)
@@ -130,7 +125,7 @@ RULES: Mapping[str, Callable[..., F64]] = {
     "add": addition, "sub": addition, "mul": mul, "div": div, "neg": unchanged, "square": square,
     "xlogy": functions.xlogy, "xdivy": xdivy,
     "max": maximum, "min": minimum, "relu": relu, "abs": unchanged, "sqrt": sqrt,
-    "where": where, "only": only, "equal": exact, "not": exact, "both": exact, "any": any_of, "swap": swap,
+    "where": where, "only": only, "equal": exact, "not": exact, "both": exact, "any": classes.largest, "swap": swap,
     "exp": functions.exp, "expm1": functions.expm1, "log": functions.log, "log1p": functions.log1p,
     "log1mexp": functions.log1mexp, "softplus": functions.softplus, "sigmoid": functions.sigmoid,
     "tanh": functions.tanh, "logcosh": functions.logcosh, "logaddexp": functions.logaddexp,

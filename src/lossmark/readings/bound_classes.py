@@ -110,8 +110,8 @@ def whole(arithmetic: Arithmetic, v: Wide, *parts: Bounded, axis: int) -> F64:
 
 
 def _side_by_side(x: Bounded, y: Bounded, axis: int) -> Bounded:
-    v = side_by_side(x.v, y.v, axis)
-    return Bounded(v, side_by_side(Wide(x.e + 0 * y.e), Wide(y.e + 0 * x.e), axis).hi)
+    here, there = (Wide(np.broadcast_to(one.e, one.v.hi.shape)) for one in (x, y))
+    return Bounded(side_by_side(x.v, y.v, axis), side_by_side(here, there, axis).hi)
 
 
 def pick(arithmetic: Arithmetic, v: Wide, x: Bounded, label: Bounded, axis: int) -> F64:

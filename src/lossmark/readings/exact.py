@@ -79,7 +79,7 @@ RULES: Mapping[str, Callable[..., Real | Vector]] = {
     "xlogy": scalars.xlogy, "xdivy": scalars.xdivy, "logaddexp": logaddexp, **BALL_FUNCTIONS,
     "max": scalars.maximum, "min": scalars.minimum, "relu": scalars.relu, "abs": scalars.absolute,
     "where": scalars.where, "only": scalars.only, "swap": first,
-    "equal": scalars.equal, "not": scalars.negated, "both": scalars.both, "any": vectors.any_of,
+    "equal": scalars.equal, "not": scalars.negated, "both": scalars.both, "any": vectors.largest,
     "joint_lse": vectors.joint_lse, "joint_softmax": vectors.joint_softmax, "depth": vectors.depth,
     "whole": vectors.whole,
     "largest": vectors.largest, "lse": vectors.lse, "softmax": vectors.softmax, "detach": first,

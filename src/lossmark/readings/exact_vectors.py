@@ -64,11 +64,6 @@ def softmax(xs: Vector) -> Vector:
     return [BALL_FUNCTIONS["exp"](sub(x, whole)) for x in xs]
 
 
-def any_of(xs: Vector) -> Real:
-    """1 where a condition is true of one of the entries, else 0; nan where one is."""
-    return functools.reduce(maximum, xs)
-
-
 def joint_lse(xs: Vector, ys: Vector, convention: Convention) -> Real:
     """log(Σ exp(xᵢ) + Σ exp(yᵢ))."""
     return lse([*xs, *ys], convention)

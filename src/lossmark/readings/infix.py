@@ -52,7 +52,7 @@ RULES: Mapping[str, Binds] = {
     "both": Binds(Binding.AND, (Binding.AND, Binding.NOT)),
     "where": Binds(Binding.WHOLE, (Binding.AND, Binding.SUM, Binding.SUM)),
     "sum": _CALL_1, "mean": _CALL_1, "largest": _CALL_1, "lse": _CALL_1, "softmax": _CALL_1, "detach": _CALL_1,
-    "joint_lse": _CALL_2, "joint_softmax": _CALL_2,
+    "joint_lse": _CALL_2,
     "any": Binds(Binding.WHOLE, (Binding.AND,)), "only": Binds(Binding.WHOLE, (Binding.AND, Binding.SUM)),
     "pick": Binds(Binding.WHOLE, (Binding.SUM, Binding.WHOLE)), "dot": _CALL_2, "sqnorm": _CALL_1, "norm": _CALL_1,
 }  # fmt: skip

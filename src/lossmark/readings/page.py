@@ -197,7 +197,7 @@ RULES: Mapping[str, Callable[..., Term]] = {
     "lse": _call_along("lse"), "softmax": _call_along("softmax"), "pick": _entry, "detach": _same,
     "mean": _call_along("mean"), "tanh": _call("tanh"), "power": _power, "log1mexp": _log1mexp, "logcosh": _logcosh,
     "logaddexp": _call("logaddexp"), "swap": _swap, "not": _not, "equal": _joined("<mo>=</mo>", "="),
-    "joint_lse": _call_along("lse"), "joint_softmax": _call_along("softmax"), "any": _call_along("any"), "only": _only,
+    "joint_lse": _call_along("lse"), "any": _call_along("any"), "only": _only,
     "both": _joined("<mtext> and </mtext>", r"\text{ and }"),
 }  # fmt: skip
 """How each operation that a formula can write is shown, from the terms of its operands."""

@@ -143,11 +143,6 @@ def depth_in_the_limit(v: Wide, x: Wide, axis: int) -> Wide:
     return v._replace(hi=np.where(np.isnan(v.hi) & (x.hi == -np.inf) & some, 0.0, v.hi))
 
 
-def any_of(condition: Wide, axis: int) -> Wide:
-    """1 where a condition is true of some entry along an axis."""
-    return largest(condition, axis)
-
-
 def whole(*parts: Wide, axis: int) -> Wide:
     """The factor."""
     shape = list(np.broadcast_shapes(*(part.hi.shape for part in parts)))
@@ -277,7 +272,7 @@ RULES: Mapping[str, Callable[..., Wide]] = {
     "logaddexp": logaddexp,
     "where": where, "only": only, "equal": equal, "not": negated, "both": both, "swap": swap,
     "largest": largest, "lse": lse, "softmax": softmax, "pick": pick, "scatter": scatter, "gap": gap, "detach": first,
-    "joint_lse": joint_lse, "joint_softmax": joint_softmax, "depth": depth, "any": any_of,
+    "joint_lse": joint_lse, "joint_softmax": joint_softmax, "depth": depth, "any": largest,
     "whole": whole,
     "sum": total, "mean": mean, "count": count, "dot": product_sums, "sqnorm": sqnorm, "norm": norm,
     "step": step, "sign": sign, "unit": unit, "radial": radial, "spread": first, "fork": fork, "either": first,

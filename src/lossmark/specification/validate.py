@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path as File
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -25,12 +25,16 @@ def validate(kind: type[Model], document: Document) -> Model:
 
 def entries(path: File, kind: type[Named]) -> dict[str, Named]:
     """The entries of a file by their names, each a model; raises :class:`SpecError` with file, line and key."""
-    document = read(path)
+    document, found = read(path), dict[str, Named]()
+    at: Path_ = ()
     try:
-        return TypeAdapter(dict[str, kind]).validate_python(document.data)  # type: ignore[valid-type]
+        for name, entry in TypeAdapter(dict[str, Any]).validate_python(document.data).items():
+            at = (name,)
+            found[name] = kind.model_validate(entry)
     except ValidationError as error:
         first = error.errors()[0]
-        raise SpecError(first["msg"], document.place(first["loc"])) from None
+        raise SpecError(first["msg"], document.place((*at, *first["loc"]))) from None
+    return found
 
 
 def _one_line(error: ValidationError, document: Document) -> SpecError:
