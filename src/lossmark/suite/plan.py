@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from ..sandbox.living import workers_bytes
 from ..sandbox.target import Target, targets
 from ..specification.case import Case, Embedded, Planned
 from ..specification.loss import Loss
+from .programs import seldom
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def plan_targets(losses: Mapping[str, Loss], choice: Choice, found: Sequence[Tar
         for dtype in DTYPES:
             if choice.dtypes and dtype not in choice.dtypes:
                 continue
+            rare = functools.cache(functools.partial(seldom, loss, dtype))
             for case in _cases(loss, dtype, choice):
                 for target in found:
                     if target.has(loss):
@@ -76,7 +79,7 @@ def plan_targets(losses: Mapping[str, Loss], choice: Choice, found: Sequence[Tar
                             if versions[target.reference.framework]
                             else f"{target.reference.framework} is not installed"
                         )
-                        runs += _settings(target, loss, case, dtype, choice, reason)
+                        runs += _settings(target, loss, case, dtype, choice, reason, rare)
     return runs
 
 
@@ -114,7 +117,16 @@ def _cases(loss: Loss, dtype: str, choice: Choice) -> Iterator[Planned]:
             yield case
 
 
-def _settings(target: Target, loss: Loss, case: Planned, dtype: str, choice: Choice, reason: str) -> Iterable[Run]:
+def _settings(
+    target: Target,
+    loss: Loss,
+    case: Planned,
+    dtype: str,
+    choice: Choice,
+    reason: str,
+    rare: Callable[[Mode], frozenset[str]],
+) -> Iterable[Run]:
+    """The runs of one case of one implementation; ``rare`` are the cases with whose programs few others run."""
     adapter = framework(target.reference.framework)
     wanted = choice.modes or target.modes
     for device in ("cpu", "gpu") if choice.device == "all" else (choice.device,):
@@ -122,8 +134,10 @@ def _settings(target: Target, loss: Loss, case: Planned, dtype: str, choice: Cho
             if mode.name not in wanted or (isinstance(case, Embedded) and _is_too_much(case, target, mode, choice)):
                 continue
             if target.reference.own and not (choice.full or choice.modes or choice.case):
-                apart = isinstance(case, Case) and not loss.widens and case.shape[1:] != loss.host.shape[1:]
-                setting = Setting(mode, dtype, case, apart, adapter.own[target.name].fused, dtype in choice.dtypes)
+                setting = Setting(
+                    mode, dtype, case, loss, case.id in rare(mode), adapter.own[target.name].fused,
+                    dtype in choice.dtypes,
+                )  # fmt: skip
                 if any(concerns(setting) for concerns in LEFT_TO_FULL.values()):
                     continue
             checks = asked(target, loss, case, mode)
@@ -142,8 +156,9 @@ class Setting(NamedTuple):
     mode: Mode
     dtype: str
     case: Planned
-    apart: bool
-    """Whether the case cannot be brought to the shape of the host case."""
+    loss: Loss
+    rare: bool
+    """Whether few golden cases share the program of this one."""
     fused: bool
     """Whether the implementation is fused."""
     named: bool
@@ -156,14 +171,11 @@ class Setting(NamedTuple):
 
     @property
     def other_program(self) -> bool:
-        """Whether a mode that compiles has to do so for this case: it has another shape, or numbers as parameters.
-
-        Where each operation is compiled by itself, what other cases have made ready serves many shapes of golden cases.
-        """
+        """Whether what the host case has made ready does not serve: another shape, or numbers as parameters."""
         case = self.case
         if not isinstance(case, Case) or any(not isinstance(value, str) for value in case.params.values()):
             return True
-        return self.apart and self.mode.traced and self.mode.compiles
+        return not self.loss.widens and case.shape[1:] != self.loss.host.shape[1:]
 
 
 LEFT_TO_FULL: Mapping[str, Callable[[Setting], bool]] = {
@@ -172,6 +184,12 @@ LEFT_TO_FULL: Mapping[str, Callable[[Setting], bool]] = {
     ),
     "a program for each shape and parameter in each dtype takes too long": lambda setting: (
         not setting.usual and setting.mode.starts_slowly and setting.other_program
+    ),
+    "where golden cases need many programs, one that few of them share takes too long": lambda setting: (
+        setting.mode.starts_slowly and setting.rare
+    ),
+    "where each operation is compiled for each shape, those of many classes or pairs take too long": lambda setting: (
+        setting.mode.compiles and not (setting.mode.traced or setting.loss.widens or isinstance(setting.case, Case))
     ),
     "edges in larger batches are seen in eager mode, in float32": lambda setting: (
         isinstance(setting.case, Embedded) and (setting.mode.traced or not (setting.usual or setting.named))

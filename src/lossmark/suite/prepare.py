@@ -47,7 +47,7 @@ def _made(run: Run) -> Case:
 
 
 def _packed(case: Case, run: Run) -> Case:
-    return pack(case, run.target.mode(run.mode), run.loss.widens)
+    return pack(case, run.target.mode(run.mode), run.loss)
 
 
 def _shares_programs(run: Run) -> bool:

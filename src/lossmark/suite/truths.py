@@ -64,4 +64,4 @@ def _siblings(prepared: Prepared) -> list[Prepared]:
     assert isinstance(run.case, Case)
     packs, mode = case.shape != run.case.shape, run.target.mode(run.mode)
     others = [other for other in run.loss.golden(run.dtype) if other.id != case.id]
-    return [prepared.on(pack(other, mode, run.loss.widens) if packs else other) for other in others]
+    return [prepared.on(pack(other, mode, run.loss) if packs else other) for other in others]
