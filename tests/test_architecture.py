@@ -17,7 +17,7 @@ FLOORS = (
     ("specification",),
     ("golden", "tolerance", "sandbox"),
     ("checks",),
-    ("suite", "timing"),
+    ("suite", "timing", "vectors"),
     ("gate", "sharpness", "pytest_plugin"),
     ("cli",),
 )
