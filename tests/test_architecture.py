@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -17,7 +19,7 @@ FLOORS = (
     ("specification",),
     ("golden", "tolerance", "sandbox"),
     ("checks",),
-    ("suite", "timing"),
+    ("suite", "timing", "vectors"),
     ("gate", "sharpness", "pytest_plugin"),
     ("cli",),
 )
@@ -101,6 +103,17 @@ def test_a_folder_says_what_it_is_for_and_re_exports_nothing(folder):
 def test_the_face_is_true():
     assert all(hasattr(lossmark, name) for name in lossmark.__all__)
     assert set(lossmark.__all__) <= set(dir(lossmark))
+
+
+def test_the_face_is_what_the_page_on_versions_promises():
+    page = (ENGINE.parents[1] / "docs" / "project" / "versions.md").read_text(encoding="utf-8")
+    (row,) = re.findall(r"^\| the Python face: (.*) of `lossmark`,", page, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", row) == sorted(lossmark.__all__)
+    code = "import sys, lossmark; print([name for name in dir(lossmark) if not name.startswith('_')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    public = set(ast.literal_eval(done.stdout))
+    folders = {box(module) for module in MODULES}
+    assert public - folders - {"Path", "annotations"} == {name for name in lossmark.__all__ if not name.startswith("_")}
 
 
 def test_no_public_name_is_defined_twice():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lossmark.checks.judgement import slopes
-from lossmark.dtypes import BFLOAT16, FLOAT64
+from lossmark.dtypes import BFLOAT16, FLOAT32, FLOAT64
 from lossmark.specification.inputs import draw
 from lossmark.specification.library import losses
 from lossmark.tolerance.expected import expected
@@ -62,3 +62,17 @@ def test_sixteen_bits_leave_many_classes_undecided_and_each_is_explained():
     assert slopes({"logits": gradient}, found.gradients["sum"], kink, BFLOAT16, "sum").ok
     gradient[kink.rows[0], own[kink.rows[0]]] += 2 / x.shape[1] + found.gradients["sum"]["logits"].bound.max()
     assert not slopes({"logits": gradient}, found.gradients["sum"], kink, BFLOAT16, "sum").ok
+
+
+def test_a_slope_next_to_an_end_explains_what_is_just_beyond_its_bound():
+    """pairwise_hinge in float32: 1.4 bounds from the lower side, towards the upper one, is a slope of 4e-8."""
+    loss = losses()["pairwise_hinge"]
+    case = loss.case("pairwise_hinge/subnormal-single")
+    found = expected(loss, case, FLOAT32, np.ones(case.batch))
+    parts, kink = found.gradients["mean"], found.kinks["mean"]
+    got = {name: part.exact.astype(np.float32) for name, part in parts.items()}
+    towards = np.sign(kink.at_one["d_pos"][0] - kink.at_zero["d_pos"])
+    got["d_pos"][kink.rows] += (1.5 * towards * parts["d_pos"].bound[kink.rows]).astype(np.float32)
+    assert slopes(got, parts, kink, FLOAT32, "mean").ok
+    got["d_pos"][kink.rows] -= (3 * towards * parts["d_pos"].bound[kink.rows]).astype(np.float32)
+    assert not slopes(got, parts, kink, FLOAT32, "mean").ok

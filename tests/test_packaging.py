@@ -1,6 +1,8 @@
-"""The wheel, built from the sdist, holds the five rooms and runs conformance outside the clone."""
+"""The wheel, built from the sdist, holds the five rooms and runs conformance outside the clone, other people's too."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -9,16 +11,25 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_wheel_runs_conformance_on_its_own(tmp_path):
-    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+def built(project, folder):
+    """The wheel of a project, built from its sdist without a network."""
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(project)]
     done = subprocess.run(build, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    (wheel,) = tmp_path.glob("*.whl")
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def test_the_wheel_runs_conformance_on_its_own(tmp_path):
+    wheel = built(ROOT, tmp_path)
     names = set(zipfile.ZipFile(wheel).namelist())
     for name in (
         "lossmark/specs/bpr.yaml",
         "lossmark/specs/edges.yaml",
         "lossmark/specs/schema.json",
+        "lossmark/specs/ids.json",
+        "lossmark/specification/starter.yaml",
+        "lossmark/impls/pytorch/starter.py",
         "lossmark/impls/jax_/losses.py",
         "lossmark/conformance/expected.yaml",
         "lossmark/benchmarks/quick.py",
@@ -27,16 +38,34 @@ def test_the_wheel_runs_conformance_on_its_own(tmp_path):
     ):
         assert name in names
     site = tmp_path / "site"
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
+    project = shutil.copytree(ROOT / "tests" / "third_party", tmp_path / "third_party")
+    wheels = [str(wheel), str(built(project, tmp_path / "third_party_wheel"))]
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), *wheels]
     subprocess.run(install, check=True, capture_output=True)
     where = [sys.executable, "-c", "import lossmark; print(lossmark.__file__)"]
     environment = os.environ | {"PYTHONPATH": str(site), "LOSSMARK_REQUIRE": ""}
     found = subprocess.run(where, capture_output=True, text=True, check=True, cwd=tmp_path, env=environment).stdout
     assert found.startswith(str(site))
-    run = [sys.executable, "-m", "pytest", "-q", "--pyargs", "lossmark.conformance", "--impl", "numpy", "--loss", "bpr"]
-    done = subprocess.run(run, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    assert "0 fail, 0 error" in done.stdout
+    for impl, loss in (("numpy", "bpr"), ("plain", "contrastive")):
+        run = [
+            "pytest",
+            "-q",
+            "--pyargs",
+            "lossmark.conformance",
+            "--impl",
+            impl,
+            "--loss",
+            loss,
+            "-p",
+            "no:cacheprovider",
+        ]
+        command = [sys.executable, "-m", *run]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        assert "0 fail, 0 error" in done.stdout
+    command = [sys.executable, "-m", "lossmark", "list"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path, env=environment).stdout
+    assert re.search(r"^plain +registered under lossmark.implementations$", found, re.MULTILINE)
 
 
 def test_importing_lossmark_imports_no_framework():

@@ -39,7 +39,7 @@ def pages() -> dict[str, str]:
 def _section(name: str, model: Mapping[str, Any]) -> str:
     required = model.get("required", ())
     rows = [
-        (code(key), " or ".join(dict.fromkeys(_types(value))), "yes" if key in required else _default(value))
+        (code(key), " or ".join(dict.fromkeys(types(value, WHERE))), "yes" if key in required else _default(value))
         for key, value in model["properties"].items()
     ]
     head = f"## {WHERE.get(name, name)}\n\n{' '.join(model.get('description', '').split())}\n\n"
@@ -51,24 +51,24 @@ def _default(value: Mapping[str, Any]) -> str:
     return "no" if default in (None, [], {}, "") or isinstance(default, dict) else f"no, {code(json.dumps(default))}"
 
 
-def _types(value: Mapping[str, Any]) -> Iterator[str]:
-    """What a value may be, in words."""
+def types(value: Mapping[str, Any], sections: Mapping[str, str]) -> Iterator[str]:
+    """What a value of a schema may be, in words; ``sections`` are the headings of the models."""
     if "anyOf" in value:
         for option in value["anyOf"]:
             if option.get("type") != "null":
-                yield from _types(option)
+                yield from types(option, sections)
     elif "$ref" in value:
         name = value["$ref"].rpartition("/")[2]
-        yield f"see {WHERE.get(name, name)}"
+        yield f"see {sections.get(name, name)}"
     elif "const" in value:
         yield code(json.dumps(value["const"]))
     elif "enum" in value:
         yield " or ".join(code(word) for word in value["enum"])
     elif value.get("type") == "array":
-        yield "a list of: " + " or ".join(dict.fromkeys(_types(value.get("items", {}))))
+        yield "a list of: " + " or ".join(dict.fromkeys(types(value.get("items", {}), sections)))
     elif value.get("type") == "object":
         inner = value.get("additionalProperties") or next(iter(value.get("patternProperties", {"": {}}).values()))
-        yield "a mapping to: " + " or ".join(dict.fromkeys(_types(inner if isinstance(inner, dict) else {})))
+        yield "a mapping to: " + " or ".join(dict.fromkeys(types(inner if isinstance(inner, dict) else {}, sections)))
     elif "p[+-]" in value.get("pattern", ""):
         yield "hex float"
     else:

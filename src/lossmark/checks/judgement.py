@@ -163,12 +163,17 @@ def _error(x: F64, accepted: Acceptance) -> F64:
     return np.abs(difference if accepted.exact_low is None else difference - accepted.exact_low)
 
 
+def _near(x: F64, accepted: Acceptance) -> NDArray[np.bool_]:
+    """Numbers within the bound of a finite one: no error beside an infinity is, though its bound is infinite too."""
+    return np.asarray(np.isfinite(accepted.exact) & (_error(x, accepted) <= accepted.bound))
+
+
 def _beside(x: F64, accepted: Acceptance) -> NDArray[np.bool_]:
     """Numbers that conform though they are not within the bound."""
     result = accepted.also.allow(x)
     if accepted.limit is not None:
         limit = accepted.limit
-        result |= (x == limit.exact) | (np.isnan(x) & np.isnan(limit.exact)) | (_error(x, limit) <= limit.bound)
+        result |= (x == limit.exact) | (np.isnan(x) & np.isnan(limit.exact)) | _near(x, limit)
         result |= _beside(x, limit)
     return result
 
@@ -177,8 +182,7 @@ def _by_the_textbook(x: F64, textbook: Acceptance | None) -> NDArray[np.bool_]:
     """Numbers that conform where squares inside a norm underflow, NaN among them where nothing is left of the norm."""
     if textbook is None:
         return np.zeros(x.shape, bool)
-    inside = _error(x, textbook) <= textbook.bound
-    return inside | textbook.also.allow(x) | _by_the_textbook(x, textbook.textbook)
+    return _near(x, textbook) | textbook.also.allow(x) | _by_the_textbook(x, textbook.textbook)
 
 
 def _lost_a_part(error: F64, accepted: Acceptance, dtype: DType) -> NDArray[np.bool_]:
@@ -188,8 +192,12 @@ def _lost_a_part(error: F64, accepted: Acceptance, dtype: DType) -> NDArray[np.b
     softplus(x). A part by itself is lost below the smallest normal number of the accumulator, if that flushes, and is
     rounded to a multiple of the smallest number of the format.
     """
-    room = accumulator_of(dtype).smallest_normal + 2.0 ** (dtype.emin - dtype.p)
-    return np.asarray(error <= accepted.bound + room)
+    return np.asarray(error <= accepted.bound + part_room(dtype))
+
+
+def part_room(dtype: DType) -> float:
+    """What one part of a gradient may lose by underflow."""
+    return accumulator_of(dtype).smallest_normal + 2.0 ** (dtype.emin - dtype.p)
 
 
 def _in_form(x: F64, form: Acceptance | None) -> NDArray[np.bool_]:
@@ -199,7 +207,7 @@ def _in_form(x: F64, form: Acceptance | None) -> NDArray[np.bool_]:
     """
     if form is None:
         return np.zeros(x.shape, bool)
-    told = (_error(x, form) <= form.bound) & (form.bound <= LOOSE * np.abs(form.exact))
+    told = _near(x, form) & (form.bound <= LOOSE * np.abs(form.exact))
     infinite = (x == form.exact) if form.limit is None else (x == form.exact) | (x == form.limit.exact)
     return np.asarray(told | (np.isinf(x) & infinite))
 

@@ -15,6 +15,8 @@ CLOSE = 2.0**-20
 """How much of a bound the search for several slopes at once may miss."""
 FINE = 2.0**-40
 """What the search for slopes of float64 may lose of the magnitudes that meet."""
+SUMMED = 2.0**-51
+"""What adding up several slopes in float64 may lose of the magnitudes that meet."""
 Got = Mapping[str, NDArray[np.generic]]
 
 
@@ -23,21 +25,20 @@ def explain(
 ) -> tuple[NDArray[np.bool_], str, F64]:
     """Which of the ``k`` kinked rows some slopes explain, a note on those, and the slopes ``[P, k]``.
 
-    Slopes of 0 and 1 within the bound are looked for first. Any other rounds a product more.
+    Slopes within the bound are looked for first. Any but 0 and 1 rounds a product more, and has room for that.
     """
-    moves = _moves(kink)
+    moving = moves(kink)
     low, high = _intervals(got, accepted, kink, 0.0)
     fits = np.all(low <= high * (1 + FINE), axis=0)
-    members = np.where(moves, _chosen(low, high), 0.0)
-    between = np.any((members != 0) & (members != 1), axis=0) | ~fits
-    if between.any():
-        roomy = _intervals(got, accepted, kink, dtype.u + FINE)
-        low, high = np.where(between, roomy[0], low), np.where(between, roomy[1], high)
+    members = np.where(moving, _chosen(low, high), 0.0)
+    if not fits.all():
+        other, roomy = ~fits, _intervals(got, accepted, kink, dtype.u + FINE)
+        low, high = np.where(other, roomy[0], low), np.where(other, roomy[1], high)
         fits |= np.all(low <= high * (1 + FINE), axis=0)
-        members = np.where(between & moves, _chosen(low, high), members)
+        members = np.where(other & moving, _chosen(low, high), members)
     if kink.places > 1:
         masses = {name: _mass(kink, name) for name in accepted}
-        for row in np.flatnonzero(np.count_nonzero(moves, axis=0) > 1):
+        for row in np.flatnonzero(np.count_nonzero(moving, axis=0) > 1):
             fits[row], members[:, row] = _solved(got, accepted, kink, masses, dtype, int(row), members[:, row])
     told = fits & (high - low < 1)  # where both slopes are the same, nothing was chosen
     exact = [f"{value:g}" for value in sorted({float(round(m, 3)) for m in members[told]})]
@@ -59,7 +60,7 @@ def member(part: Acceptance, kink: Kink, members: F64, name: str, dtype: DType) 
         between = np.any((weights != 0) & (weights != 1), axis=0)
         several = np.count_nonzero(weights, axis=0) > 1
         slack = np.where(between, (dtype.u + FINE) * mass + CLOSE * bound[kink.rows], 0.0)
-        slack = np.maximum(slack, np.where(several, 2.0**-51 * mass, 0.0))
+        slack = np.maximum(slack, np.where(several, SUMMED * mass, 0.0))
     exact[kink.rows] = chosen
     bound[kink.rows] = bound[kink.rows] + np.where(np.isfinite(slack), slack, 0.0)
     low = None
@@ -67,6 +68,16 @@ def member(part: Acceptance, kink: Kink, members: F64, name: str, dtype: DType) 
         low = part.exact_low.copy()
         low[kink.rows] = np.where(np.all(weights == 0, axis=0), low[kink.rows], 0.0)
     return replace(part, exact=exact, exact_low=low, bound=bound)
+
+
+def room(kink: Kink, name: str, bound: F64, several: NDArray[np.bool_], dtype: DType) -> F64:
+    """The error ``[k, …]`` that conforms between the sides of the kinks, where at their ends it is ``bound``.
+
+    ``several`` ``[k]`` marks the rows of which more than one place moves elements.
+    """
+    mass = _mass(kink, name)
+    summed = np.where(several.reshape(-1, *[1] * (mass.ndim - 1)), SUMMED * mass, 0.0)
+    return np.asarray(np.maximum(bound, summed) + (dtype.u + FINE) * mass)
 
 
 def _mass(kink: Kink, name: str) -> F64:
@@ -102,12 +113,27 @@ def _intervals(got: Got, accepted: Mapping[str, Acceptance], kink: Kink, relativ
     return low, high
 
 
-def _moves(kink: Kink) -> NDArray[np.bool_]:
+def moves(kink: Kink) -> NDArray[np.bool_]:
     """Which places ``[P, k]`` change any gradient."""
     found = np.zeros((kink.places, len(kink.rows)), bool)
     for name, one in kink.at_one.items():
         found |= (one != kink.at_zero[name]).reshape(*found.shape, -1).any(axis=2)
     return found
+
+
+def separate(kink: Kink) -> bool:
+    """Whether no row has two elements, of any input, that more than one place moves, nor one that is not finite.
+
+    Then slopes are found without a search: those of each place from the elements that it moves alone.
+    """
+    joint = np.zeros(len(kink.rows))
+    for name, one in kink.at_one.items():
+        lower = kink.at_zero[name].reshape(len(kink.rows), -1)
+        upper = one.reshape(kink.places, *lower.shape)
+        if not np.isfinite(upper[upper != lower]).all() or not np.isfinite(lower[(upper != lower).any(axis=0)]).all():
+            return False
+        joint += np.count_nonzero(np.count_nonzero(upper != lower, axis=0) > 1, axis=1)
+    return bool((joint <= 1).all())
 
 
 def _solved(
@@ -130,7 +156,7 @@ def _solved(
     span, distance, bound, mass = np.concatenate(spans, axis=1), *map(np.concatenate, (away, room, most))
     use = np.isfinite(span).all(axis=0) & np.isfinite(distance) & np.isfinite(bound) & (span != 0).any(axis=0)
     a, b, mass = span[:, use].T, distance[use], mass[use]
-    scale = np.maximum(bound[use], 2.0**-51 * mass)
+    scale = np.maximum(bound[use], SUMMED * mass)
     ends = np.round(guess)
     if np.all(np.abs(a @ ends - b) <= scale):
         return True, ends

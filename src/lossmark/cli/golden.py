@@ -1,4 +1,4 @@
-"""The commands on specs and their golden values: ``lossmark certify``, ``explain`` and ``promote``."""
+"""The commands on specs and their golden values: ``lossmark certify``, ``explain``, ``promote`` and ``vectors``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..dtypes import DTYPES
 from ..errors import HARNESS_ERROR, PASS, REGRESSION, LossmarkError
 from ..golden.generated import generated
 from ..golden.verify import verify
@@ -16,6 +17,8 @@ from ..rooms import room
 from ..specification import assemble
 from ..specification.library import losses, read_all
 from ..specification.loss import Loss
+from ..suite.plan import Choice
+from .options import chosen_losses
 
 
 def certify(
@@ -81,3 +84,16 @@ def promote(
         raise LossmarkError(f"{counterexample}: unknown loss {name!r}, known are {', '.join(known)}")
     promoted(counterexample, known[name], case_id, why)
     print(f"{known[name].document.file}: {case_id} added and certified")
+
+
+def vectors(
+    output: Annotated[Path, typer.Option("-o", "--output", help="folder of the files")],
+    loss: Annotated[list[str] | None, typer.Option(help="only these losses", show_default=False)] = None,
+    dtype: Annotated[list[str] | None, typer.Option(help="only these dtypes", show_default=False)] = None,
+) -> None:
+    """Write golden cases with all that conforms, a JSON file for each loss, for readers in any language."""
+    from ..vectors.write import write_vectors
+
+    choice = Choice(losses=tuple(loss or ()), dtypes=tuple(dtype or ()))
+    for path in write_vectors(output, chosen_losses(choice), choice.dtypes or tuple(DTYPES)):
+        print(path)

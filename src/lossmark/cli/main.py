@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from ..errors import HARNESS_ERROR, INCONCLUSIVE, PASS, REGRESSION, LossmarkError
 from . import cache, findings, gate, golden, inventory, report, sharpness, speed
 from .history import history_app
+from .new import new_app
 from .options import PASSED_ON
 
 app = typer.Typer(
@@ -27,10 +28,12 @@ app.command()(speed.compare)
 app.command()(speed.bench)
 app.command()(gate.gate)
 app.command()(golden.promote)
+app.command()(golden.vectors)
 app.command()(sharpness.mutants)
 app.command()(findings.findings)
 app.command()(cache.cache)
 app.add_typer(history_app, name="history")
+app.add_typer(new_app, name="new")
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""The files of the specs folder that are no spec: the schema of a spec, the page of all losses, and the edges."""
+"""The files of the specs folder that are no spec: a spec's schema, the page of all losses, the edges, and all ids."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ..specification.edges import EDGES_FILE, canonical_edges, edges
 from ..specification.loss import Loss
 from ..specification.model import SpecModel
 from .coverage import page
+from .ids import IDS_FILE, changelog
 
 
 def generated(losses: Sequence[Loss], folder: Path) -> Mapping[Path, str]:
@@ -23,4 +24,5 @@ def generated(losses: Sequence[Loss], folder: Path) -> Mapping[Path, str]:
         folder / "schema.json": text,
         folder / "README.md": page(losses, edges(folder)),
         folder / EDGES_FILE: canonical_edges(folder),
+        folder / IDS_FILE: changelog(losses, folder),
     }

@@ -21,17 +21,19 @@ from .certified import Certified, certified, known, scalars
 from .coverage import empty_boxes
 from .flaw import Flaw
 from .generated import generated
+from .ids import gone
 from .write import is_canonical
 
 
 def verify(losses: Sequence[Loss], folder: Path, *, own: bool) -> list[Flaw]:
     """Everything that is wrong with the specs of a folder.
 
-    Of lossmark's ``own`` specs also the edges that no case covers, and the generated files that are not up to date.
+    Of lossmark's ``own`` specs also the edges that no case covers, ids that are gone, and generated files that are not
+    up to date.
     """
     flaws = [flaw for loss in losses for flaw in check(loss)]
     if own:
-        flaws += empty_boxes(losses, edges(folder))
+        flaws += [*empty_boxes(losses, edges(folder)), *gone(losses, folder)]
         for path, text in generated(losses, folder).items():
             if not path.is_file() or path.read_text(encoding="utf-8") != text:
                 flaws.append(Flaw(str(path), "is not up to date, run: lossmark certify"))
