@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable
 
-from ..adapters.mode import Mode
+from ..adapters.mode import Compiling, Mode
 from ..specification.case import Case
 from ..specification.loss import Loss
 from .shared_shapes import packed_shape
 
 FEW = 4
 """A loss whose golden cases need no more programs than these has every case run."""
-SHARED = 3
-"""Where they need more, so many cases have to share one."""
+SHARED, SHARED_LONGEST = 3, 6
+"""Where they need more, so many cases have to share one; the second where one takes seconds to compile."""
 
 
 def seldom(loss: Loss, dtype: str, mode: Mode) -> frozenset[str]:
@@ -26,7 +26,8 @@ def seldom(loss: Loss, dtype: str, mode: Mode) -> frozenset[str]:
         users[_program(loss, case, mode)].append(case.id)
     if len(users) <= FEW:
         return frozenset()
-    return frozenset(case for cases in users.values() if len(cases) < SHARED for case in cases) - {loss.host.id}
+    least = SHARED_LONGEST if mode.compiling == Compiling.LONGEST else SHARED
+    return frozenset(case for cases in users.values() if len(cases) < least for case in cases) - {loss.host.id}
 
 
 def _program(loss: Loss, case: Case, mode: Mode) -> Hashable:
