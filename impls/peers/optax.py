@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 import optax
 from jax import Array
+from lossmark.impls.peers.evaluated import FOCUS, HARD, SHARE, SOFT
 
 from lossmark import Deviation, Implementation
 
@@ -52,7 +53,7 @@ def bpr(u: Array, d_pos: Array, d_neg: Array) -> Array:
 IN_THE_DTYPE = "in 16 bits the log-probabilities are sums in the dtype of the logits"
 ROUNDED_SUM = Deviation(
     why=IN_THE_DTYPE,
-    formula=("hard", "weight_y*(lse(logits, C) - pick(logits, target, C))"),
+    formula=HARD,
     accumulate="dtype",
     url=f"{PAGE}#optax.losses.softmax_cross_entropy_with_integer_labels",
 )
@@ -66,7 +67,7 @@ def cross_entropy(logits: Array, target: Array, *, reduction: str = "mean") -> A
 
 SOFT_ROUNDED_SUM = Deviation(
     why=IN_THE_DTYPE,
-    formula=("sum(target*(log_sum + (m - logits)), C)", "sum(target*(lse(logits, C) - logits), C)"),
+    formula=SOFT,
     accumulate="dtype",
     url=f"{PAGE}#optax.losses.softmax_cross_entropy",
 )
@@ -95,8 +96,7 @@ def bce_with_logits(logits: Array, target: Array, *, reduction: str = "mean") ->
 
 FOCAL = Deviation(
     why="1 - p_t is taken by subtraction, and the other class counts 0 times its loss",
-    formula="(alpha*target + (1 - alpha)*(1 - target))*((target*softplus(-logits) + (1 - target)*softplus(logits))"
-    "*power(1 - (sigmoid(logits)*target + (1 - sigmoid(logits))*(1 - target)), gamma))",
+    formula=f"{SHARE}*((target*softplus(-logits) + (1 - target)*softplus(logits))*{FOCUS})",
     url=f"{PAGE}#optax.losses.sigmoid_focal_loss",
 )
 

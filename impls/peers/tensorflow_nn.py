@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tensorflow as tf
+from lossmark.impls.peers.evaluated import HARD
 
 from lossmark import Deviation, Implementation
 
@@ -17,7 +18,16 @@ def _reduced(loss: tf.Tensor, reduction: str) -> tf.Tensor:
     return tf.reduce_sum(loss) if reduction == "sum" else tf.reduce_mean(loss)
 
 
-@impl.loss
+ROUNDED_SUM = Deviation(
+    why="in 16 bits the log-probabilities are sums in the dtype of the logits",
+    formula=HARD,
+    slope=HARD,
+    accumulate="dtype",
+    url=f"{PAGE}/sparse_softmax_cross_entropy_with_logits",
+)
+
+
+@impl.loss("cross_entropy", deviates=ROUNDED_SUM)
 def cross_entropy(logits: tf.Tensor, target: tf.Tensor, *, reduction: str = "mean") -> tf.Tensor:
     """``sparse_softmax_cross_entropy_with_logits``: without weights, ignored rows and smoothing."""
     return _reduced(tf.nn.sparse_softmax_cross_entropy_with_logits(target, logits), reduction)
@@ -25,7 +35,7 @@ def cross_entropy(logits: tf.Tensor, target: tf.Tensor, *, reduction: str = "mea
 
 SUM_OF_ONE = Deviation(
     why="its gradient is that for targets which sum to 1",
-    formula=("sum(target*(log_sum + (m - logits)), C)",),
+    formula="sum(target*(log_sum + (m - logits)), C)",
     slope="lse(logits, C) - sum(target*logits, C)",
     url=f"{PAGE}/softmax_cross_entropy_with_logits",
 )

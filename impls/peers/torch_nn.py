@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from lossmark.impls.peers.evaluated import LINEAR, SOFT
 from torch import Tensor
 from torch.nn import functional
 
@@ -74,7 +75,7 @@ def cross_entropy(
 
 SOFT_ROUNDED_SUM = Deviation(
     why=IN_THE_DTYPE,
-    formula=("sum(target*(log_sum + (m - logits)), C)", "sum(target*(lse(logits, C) - logits), C)"),
+    formula=SOFT,
     accumulate="dtype",
 )
 
@@ -87,7 +88,7 @@ def soft_cross_entropy(logits: Tensor, target: Tensor, *, reduction: str = "mean
 
 LINEAR_ROUNDED_SUM = Deviation(
     why=IN_THE_DTYPE,
-    formula=("lse(logits - pick(logits, target, C), C)", "lse(logits, C) - pick(logits, target, C)"),
+    formula=LINEAR,
     accumulate="dtype",
 )
 

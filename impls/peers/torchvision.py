@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torchvision
+from lossmark.impls.peers.evaluated import FOCUS, SHARE
 from torch import Tensor
 from torchvision.ops import sigmoid_focal_loss
 
@@ -10,8 +11,6 @@ from lossmark import Deviation, Implementation
 
 impl = Implementation("torchvision", framework="torch", version=torchvision.__version__)
 
-SHARE = "(alpha*target + (1 - alpha)*(1 - target))"
-FOCUS = "power(1 - (sigmoid(logits)*target + (1 - sigmoid(logits))*(1 - target)), gamma)"
 BY_SUBTRACTION = Deviation(
     why="1 - p_t is taken by subtraction, and the cross entropy is torch's: both lose the digits of a sure example",
     formula=(
