@@ -5,10 +5,13 @@ from __future__ import annotations
 import jax.numpy as jnp
 import optax
 from jax import Array
+from lossmark.impls.peers.evaluated import FOCUS, HARD, SHARE, SOFT
 
-from lossmark import Implementation
+from lossmark import Deviation, Implementation
 
 impl = Implementation("optax", framework="jax", version=optax.__version__, modes=("eager", "jit"))
+
+PAGE = "https://optax.readthedocs.io/en/latest/api/losses.html"
 
 
 def _reduced(loss: Array, reduction: str) -> Array:
@@ -30,7 +33,14 @@ def pairwise_hinge(u: Array, d_pos: Array, d_neg: Array) -> Array:
     return jnp.mean(optax.losses.hinge_loss(x, jnp.ones_like(x)))
 
 
-@impl.loss
+OF_BOTH_CLASSES = Deviation(
+    why="the other class counts 0 times its loss, which is NaN where that is infinite",
+    formula="softplus(s_neg - s_pos) + 0*softplus(s_pos - s_neg)",
+    url=f"{PAGE}#optax.losses.sigmoid_binary_cross_entropy",
+)
+
+
+@impl.loss("bpr", deviates=OF_BOTH_CLASSES)
 def bpr(u: Array, d_pos: Array, d_neg: Array) -> Array:
     """-y·log σ(x) - (1 - y)·log σ(-x) at y = 1, mean."""
     x = _difference(u, d_pos, d_neg)
@@ -40,13 +50,30 @@ def bpr(u: Array, d_pos: Array, d_neg: Array) -> Array:
 # -- classes ---------------------------------------------------------------------------------------------------------
 
 
-@impl.loss
+IN_THE_DTYPE = "in 16 bits the log-probabilities are sums in the dtype of the logits"
+ROUNDED_SUM = Deviation(
+    why=IN_THE_DTYPE,
+    formula=HARD,
+    accumulate="dtype",
+    url=f"{PAGE}#optax.losses.softmax_cross_entropy_with_integer_labels",
+)
+
+
+@impl.loss("cross_entropy", deviates=ROUNDED_SUM)
 def cross_entropy(logits: Array, target: Array, *, reduction: str = "mean") -> Array:
     """``softmax_cross_entropy_with_integer_labels``: without weights, ignored rows and smoothing."""
     return _reduced(optax.losses.softmax_cross_entropy_with_integer_labels(logits, target), reduction)
 
 
-@impl.loss
+SOFT_ROUNDED_SUM = Deviation(
+    why=IN_THE_DTYPE,
+    formula=SOFT,
+    accumulate="dtype",
+    url=f"{PAGE}#optax.losses.softmax_cross_entropy",
+)
+
+
+@impl.loss("soft_cross_entropy", deviates=SOFT_ROUNDED_SUM)
 def soft_cross_entropy(logits: Array, target: Array, *, reduction: str = "mean") -> Array:
     """``softmax_cross_entropy``."""
     return _reduced(optax.losses.softmax_cross_entropy(logits, target.astype(logits.dtype)), reduction)
@@ -67,7 +94,14 @@ def bce_with_logits(logits: Array, target: Array, *, reduction: str = "mean") ->
     return _reduced(optax.losses.sigmoid_binary_cross_entropy(logits, target.astype(logits.dtype)), reduction)
 
 
-@impl.loss
+FOCAL = Deviation(
+    why="1 - p_t is taken by subtraction, and the other class counts 0 times its loss",
+    formula=f"{SHARE}*((target*softplus(-logits) + (1 - target)*softplus(logits))*{FOCUS})",
+    url=f"{PAGE}#optax.losses.sigmoid_focal_loss",
+)
+
+
+@impl.loss("sigmoid_focal", deviates=FOCAL)
 def sigmoid_focal(
     logits: Array, target: Array, *, alpha: float = 0.25, gamma: float = 2.0, reduction: str = "mean"
 ) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from lossmark.impls.peers.evaluated import LINEAR, SOFT
 from torch import Tensor
 from torch.nn import functional
 
@@ -43,7 +44,20 @@ def bpr(u: Tensor, d_pos: Tensor, d_neg: Tensor, *, similarity: str = "dot", red
 # -- classes ---------------------------------------------------------------------------------------------------------
 
 
-@impl.loss
+IN_THE_DTYPE = "in 16 bits the logarithm of the sum is rounded to the dtype of the logits before it is subtracted"
+ROUNDED_SUM = Deviation(
+    why=IN_THE_DTYPE,
+    formula=(
+        "where(label_smoothing == 0, hard, (1 - label_smoothing)*hard + label_smoothing*smooth)",
+        "where(label_smoothing == 0, weight_y*(lse(logits, C) - pick(logits, target, C)), "
+        "(1 - label_smoothing)*(weight_y*(lse(logits, C) - pick(logits, target, C))) "
+        "+ label_smoothing*mean(weight*(lse(logits, C) - logits), C))",
+    ),
+    accumulate="dtype",
+)
+
+
+@impl.loss("cross_entropy", deviates=ROUNDED_SUM)
 def cross_entropy(
     logits: Tensor,
     target: Tensor,
@@ -59,13 +73,27 @@ def cross_entropy(
     )
 
 
-@impl.loss
+SOFT_ROUNDED_SUM = Deviation(
+    why=IN_THE_DTYPE,
+    formula=SOFT,
+    accumulate="dtype",
+)
+
+
+@impl.loss("soft_cross_entropy", deviates=SOFT_ROUNDED_SUM)
 def soft_cross_entropy(logits: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """``cross_entropy`` of probabilities."""
     return functional.cross_entropy(logits, target.to(logits.dtype), reduction=reduction)
 
 
-@impl.loss
+LINEAR_ROUNDED_SUM = Deviation(
+    why=IN_THE_DTYPE,
+    formula=LINEAR,
+    accumulate="dtype",
+)
+
+
+@impl.loss("linear_cross_entropy", deviates=LINEAR_ROUNDED_SUM)
 def linear_cross_entropy(
     hidden: Tensor, weight: Tensor, target: Tensor, *, ignore_index: int = -100, reduction: str = "mean"
 ) -> Tensor:
@@ -88,7 +116,15 @@ def multi_margin(logits: Tensor, target: Tensor, *, margin: float = 1.0, reducti
 # -- logits and numbers ----------------------------------------------------------------------------------------------
 
 
-@impl.loss
+ONE_SIDED = Deviation(
+    why="the loss of a confident negative example is lost beside its logit, the slope of a positive one beside 1",
+    formula="(1 - target)*logits + (1 + (pos_weight - 1)*target)*softplus(-logits)",
+    slope="(pos_weight*target + 1 - target)*softplus(logits) - pos_weight*target*logits",
+    url="https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.binary_cross_entropy_with_logits.html",
+)
+
+
+@impl.loss("bce_with_logits", deviates=ONE_SIDED)
 def bce_with_logits(logits: Tensor, target: Tensor, *, pos_weight: float = 1.0, reduction: str = "mean") -> Tensor:
     """``binary_cross_entropy_with_logits``, called without a weight where that is 1."""
     weight = None if pos_weight == 1 else torch.full_like(logits[:1], pos_weight)

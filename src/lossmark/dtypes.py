@@ -6,7 +6,7 @@ format, ``a`` that of the accumulator: 16-bit formats must accumulate sums in at
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import ml_dtypes
 import numpy as np
@@ -74,7 +74,19 @@ FLOAT16 = DType("float16", np.dtype(np.float16), 11, -14, 15, 24)
 
 def accumulator_of(dtype: DType) -> DType:
     """The format that sums of a format are accumulated in, at least."""
+    if dtype.accumulator_p < FLOAT32.p:
+        return dtype
     return FLOAT64 if dtype.accumulator_p == FLOAT64.p else FLOAT32
+
+
+def narrow(dtype: DType) -> DType:
+    """The format whose sums are accumulated in itself."""
+    return replace(dtype, accumulator_p=dtype.p)
+
+
+def summed(dtype: DType) -> DType:
+    """The format by which sums over the batch are counted, which are accumulated in at least float32."""
+    return dtype if dtype.accumulator_p >= FLOAT32.p else replace(dtype, accumulator_p=FLOAT32.p)
 
 
 DTYPES = {dtype.name: dtype for dtype in (FLOAT64, FLOAT32, BFLOAT16, FLOAT16)}

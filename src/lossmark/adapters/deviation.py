@@ -21,6 +21,14 @@ class Deviation:
     each component) or ``{"root": 1e-6}`` (under the root). ``clip``: the range that a term of the spec, or an input, is
     clipped to, as ``{"s_pos": (-1, 1)}``; a bound may be infinite.
 
+    In place of the formula, in the spec's language and with its terms: ``formula``: the loss of an example; several are
+    equal evaluations, of which it takes one. ``slope``: the formula whose derivative, with the cotangent as the last
+    factor, the gradient is, where that is not the derivative of ``formula``. ``mean``: a mean that is not over the
+    batch, as ``"sum(loss, B)/sum(where(paired, 1, 0), B)"``. Guard, epsilon and clip apply to these too.
+
+    ``accumulate``: ``"dtype"`` says that in 16 bits the sums of an example, exponentials and logarithms are rounded
+    to the dtype of the inputs, where the spec asks for float32.
+
     ``ulp``: the range (lowest, highest) in which errors beyond the bound have been observed, in units in the last
     place: for what no change of the formula describes.
 
@@ -36,6 +44,10 @@ class Deviation:
     guard: Mapping[str, float] = field(default_factory=dict)
     epsilon: Mapping[str, float] = field(default_factory=dict)
     clip: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    formula: tuple[str, ...] = ()
+    slope: tuple[str, ...] = ()
+    mean: str = ""
+    accumulate: str = ""
     ulp: tuple[float, float] | None = None
     until: str = ""
 
@@ -45,7 +57,11 @@ class Deviation:
         if not (isinstance(self.scale, (int, float)) and 0 < abs(self.scale) < math.inf):
             raise ValueError(f"scale must be a finite number other than 0, got {self.scale!r}")
         object.__setattr__(self, "scale", float(self.scale))
-        object.__setattr__(self, "flips", (self.flips,) if isinstance(self.flips, str) else tuple(self.flips))
+        for name in ("flips", "formula", "slope"):
+            given = getattr(self, name)
+            object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
+        if self.accumulate not in ("", "dtype"):
+            raise ValueError(f"accumulate must be 'dtype' or left out, got {self.accumulate!r}")
         _one_positive("guard", self.guard)
         _one_positive("epsilon", self.epsilon)
         object.__setattr__(self, "clip", {name: _range(name, bounds) for name, bounds in self.clip.items()})
@@ -63,7 +79,8 @@ class Deviation:
     def rewrites(self) -> str:
         """What the declaration changes in the formula, as a key; empty if nothing."""
         parts = (self.guard, self.epsilon, self.clip)
-        return f"{[sorted(part.items()) for part in parts]}" if any(parts) else ""
+        written = (self.formula, self.slope, self.mean)
+        return f"{[sorted(part.items()) for part in parts]} {written}" if any((*parts, *written)) else ""
 
 
 def _one_positive(name: str, found: Mapping[str, float]) -> None:

@@ -93,7 +93,7 @@ class Consistency(Dialogue):
     def _multiple(self, prepared: Prepared, cotangent: Array | None = None) -> Expected:
         """What :data:`FACTOR` times the loss of a case expects, weighed as its task says or by another cotangent."""
         weights = (prepared.task.cotangent if cotangent is None else cotangent).astype(np.float64)
-        return expected(prepared.held_to, prepared.meant, self.dtype, weights, scale=FACTOR * self.run.scale)
+        return expected(prepared.held_to, prepared.meant, prepared.counted, weights, scale=FACTOR * self.run.scale)
 
     def partial(self) -> Conclusion:
         """The gradient by one input only is that input's part of the whole."""
@@ -186,7 +186,7 @@ class Consistency(Dialogue):
         truth = expected(
             curved(self.prepared.held_to),
             self.prepared.on(case).meant,
-            self.dtype,
+            self.prepared.counted,
             np.ones(case.batch),
             (which,),
             self.run.scale,

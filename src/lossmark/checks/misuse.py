@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..dtypes import DTYPES, FLOAT32, DType
 from ..sandbox.messages import Returned
 from ..specification.case import Case
+from ..specification.deviated import counted
 from ..specification.loss import Loss
 from ..tolerance.expected import expected
 from .judgement import judge
@@ -47,7 +48,9 @@ def silently_wrong(prepared: Prepared, outcome: Returned, reduction: str | None,
         return ""
     dtype = min([DTYPES.get(outcome.dtype, FLOAT32), *narrower], key=lambda found: found.p)
     case = prepared.meant
-    truth = expected(prepared.held_to, case, dtype, np.ones(case.batch), (), prepared.run.scale)
+    truth = expected(
+        prepared.held_to, case, counted(prepared.run.deviation, dtype), np.ones(case.batch), (), prepared.run.scale
+    )
     accepted = truth.values[reduction or "mean"]
     array = outcome.array.astype(np.float64)
     if array.shape == accepted.shape:

@@ -169,7 +169,7 @@ class Judged:
         declared = self.run.deviation
         if not result.ok and result.worst is not None and not result.note:
             detail, worst = explained(result), result.worst.record()
-        elif result.ok and declared is not None and declared.changes:
+        elif result.ok and declared is not None and (declared.changes or self.prepared.counted != self.dtype):
             over = expired(declared.until)
             verdict = "fail" if over else "deviates"
             detail = f"the declared deviation expired on {declared.until}: {declared.why}" if over else declared.why

@@ -12,7 +12,7 @@ import numpy as np
 from ..dtypes import F64, DType
 from ..sandbox.messages import Task
 from ..specification.case import Case
-from ..specification.deviated import held_to, meant
+from ..specification.deviated import counted, held_to, meant
 from ..specification.loss import Loss
 from ..tolerance.acceptance import REDUCTIONS
 from .run import Run
@@ -73,6 +73,11 @@ class Prepared:
     def held_to(self) -> Loss:
         """The loss that the implementation is held to: the spec's, with the declared changes of its formula."""
         return held_to(self.run.deviation, self.loss)
+
+    @property
+    def counted(self) -> DType:
+        """The format by which the errors of the implementation are counted."""
+        return counted(self.run.deviation, self.dtype)
 
     @property
     def params(self) -> Mapping[str, Any]:

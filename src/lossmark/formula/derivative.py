@@ -33,6 +33,16 @@ def gradients(build: Builder, evaluations: Sequence[Node], wrt: Mapping[str, Nod
     return [_gradient(build, group, wrt) for group in groups.values()]
 
 
+def by_hand(build: Builder, loss: Node, wrt: Mapping[str, Node]) -> dict[str, Node]:
+    """The gradient of ``seed · loss`` with the cotangent as the last factor, as backward passes by hand often have it.
+
+    That is right only of a loss whose examples do not see each other.
+    """
+    found = _reverse(build, {loss: build.const(1)}, wrt, until=frozenset())
+    seed, zero = build("seed", payload="seed"), build.const(0)
+    return {name: build("mul", found[node], seed) if node in found else zero for name, node in wrt.items()}
+
+
 def curvature(build: Builder, first: Mapping[str, Node], wrt: Mapping[str, Node], along: str) -> dict[str, Node]:
     """The gradient by each input in ``wrt`` of the scalar ⟨``first``, directions⟩, for trees ``first`` of a gradient.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 
 from .derivative import gradients
 from .gradients import Gradients
-from .tree import Builder, Formula, Node, topological
+from .tree import Builder, Node, topological
 
 GuardRule = Callable[[Builder, Node, Node, Fraction], list[Node]]
 
@@ -64,14 +65,12 @@ def rewritten(
         evaluations |= dict.fromkeys(new[node] for node in formula.evaluations)
     loss, *associations = evaluations
     leaves = {str(leaf.payload): leaf for leaf in topological(evaluations) if leaf.op == "input"}
-    changed = Formula(
-        loss,
-        tuple(associations),
-        formula.inputs,
-        formula.gradient_of,
-        tuple((name, new[node]) for name, node in formula.named),
-        formula.axes,
-        None if formula.divisor is None else new[formula.divisor],
+    changed = replace(
+        formula,
+        loss=loss,
+        associations=tuple(associations),
+        named=tuple((name, new[node]) for name, node in formula.named),
+        divisor=None if formula.divisor is None else new[formula.divisor],
     )
     wrt = {name: leaves[name] for name in formula.gradient_of}
     return Gradients(changed, tuple(gradients(build, changed.evaluations, wrt)))

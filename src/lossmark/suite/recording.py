@@ -110,7 +110,7 @@ def _scope(runs: Sequence[Run], choice: Choice, *, named: bool) -> known_failure
         "mode": (choice.modes or modes, modes),
         "case": ({run.case.id for run in runs} if choice.case else cases, cases),
     }
-    if choice.impls and not named:
+    if not named:
         scope["impl"] = ({run.target.name for run in runs}, implementations())
     return scope
 

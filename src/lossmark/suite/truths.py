@@ -28,7 +28,7 @@ class Truths:
 
     def __call__(self, prepared: Prepared, *, gradual: bool = False) -> Expected:
         """What conforms in the run's dtype, ``gradual`` underflow required. All golden cases are read at once."""
-        dtype = replace(prepared.dtype, gradual=gradual)
+        dtype = replace(prepared.counted, gradual=gradual)
         with self._reading:
             if isinstance(prepared.run.case, Case):
                 return self._of_golden(prepared, dtype)
@@ -49,7 +49,7 @@ class Truths:
     def _of_family(self, prepared: Prepared, dtype: DType) -> Expected:
         run, case = prepared.run, prepared.case
         wanted = ("none", "mean") if run.large and prepared.own and not run.full else REDUCTIONS
-        key = (case.id, case.shape, dtype.name, wanted, run.deviation and run.deviation.changes)
+        key = (case.id, case.shape, dtype, wanted, run.deviation and run.deviation.changes)
         if key not in self._families:
             self._families[key] = expected(prepared.held_to, prepared.meant, dtype, prepared.weights, wanted, run.scale)
             while len(self._families) > FAMILIES:

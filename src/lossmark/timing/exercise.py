@@ -20,7 +20,7 @@ from ..readings.cost import Cost, forward, forward_backward
 from ..sandbox.messages import Array, Failure, Returned, Stage, Stored, Timed
 from ..sandbox.stopwatch import batch_of
 from ..specification.case import Case, left_out
-from ..specification.deviated import held_to, meant
+from ..specification.deviated import counted, held_to, meant
 from ..specification.inputs import timed
 from ..specification.loss import Loss
 from ..tolerance.acceptance import Expected
@@ -149,7 +149,7 @@ class Exercise:
 
     def _expected(self, turn: int, deviation: Deviation | None, backward: bool) -> Expected:
         """What conforms in the call number ``turn``; kept for the two calls that every contestant is checked at."""
-        key = (turn, deviation.changes if deviation else "")
+        key = (turn, f"{deviation.changes} {deviation.accumulate}" if deviation else "")
         if key in self._kept:
             return self._kept[key]
         batch = batch_of(self.batches, self.loss.gradient_of[0], turn)
@@ -164,7 +164,8 @@ class Exercise:
         scale = deviation.scale if deviation else 1.0
         wanted = ("mean",) if backward else ()
         loss, case = held_to(deviation, self.loss), meant(deviation, case)
-        truth = expected(loss, case, DTYPES[self.dtype], np.ones(case.batch), wanted, scale)
+        dtype = counted(deviation, DTYPES[self.dtype])
+        truth = expected(loss, case, dtype, np.ones(case.batch), wanted, scale)
         if turn in (0, LAST_TURN):
             self._kept[key] = truth
         return truth
