@@ -6,7 +6,8 @@ format, ``a`` that of the accumulator: 16-bit formats must accumulate sums in at
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, replace
 
 import ml_dtypes
 import numpy as np
@@ -72,10 +73,17 @@ BFLOAT16 = DType("bfloat16", np.dtype(ml_dtypes.bfloat16), 8, -126, 127, 24)
 FLOAT16 = DType("float16", np.dtype(np.float16), 11, -14, 15, 24)
 
 
-def accumulator_of(dtype: DType) -> DType:
-    """The format that sums of a format are accumulated in, at least."""
-    return FLOAT64 if dtype.accumulator_p == FLOAT64.p else FLOAT32
-
-
 DTYPES = {dtype.name: dtype for dtype in (FLOAT64, FLOAT32, BFLOAT16, FLOAT16)}
 """The formats by name, widest first."""
+
+
+@functools.cache
+def accumulator_of(dtype: DType) -> DType:
+    """The format that sums of a format are accumulated in, at least; its own sums are in itself."""
+    found = next(other for other in DTYPES.values() if other.p == dtype.accumulator_p)
+    return found if found.accumulator_p == found.p else replace(found, accumulator_p=found.p)
+
+
+def accumulating(dtype: DType, name: str) -> DType:
+    """The format with sums in the format ``name``, where that is coarser than its accumulator; else itself."""
+    return replace(dtype, accumulator_p=min(dtype.accumulator_p, DTYPES[name].p))
