@@ -56,8 +56,8 @@ class PyTorch(Framework):
         precision = torch.get_float32_matmul_precision()
 
         def restore() -> None:
-            torch.set_float32_matmul_precision(precision)
             torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = flags
+            torch.set_float32_matmul_precision(precision)  # last, because it sets a flag, too
 
         return restore
 

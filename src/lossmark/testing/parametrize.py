@@ -9,7 +9,7 @@ The suite plans and judges; the implementation answers in this very process.
 
 from __future__ import annotations
 
-import sys
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -28,6 +28,9 @@ from ..suite.in_process import InProcess
 from ..suite.plan import Choice, check, plan_targets
 from ..suite.suite import Suite
 from .conformity import NonConforming
+
+MOST_FUNCTIONS = 100
+"""So many functions are looked into for the framework that they use."""
 
 
 class LastJudged:
@@ -107,13 +110,12 @@ def _made(function: Callable[..., Any], wanted: tuple[str, ...], framework: str 
 
 
 def _framework_of(function: Callable[..., Any], name: str) -> str:
-    """The framework that a function uses: that of its class, or of what its module knows by name."""
-    code = getattr(function, "forward", None) or getattr(function, "call", None) or function
-    known = [*vars(sys.modules.get(getattr(code, "__module__", ""), object())).values()] if _module(code) else []
-    names = {base.__module__.partition(".")[0] for base in type(function).__mro__}
-    names |= {_module(value).partition(".")[0] for value in (*known, *getattr(code, "__globals__", {}).values())}
-    found = [each.name for each in frameworks().values() if each.module in names]
-    if len(found) > 1 and "numpy" in found:  # which others are used beside
+    """The framework of a function's class, or the one that its code names."""
+    of_class = {_module(base).partition(".")[0] for base in type(function).__mro__}
+    known = frameworks().values()
+    found = [each.name for each in known if each.module in of_class]
+    found = found or [each.name for each in known if each.module in _named(function)]
+    if len(found) > 1 and "numpy" in found:  # which others are used with
         found.remove("numpy")
     if len(found) != 1:
         installed = ", ".join(each for each in frameworks() if framework_version(each))
@@ -122,7 +124,22 @@ def _framework_of(function: Callable[..., Any], name: str) -> str:
     return found[0]
 
 
+def _named(function: Callable[..., Any]) -> set[str]:
+    """The packages of what the code of a function names, and the code of functions that it names."""
+    found, seen, waiting = set[str](), set[int](), [inspect.unwrap(function)]
+    while waiting and len(seen) < MOST_FUNCTIONS:
+        code = getattr(waiting[-1], "__code__", None)
+        scope = {**getattr(waiting.pop(), "__globals__", {})}
+        for word in () if code is None else code.co_names:
+            value = scope.get(word)
+            found.add(_module(value).partition(".")[0])
+            if inspect.isfunction(value) and id(value) not in seen:
+                seen.add(id(value))
+                waiting.append(inspect.unwrap(value))
+    return found
+
+
 def _module(value: Any) -> str:
     """The module that a value is, or comes from."""
-    found = getattr(value, "__name__", "") if isinstance(value, type(sys)) else getattr(value, "__module__", "")
+    found = getattr(value, "__name__" if inspect.ismodule(value) else "__module__", "")
     return found if isinstance(found, str) else ""
