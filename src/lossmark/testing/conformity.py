@@ -39,6 +39,8 @@ class NonConforming(AssertionError):  # noqa: N818 (what it says reads better so
     is wrong already.
     """
 
+    __module__ = "lossmark.testing"  # as people know it, and as their test runners call it
+
     def __init__(self, text: str, worst: Mapping[str, Any] | None = None):
         super().__init__(text)
         self.worst = worst

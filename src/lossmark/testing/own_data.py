@@ -45,6 +45,7 @@ def assert_conforms(
     """
     from .judged import judged
 
+    __tracebackhide__ = True
     call = _trial(loss, inputs, params, reduction, cotangent, accumulate, rows, grads)
     found = judged(call, got, grads)
     if not isinstance(found, Conformity):
