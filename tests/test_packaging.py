@@ -21,6 +21,7 @@ def test_the_wheel_runs_conformance_on_its_own(tmp_path):
         "lossmark/specs/schema.json",
         "lossmark/impls/jax_/losses.py",
         "lossmark/conformance/expected.yaml",
+        "lossmark/conformance/mutants.yaml",
         "lossmark/benchmarks/quick.py",
         "lossmark/reports/templates/index.html",
         "lossmark/py.typed",
@@ -37,6 +38,17 @@ def test_the_wheel_runs_conformance_on_its_own(tmp_path):
     done = subprocess.run(run, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert "0 fail, 0 error" in done.stdout
+    own = subprocess.run([sys.executable, "-c", OWN], capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert "looks like a factor of one half (the mutant torch/bpr-half)" in own.stderr
+
+
+OWN = """
+import numpy as np
+from lossmark.testing import assert_conforms, bound
+
+inputs = {name: np.linspace(-1, k, 6).reshape(2, 3) for k, name in enumerate(("u", "d_pos", "d_neg"))}
+assert_conforms("bpr", inputs, bound("bpr", inputs).exact / 2)
+"""
 
 
 def test_importing_lossmark_imports_no_framework():

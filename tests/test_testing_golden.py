@@ -28,11 +28,11 @@ WIDEST = 5000
 FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax")
 
 
-def runs(framework, loss, dtypes):
+def runs(framework, loss, dtypes, widest):
     """The ordinary runs of golden cases, with what answers them."""
     found = plan_targets(losses(), Choice(losses=(loss,), dtypes=dtypes, modes=("eager",)), [own(framework)])
     golden = [run for run in found if getattr(run.case, "golden", None) and run.case.error is None]
-    return [run for run in golden if run.case.width <= WIDEST]
+    return [run for run in golden if run.case.width <= widest]
 
 
 def corrupted(array, bound, *, many):
@@ -89,10 +89,10 @@ OWN = "loses digits that the formula keeps"
 """A grade that the suite does not let pass of lossmark's own implementations, which these are not here."""
 
 
-def compared(framework, loss, dtypes, *, wrong, many=False):
+def compared(framework, loss, dtypes, *, wrong, many=False, most=None):
     """The number of results that both judged alike, ``wrong`` ones with them; the first that is not fails."""
     implementation = load(framework)
-    planned = runs(framework, loss, dtypes)
+    planned = runs(framework, loss, dtypes, WIDEST if many else WIDEST // 50)[:most]
     suite = Suite(planned, ahead=False, answers=InProcess(implementation))
     number = 0
     for run in planned:
@@ -131,13 +131,13 @@ def compared(framework, loss, dtypes, *, wrong, many=False):
 
 @pytest.mark.parametrize("loss", losses())
 def test_right_and_wrong_results_are_judged_as_the_suite_judges_them(loss):
-    assert compared("numpy", loss, ("bfloat16",), wrong=True) > 100
+    assert compared("numpy", loss, ("bfloat16",), wrong=True, most=40) > 100
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS[1:])
 @pytest.mark.parametrize("loss", ["cross_entropy", "labeled_triplet", "nt_xent"])
 def test_tensors_of_every_framework_are_judged_as_the_suite_judges_them(framework, loss):
-    assert compared(framework, loss, ("bfloat16",), wrong=False) > 30
+    assert compared(framework, loss, ("bfloat16",), wrong=False, most=12) > 20
 
 
 @pytest.mark.soak

@@ -17,8 +17,8 @@ class Conformity:
     """What a judgement found that something conforms by.
 
     ``budget_used`` is the largest share of a bound that an error takes, ``error_ulp`` the largest error in units in
-    the last place (None where no finite number was judged). ``condition`` is Σ|x·∂L/∂x| / |L|: how many times larger
-    relative changes of the inputs are in the value; None where the gradient of a large batch was not asked for.
+    the last place (None where no finite number was judged). ``condition`` is ``Σ|x·∂L/∂x| / |L|``: how many times
+    larger relative changes of the inputs are in the value; None where the gradient of a large batch was not asked for.
     ``judged`` counts the numbers that were held to their bounds, ``unjudged`` those that were not: of rows left out, or
     where any number conforms, or where the bound exceeds a quarter of the exact values. ``grade`` is ``accurate``, or
     says by what lower standard something conforms: ``textbook``, for one.

@@ -62,13 +62,17 @@ def _of_torch(name: str, x: Any) -> NDArray[Any] | None:
 
 
 def _of_any(x: Any) -> NDArray[Any] | None:
-    if hasattr(x, "__array__"):
-        try:
-            return np.asarray(x)
-        except Exception:
-            if not hasattr(x, "__dlpack__"):
-                raise
-    return np.asarray(np.from_dlpack(x)) if hasattr(x, "__dlpack__") else None
+    ways = (("__array__", np.asarray), ("numpy", lambda x: np.asarray(x.numpy())), ("__dlpack__", np.from_dlpack))
+    refusal = None
+    for method, read in ways:
+        if hasattr(x, method):
+            try:
+                return read(x)
+            except Exception as error:  # of TensorFlow a single bfloat16, for one, has no array, but a number
+                refusal = refusal or error
+    if refusal is not None:
+        raise refusal
+    return None
 
 
 def _unread(name: str, x: Any, error: Exception) -> str:
