@@ -32,13 +32,14 @@ def test_the_wheel_runs_conformance_on_its_own(tmp_path):
         "lossmark/impls/pytorch/starter.py",
         "lossmark/impls/jax_/losses.py",
         "lossmark/conformance/expected.yaml",
+        "lossmark/conformance/mutants.yaml",
         "lossmark/benchmarks/quick.py",
         "lossmark/reports/templates/index.html",
         "lossmark/py.typed",
     ):
         assert name in names
     site = tmp_path / "site"
-    project = shutil.copytree(ROOT / "tests" / "third_party", tmp_path / "third_party")
+    project = shutil.copytree(ROOT / "tests" / "third_party" / "distribution", tmp_path / "third_party")
     wheels = [str(wheel), str(built(project, tmp_path / "third_party_wheel"))]
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), *wheels]
     subprocess.run(install, check=True, capture_output=True)
@@ -47,25 +48,25 @@ def test_the_wheel_runs_conformance_on_its_own(tmp_path):
     found = subprocess.run(where, capture_output=True, text=True, check=True, cwd=tmp_path, env=environment).stdout
     assert found.startswith(str(site))
     for impl, loss in (("numpy", "bpr"), ("plain", "contrastive")):
-        run = [
-            "pytest",
-            "-q",
-            "--pyargs",
-            "lossmark.conformance",
-            "--impl",
-            impl,
-            "--loss",
-            loss,
-            "-p",
-            "no:cacheprovider",
-        ]
-        command = [sys.executable, "-m", *run]
+        command = [sys.executable, "-m", "pytest", "-q", "--pyargs", "lossmark.conformance", "-p", "no:cacheprovider"]
+        command += ["--impl", impl, "--loss", loss]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         assert "0 fail, 0 error" in done.stdout
     command = [sys.executable, "-m", "lossmark", "list"]
     found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path, env=environment).stdout
     assert re.search(r"^plain +registered under lossmark.implementations$", found, re.MULTILINE)
+    own = subprocess.run([sys.executable, "-c", OWN], capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert "looks like a factor of one half (the mutant torch/bpr-half)" in own.stderr
+
+
+OWN = """
+import numpy as np
+from lossmark.testing import assert_conforms, bound
+
+inputs = {name: np.linspace(-1, k, 6).reshape(2, 3) for k, name in enumerate(("u", "d_pos", "d_neg"))}
+assert_conforms("bpr", inputs, bound("bpr", inputs).exact / 2)
+"""
 
 
 def test_importing_lossmark_imports_no_framework():

@@ -5,7 +5,7 @@ import importlib.util
 import pytest
 
 from lossmark import Deviation
-from lossmark.dtypes import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, accumulator_of, narrow, summed
+from lossmark.dtypes import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, accumulator_of, inside, over_batch
 from lossmark.specification.deviated import complaint, counted, held_to
 from lossmark.specification.library import losses
 from tests.test_conformance import held
@@ -94,10 +94,10 @@ def test_guards_of_losses_of_pairs_keep_their_axes():
 
 def test_a_declared_accumulator_is_that_of_sixteen_bits_and_not_over_the_batch():
     own = Deviation("in the dtype", accumulate="dtype")
-    assert counted(own, BFLOAT16) == narrow(BFLOAT16) != BFLOAT16 == counted(None, BFLOAT16)
+    assert counted(own, BFLOAT16) == inside(BFLOAT16) != BFLOAT16 == counted(None, BFLOAT16)
     assert [counted(own, dtype) for dtype in (FLOAT64, FLOAT32)] == [FLOAT64, FLOAT32]
-    assert accumulator_of(narrow(FLOAT16)) == narrow(FLOAT16)
-    assert accumulator_of(summed(narrow(FLOAT16))) == FLOAT32
+    assert accumulator_of(inside(FLOAT16)).p == FLOAT16.p
+    assert over_batch(inside(FLOAT16)) == FLOAT16
     with pytest.raises(ValueError, match="accumulate must be"):
         Deviation("because", accumulate="float32")
 

@@ -28,6 +28,7 @@ class Jax(Framework):
 
     def __init__(self) -> None:
         self._compiled: list[float] = []
+        self._counting = False
 
     def setup(self) -> Mapping[str, str]:
         """Turn x64 on and have products of matrices computed in full precision; counts compilations from now on."""
@@ -35,13 +36,28 @@ class Jax(Framework):
         import jax
 
         jax.config.update("jax_enable_x64", True)
-        jax.monitoring.register_event_duration_secs_listener(self._count)
+        if not self._counting:
+            jax.monitoring.register_event_duration_secs_listener(self._count)
+            self._counting = True
         jax.config.update("jax_default_matmul_precision", "highest")
         return {"enable_x64": "True", "default_matmul_precision": "highest"}
 
     def _count(self, event: str, seconds: float, **_: Any) -> None:
         if event == COMPILED:
             self._compiled.append(seconds)
+
+    def restoring(self) -> Callable[[], None]:
+        """Sets x64 and the precision of products back."""
+        import jax
+
+        names = ("jax_enable_x64", "jax_default_matmul_precision")
+        values = [getattr(jax.config, name) for name in names]
+
+        def restore() -> None:
+            for name, value in zip(names, values, strict=True):
+                jax.config.update(name, value)
+
+        return restore
 
     def devices(self) -> tuple[str, ...]:
         """The CPU, and ``gpu`` where JAX lists one."""

@@ -48,6 +48,19 @@ class PyTorch(Framework):
         torch.set_float32_matmul_precision("highest")
         return {"float32_matmul_precision": torch.get_float32_matmul_precision(), "allow_tf32": "False"}
 
+    def restoring(self) -> Callable[[], None]:
+        """Sets back both flags of TF32 and the precision of products."""
+        import torch
+
+        flags = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+        precision = torch.get_float32_matmul_precision()
+
+        def restore() -> None:
+            torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = flags
+            torch.set_float32_matmul_precision(precision)  # last, because it sets a flag, too
+
+        return restore
+
     def devices(self) -> tuple[str, ...]:
         """The CPU, and ``gpu`` where CUDA is available."""
         import torch

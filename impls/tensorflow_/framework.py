@@ -49,6 +49,13 @@ class TensorFlow(Framework):
             tf.config.experimental.set_memory_growth(gpu, True)
         return {"tensor_float_32_execution": "False"}
 
+    def restoring(self) -> Callable[[], None]:
+        """Sets TF32 back."""
+        import tensorflow as tf
+
+        enabled = tf.config.experimental.tensor_float_32_execution_enabled()
+        return lambda: tf.config.experimental.enable_tensor_float_32_execution(enabled)
+
     def devices(self) -> tuple[str, ...]:
         """The CPU, and ``gpu`` where TensorFlow lists one."""
         import tensorflow as tf

@@ -6,6 +6,7 @@ format, ``a`` that of the accumulator: 16-bit formats must accumulate sums in at
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 
 import ml_dtypes
@@ -27,6 +28,8 @@ class DType:
     accumulator_p: int
     gradual: bool = False
     """Whether underflow must be gradual; else results below the smallest normal number may be flushed to zero."""
+    batch_p: int = 0
+    """The accumulator of sums over the batch, where it is another; 0 where it is not."""
 
     @property
     def u(self) -> float:
@@ -72,22 +75,27 @@ BFLOAT16 = DType("bfloat16", np.dtype(ml_dtypes.bfloat16), 8, -126, 127, 24)
 FLOAT16 = DType("float16", np.dtype(np.float16), 11, -14, 15, 24)
 
 
-def accumulator_of(dtype: DType) -> DType:
-    """The format that sums of a format are accumulated in, at least."""
-    if dtype.accumulator_p < FLOAT32.p:
-        return dtype
-    return FLOAT64 if dtype.accumulator_p == FLOAT64.p else FLOAT32
-
-
-def narrow(dtype: DType) -> DType:
-    """The format whose sums are accumulated in itself."""
-    return replace(dtype, accumulator_p=dtype.p)
-
-
-def summed(dtype: DType) -> DType:
-    """The format by which sums over the batch are counted, which are accumulated in at least float32."""
-    return dtype if dtype.accumulator_p >= FLOAT32.p else replace(dtype, accumulator_p=FLOAT32.p)
-
-
 DTYPES = {dtype.name: dtype for dtype in (FLOAT64, FLOAT32, BFLOAT16, FLOAT16)}
 """The formats by name, widest first."""
+
+
+@functools.cache
+def accumulator_of(dtype: DType) -> DType:
+    """The format that sums of a format are accumulated in, at least; its own sums are in itself."""
+    found = next(other for other in DTYPES.values() if other.p == dtype.accumulator_p)
+    return found if found.accumulator_p == found.p else replace(found, accumulator_p=found.p)
+
+
+def accumulating(dtype: DType, name: str) -> DType:
+    """The format with sums in the format ``name``, where that is coarser than its accumulator; else itself."""
+    return replace(dtype, accumulator_p=min(dtype.accumulator_p, DTYPES[name].p))
+
+
+def inside(dtype: DType) -> DType:
+    """The format with the sums of an example in itself; those over the batch stay in its accumulator."""
+    return replace(accumulating(dtype, dtype.name), batch_p=dtype.accumulator_p)
+
+
+def over_batch(dtype: DType) -> DType:
+    """The format by which sums over the batch are counted."""
+    return replace(dtype, accumulator_p=dtype.batch_p, batch_p=0) if dtype.batch_p else dtype

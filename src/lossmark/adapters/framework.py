@@ -105,6 +105,10 @@ class Framework(ABC):
         A worker calls it once, before it loads any implementation.
         """
 
+    def restoring(self) -> Callable[[], None]:
+        """Sets the numeric set-up back to what it is now; for a process in which others compute, too."""
+        return lambda: None
+
     @abstractmethod
     def devices(self) -> tuple[str, ...]:
         """``cpu``, and ``gpu`` where one can be used."""

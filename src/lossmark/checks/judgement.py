@@ -82,8 +82,17 @@ def loose(accepted: Sequence[Acceptance], dtype: DType) -> bool:
 
     An error of a few smallest normal numbers is never too wide: results that small may be flushed to zero.
     """
-    parts = [part.extent(64 * dtype.smallest_normal) for part in accepted]
-    return sum(allowance for allowance, _ in parts) > LOOSE * sum(size for _, size in parts)
+    return too_wide([extent(part, dtype) for part in accepted])
+
+
+def extent(accepted: Acceptance, dtype: DType) -> tuple[float, float]:
+    """The sums of bounds and of magnitudes, by which it is told whether a bound is too wide."""
+    return accepted.extent(64 * dtype.smallest_normal)
+
+
+def too_wide(extents: Sequence[tuple[float, float]]) -> bool:
+    """Whether bounds, taken together, exceed a quarter of the magnitudes."""
+    return sum(allowance for allowance, _ in extents) > LOOSE * sum(size for _, size in extents)
 
 
 def judge(

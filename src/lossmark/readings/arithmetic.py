@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dtypes import F64, DType
+from ..dtypes import F64, DType, accumulator_of
 from .double_double import Wide
 from .overflow import Bounded
 
@@ -67,6 +67,17 @@ class Arithmetic:
         if untouched.any():
             rounding = np.where(untouched & self.holds(v), 0.0, rounding)
         return e + rounding + self.eta(v, e)
+
+    @property
+    def summing(self) -> Arithmetic:
+        """The arithmetic that the terms of a sum are computed in: the accumulator's where that is coarser."""
+        coarser = self.dtype.accumulator_p < self.dtype.p
+        return Arithmetic(accumulator_of(self.dtype), self.textbook) if coarser else self
+
+    def entering(self, v: Wide, e: F64) -> F64:
+        """The error of numbers that enter a sum: one rounding more where its accumulator is coarser than the format."""
+        summing = self.summing
+        return e if summing is self else summing.round(v, e)
 
     def round_inexact(self, v: Wide, e: F64, units: float) -> F64:
         """The error after ``units`` roundings: e + units·u(|v| + e) + η.

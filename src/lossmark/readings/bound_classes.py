@@ -45,6 +45,7 @@ def lse(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
     Then δ through the logarithm, the logarithm's own, and m + log S in the accumulator, before one rounding.
     """
     a = arithmetic.dtype.a
+    x = Bounded(x.v, arithmetic.entering(x.v, x.e))
     shares = _shares(x, v)
     inside = -np.log1p(-np.minimum(_relative(arithmetic, x, shares, axis), 0.5))
     most = _finite(np.max(x.v.hi, axis=axis, keepdims=True))

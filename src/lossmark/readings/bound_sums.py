@@ -4,6 +4,9 @@ Any order of summation conforms. n terms summed in any order, in an arithmetic o
 (n - 1)·a·Σ|xᵢ| (Higham, section 4.2, to first order in a; without higher orders by Lange & Rump, Error estimates for
 the summation of real numbers with application to floating-point summation, BIT 57, 2017). Sums along an
 axis accumulate in at least float32, a fork in the format itself.
+
+Where an accumulator coarser than the format is declared, each term is rounded to it first, and products of terms are
+taken in it.
 """
 
 from __future__ import annotations
@@ -119,6 +122,7 @@ class Summands:
 
 def total(arithmetic: Arithmetic, v: Wide, terms: F64, errors: F64, axis: int, lows: F64 | None = None) -> F64:
     """The error of a computed sum ``v`` of ``terms`` along ``axis``, each already off by ``errors``."""
+    errors = arithmetic.entering(Wide(terms, lows), errors)
     return Summands.of(terms, errors, axis, lows).error_of_sum(arithmetic, v)
 
 
@@ -143,10 +147,11 @@ def count(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
 def dot(arithmetic: Arithmetic, v: Wide, x: Bounded, y: Bounded, axis: int) -> F64:
     """The error of Σxᵢyᵢ: each product is rounded to the format, then summed (Higham, section 3.1)."""
     parts = []
+    x, y = (Bounded(z.v, arithmetic.entering(z.v, z.e)) for z in (x, y))
     for part in slices(x.v.hi, y.v.hi, axis):
         here, there = (Bounded(part_of(z.v, part), np.broadcast_to(z.e, z.v.hi.shape)[part]) for z in (x, y))
         product = mul(here.v, there.v)
-        errors = arithmetic.round(product, product_error(here, there))
+        errors = arithmetic.summing.round(product, product_error(here, there))
         parts.append(Summands.of(product.hi, errors, axis, product.lo))
     return functools.reduce(operator.add, parts).error_of_sum(arithmetic, v)
 
@@ -164,6 +169,7 @@ def norm(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
     the norm by the textbook alone may lose it.
     """
     dtype = arithmetic.dtype
+    x = Bounded(x.v, arithmetic.entering(x.v, x.e))
     length = np.where((v.hi > 0) & np.isfinite(v.hi), v.hi, 1.0)
     ratio = np.where(np.isfinite(x.v.hi), x.v.hi / length, 0.0)
     square, exact = _squares(arithmetic, x, axis)
@@ -171,7 +177,8 @@ def norm(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
     if not arithmetic.textbook:
         underflow = np.where(np.sum(underflow, axis=axis, keepdims=True) <= dtype.u, underflow, 0.0)
     per_term = 2 * np.abs(ratio) * (x.e / length) + (x.e / length) ** 2
-    rounded = np.where(exact, 0.0, per_term + dtype.u * (ratio * ratio + per_term)) + underflow
+    unit = arithmetic.summing.dtype.u
+    rounded = np.where(exact, 0.0, per_term + unit * (ratio * ratio + per_term)) + underflow
     count = np.count_nonzero(ratio, axis=axis, keepdims=True)
     relative = np.sum(rounded, axis=axis, keepdims=True)
     summing = np.maximum(count - 1, 0) * dtype.a * (1 + relative)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..dtypes import F64, DType
+from ..dtypes import F64, DType, accumulator_of
 from ..formula.operations import OPERATIONS
 from ..formula.tree import Dims, Node
 from .contraction import slices
@@ -85,10 +85,11 @@ def _partial_sums(dtype: DType, x: Bounded, y: Bounded, axis: int) -> NonFinite:
     """A product, or a partial sum of products in some order, that overflows on the way to a finite dot.
 
     The extreme partial sums are those of all positive and of all negative products. They are held in the accumulator,
-    at least a float32; products are rounded to the format. Where both ends overflow they may meet as NaN.
+    at least a float32 unless a narrower one is declared; products are rounded to the format. Where both ends overflow
+    they may meet as NaN.
     """
-    largest = dtype.largest
-    accumulator = max(largest, 2.0**127)
+    accumulator = min(max(dtype.largest, 2.0**127), accumulator_of(dtype).largest)
+    largest = min(dtype.largest, accumulator)
     if np.max(x.size, initial=0.0) * np.max(y.size, initial=0.0) * x.v.hi.shape[axis] < largest:
         return ALL_FINITE
     shape = [1 if place == axis else size for place, size in enumerate(np.broadcast_shapes(x.v.hi.shape, y.v.hi.shape))]

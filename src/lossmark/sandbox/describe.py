@@ -28,10 +28,11 @@ def describe(source: str) -> list[dict[str, Any]]:
     found = [impl for impl in load_all(path) if not wanted or impl.name == wanted]
     if not found:
         raise LossmarkError(f"{path}: no implementation named {wanted!r}")
-    return [_describe(impl, path) for impl in found]
+    return [described(impl, path) for impl in found]
 
 
-def _describe(impl: Implementation, source: str) -> dict[str, Any]:
+def described(impl: Implementation, source: str) -> dict[str, Any]:
+    """An implementation of ``source`` likewise; raises :class:`LossmarkError` for what does not fit its losses."""
     known = losses()
     wrong = "; ".join(misfits(impl, known))
     if wrong:

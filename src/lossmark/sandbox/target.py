@@ -123,7 +123,7 @@ def discover(
     if process.returncode or not lines:
         words = stderr.strip().splitlines() or [f"exit code {process.returncode}"]
         raise LoadError(words[-1] if words[-1].startswith(source) else f"{source}: cannot be loaded: {words[-1]}")
-    return [_target(item) for item in json.loads(lines[-1])["implementations"]]
+    return [target_of(item) for item in json.loads(lines[-1])["implementations"]]
 
 
 def _written(process: subprocess.Popen[str], source: str) -> tuple[str, str]:
@@ -145,7 +145,8 @@ def _written(process: subprocess.Popen[str], source: str) -> tuple[str, str]:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _target(item: Mapping[str, Any]) -> Target:
+def target_of(item: Mapping[str, Any]) -> Target:
+    """The implementation that :func:`.describe.described` has written down."""
     losses = {loss: None if names is None else frozenset(names) for loss, names in item["losses"].items()}
     deviations = {loss: Deviation(**fields) for loss, fields in item["deviations"].items()}
     reference = Reference(item["source"], item["name"], item["framework"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +55,9 @@ def like(cell: Cell, case: Case | None) -> str:
     if wrong is None:
         return ""
     mutant = _mutant(cell, case, wrong) if case and cell.check == "value" else ""
-    return mutant or next(_simple(wrong.got, wrong.right, case), "")
+    batch = case.batch if case else 1
+    sums = [(float(batch), "the sum where the mean is meant"), (1 / batch, "the mean where the sum is meant")]
+    return mutant or next(simply(wrong.got, wrong.right, sums if batch > 2 else ()), "")
 
 
 def _wrong_number(cell: Cell) -> WrongNumber | None:
@@ -75,8 +77,8 @@ def _wrong_number(cell: Cell) -> WrongNumber | None:
         return None
 
 
-def _simple(got: float, right: float, case: Case | None) -> Iterator[str]:
-    """What is known of such a number without any formula, the likeliest first."""
+def simply(got: float, right: float, more: Sequence[tuple[float, str]] = ()) -> Iterator[str]:
+    """What is known of such a number without any formula, the likeliest first; ``more`` are factors and their words."""
     if got != got and right == right:
         yield "NaN where the formula has a number: 0·inf, inf - inf, or the gradient of a norm at 0"
     elif abs(got) == float("inf") and abs(right) < float("inf"):
@@ -84,16 +86,13 @@ def _simple(got: float, right: float, case: Case | None) -> Iterator[str]:
     elif right and got == 0:
         yield "0 where the formula has a number: a term that is missing, detached or saturated"
     elif right:
-        batch = case.batch if case else 1
-        sums = [(float(batch), "the sum where the mean is meant"), (1 / batch, "the mean where the sum is meant")]
-        factors = [*FACTORS, *(sums if batch > 2 else ())]
-        yield from (words for factor, words in factors if abs(got / right / factor - 1) < NEAR)
+        yield from (words for factor, words in (*FACTORS, *more) if abs(got / right / factor - 1) < NEAR)
 
 
 def _mutant(cell: Cell, case: Case, wrong: WrongNumber) -> str:
     """The first mutant whose formula, evaluated as any implementation of it may, gives the number."""
     dtype = DTYPES[cell.dtype]
-    for name, why, loss in _mutants(cell.loss):
+    for name, why, loss in formulas(cell.loss):
         try:
             found = expected(loss, case, dtype, np.ones(case.batch), ())
         except (LossmarkError, ArithmeticError):
@@ -116,12 +115,16 @@ def _loss_of() -> dict[str, str]:
 
 
 @functools.cache
-def _mutants(loss_id: str) -> list[tuple[str, str, Loss]]:
-    """The mutants of a loss that are formulas, each formula once; none where the tests are not installed."""
+def formulas(loss_id: str) -> list[tuple[str, str, Loss]]:
+    """The mutants of a loss that are formulas, each formula once: name, what it does wrong, and the loss by it.
+
+    A wheel has their catalogue beside the conformance tests.
+    """
     try:
-        known = entries(room("tests") / "mutants" / "catalogue.yaml", CatalogueEntry)
+        catalogue = room("tests") / "mutants" / "catalogue.yaml"
     except LossmarkError:
-        return []
+        catalogue = room("conformance") / "mutants.yaml"
+    known = entries(catalogue, CatalogueEntry)
     found: dict[str, tuple[str, str, Loss]] = {}
     for name, entry in known.items():
         if entry.formula and _loss_of().get(name) == loss_id:

@@ -7,7 +7,6 @@ computed in float32 there and rounded once, to the dtype.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -23,8 +22,8 @@ from ..tolerance.expected import expected_of_many
 
 
 def mutated(loss: Loss, formula: str) -> Loss:
-    """The loss with ``formula`` in place of its own; raises :class:`LossmarkError` if it cannot be read."""
-    data = copy.deepcopy(loss.document.data)
+    """The loss with ``formula`` in place of its own, and without cases; raises :class:`LossmarkError` for bad ones."""
+    data = {**loss.document.data, "cases": [], "families": [], "properties": []}
     data["formula"] = {**{k: v for k, v in data["formula"].items() if k != "associations"}, "loss": formula}
     return assemble(replace(loss.document, data=data))
 

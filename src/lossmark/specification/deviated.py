@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from ..adapters.deviation import Deviation
-from ..dtypes import DType, narrow
+from ..dtypes import DType, inside
 from ..errors import SpecError
 from ..formula.derivative import by_hand
 from ..formula.gradients import Gradients
@@ -84,7 +84,7 @@ def _written(deviation: Deviation, model: SpecModel, written: tuple[str, ...]) -
 
 def counted(deviation: Deviation | None, dtype: DType) -> DType:
     """The format by which errors are counted: with the declared accumulator."""
-    return narrow(dtype) if deviation is not None and deviation.accumulate else dtype
+    return inside(dtype) if deviation is not None and deviation.accumulate else dtype
 
 
 def complaint(deviation: Deviation, loss: Loss) -> str:

@@ -7,6 +7,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from ..adapters.registry import Reference
 from ..checks.prepared import Prepared
@@ -29,6 +30,28 @@ class NoAnswer(Exception):  # noqa: N818 (an outcome, not an error)
     def __init__(self, failure: Failure):
         super().__init__(str(failure))
         self.failure = failure
+
+
+class Answering(Protocol):
+    """Whoever answers the messages of runs: the processes of implementations, or this very process."""
+
+    def expect(self, runs: Sequence[Run]) -> None:
+        """These runs will be judged in this order."""
+
+    def judged(self, run: Run) -> None:
+        """A run was judged."""
+
+    def ahead(self, runs: Sequence[Run], prepare: Callable[[Run], Prepared]) -> None:
+        """These runs may be answered before anybody asks."""
+
+    def ordinary(self, prepared: Prepared) -> Served:
+        """The answer to a run's own message."""
+
+    def to(self, message: Message, run: Run, check: str) -> Served:
+        """The answer to another message, which a check of a run has."""
+
+    def close(self) -> None:
+        """Nothing more will be asked."""
 
 
 class Answers:
@@ -143,7 +166,7 @@ class Answers:
 class Talk:
     """The messages of one check to its implementation; ``retried`` says why one of them was asked twice."""
 
-    def __init__(self, answers: Answers, run: Run, check: str):
+    def __init__(self, answers: Answering, run: Run, check: str):
         self._answers, self._run, self._check = answers, run, check
         self.retried = ""
 

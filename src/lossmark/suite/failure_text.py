@@ -33,7 +33,8 @@ def failure(run: Run, suite: Suite, wrong: Sequence[Cell]) -> str:
     lines.append(
         f"  bound    {derivation(run.loss, DTYPES[run.dtype])}. lossmark explain {run.case.id} shows it term by term"
     )
-    lines.append(f"  repeat   {run.command}")
+    if run.target.reference.source:
+        lines.append(f"  repeat   {run.command}")
     return "\n".join(lines)
 
 

@@ -22,7 +22,7 @@ from ..checks.run import Run, cell, failed
 from ..checks.usage import Usage
 from ..results.cell import Cell
 from ..sandbox.messages import Answer, Failure
-from .answers import Answers, NoAnswer, Talk
+from .answers import Answering, Answers, NoAnswer, Talk
 from .prepare import Preparation
 from .truths import Truths
 
@@ -35,12 +35,19 @@ class Suite:
     """Judges runs. ``plan`` lists the runs that will be judged, in order; workers start on them, if ``ahead``.
 
     Not ahead are suites that share a plan, each of which judges some of its runs. ``shared`` gives one process to all
-    implementations of a file.
+    implementations of a file. ``answers`` are by default those of processes.
     """
 
-    def __init__(self, plan: Iterable[Run] = (), *, shared: bool = False, ahead: bool = True):
+    def __init__(
+        self,
+        plan: Iterable[Run] = (),
+        *,
+        shared: bool = False,
+        ahead: bool = True,
+        answers: Answering | None = None,
+    ):
         self._prepare, self._truths = Preparation(), Truths()
-        self._answers = Answers(shared=shared)
+        self._answers = answers or Answers(shared=shared)
         self._dialogues = ThreadPoolExecutor(DIALOGUES, "dialogue")
         self._extras: dict[int, Future[list[Cell]]] = {}
         runs = [run for run in plan if not run.reason]

@@ -155,10 +155,7 @@ class Reading:
         known: dict[Node, Bounded] = {}
         for node in topological([root]):
             args = [known[arg] for arg in node.args]
-            if not args:
-                known[node] = self._leaf(node, leaves)
-            else:
-                known[node] = self._operation(node, args, IEEE)
+            known[node] = self._operation(node, args, IEEE) if args else self._leaf(node, leaves)
         return by_row(known[root])
 
     def values(self, unseeded: Unseeded) -> list[Bounded]:
@@ -174,7 +171,8 @@ class Reading:
         for root in roots:
             x = self._operands(root, unseeded.known)[0]
             axis = self._axes.index(str(root.payload))
-            parts.append(Summands.of(x.v.hi, np.broadcast_to(x.e, x.v.hi.shape), axis, x.v.lo))
+            errors = np.broadcast_to(Arithmetic(self.dtype).entering(x.v, x.e), x.v.hi.shape)
+            parts.append(Summands.of(x.v.hi, errors, axis, x.v.lo))
         return functools.reduce(Summands.either, parts).map(
             lambda array: np.asarray(array.reshape(len(array), 1), np.float64)
         )
@@ -192,14 +190,17 @@ class Reading:
         ]
 
     def _operands(self, node: Node, known: Mapping[Node, Bounded]) -> list[Bounded]:
-        """The operands of a node; outside of the accumulator they are rounded to the format."""
-        if node in self.plan.inside:
-            return [known[arg] for arg in node.args]
-        return [self._rounded(arg, known[arg]) for arg in node.args]
+        """The operands of a node: outside of the accumulator rounded to the format, inside to a coarser accumulator."""
+        taken = self._entered if node in self.plan.inside else self._rounded
+        return [taken(arg, known[arg]) for arg in node.args]
+
+    def _entered(self, node: Node, x: Bounded) -> Bounded:
+        """A number as the accumulator takes it, if it was computed in the format."""
+        return x if node in self.plan.inside else replace(x, e=Arithmetic(self.dtype).entering(x.v, x.e))
 
     def _rounded(self, node: Node, x: Bounded) -> Bounded:
         """A number rounded to the format, if it was computed in another."""
-        if node not in self.plan.inside or accumulator_of(self.dtype) is self.dtype:
+        if node not in self.plan.inside or accumulator_of(self.dtype) == self.dtype:
             return x
         e = Arithmetic(self.dtype).round(x.v, x.e)
         return Bounded(x.v, e, x.also | overflow(self.dtype, x.v, e))
@@ -255,14 +256,14 @@ class Reading:
         return found
 
     def _leaf(self, node: Node, leaves: Mapping[str, F64]) -> Bounded:
-        return self._input(leaves[str(node.payload)]) if node.op in LEAVES else self._constant(node)
+        return self._input(leaves[str(node.payload)]) if node.op in LEAVES else self.constant(node)
 
     def _input(self, array: F64) -> Bounded:
         """An input: exact, but that a subnormal number may be flushed to zero when it is read."""
         v = Wide(array, np.zeros_like(array) if self.dtype.p == 53 else None)
         return Bounded(v, np.where(array == 0, 0.0, Arithmetic(self.dtype).eta(v, np.zeros_like(array))))
 
-    def _constant(self, node: Node) -> Bounded:
+    def constant(self, node: Node) -> Bounded:
         """A parameter or a constant of the formula: off by one rounding where the format does not hold it.
 
         A guard c by 3.5: of x/√max(y², c²) the c² is off by three, of which the root leaves half, and there is the root

@@ -15,7 +15,7 @@ from ..dtypes import F64, DType
 from ..formula.tree import Node, topological
 from ..readings.double_double import Wide
 from ..readings.overflow import Bounded
-from ..specification.case import Case
+from ..specification.case import Case, Parameters
 from ..specification.loss import Loss
 from .acceptance import REDUCTIONS, Acceptance, Expected
 from .block import Block, joined, read_block, take
@@ -62,7 +62,7 @@ def expected_of_many(
     found: dict[int, Expected] = {}
     for indices in groups.values():
         weights = [_distinct(cotangents[i], cases[i]) for i in indices]
-        counts = [_count(loss, cases[i], dtype) for i in indices]
+        counts = [count_of(loss, cases[i].params, cases[i].inputs, cases[i].batch, dtype) for i in indices]
         batch = _read(loss, [distinct[i] for i in indices], dtype, weights, counts, wanted, scale)
         if loss.coupled:
             found |= zip(indices, [_whole(batch, counts[0], dtype)], strict=True)
@@ -88,14 +88,14 @@ def derived(loss: Loss, case: Case, dtype: DType) -> Acceptance:
     return expected(loss, case, dtype, np.ones(case.batch), ()).values["none"]
 
 
-def _count(loss: Loss, case: Case, dtype: DType) -> Bounded:
-    """What a mean over the batch divides by."""
-    gradients = loss.gradients(case.params)
+def count_of(loss: Loss, params: Parameters, inputs: Mapping[str, F64], batch: int, dtype: DType) -> Bounded:
+    """What a mean over the batch divides by; of the ``inputs`` those are enough that it depends on."""
+    gradients = loss.gradients(params)
     if gradients.formula.divisor is None:
-        return divisor(None, case.batch, dtype)
-    reading = Reading(plan_of(gradients), loss.params(case.params), dtype)
+        return divisor(None, batch, dtype)
+    reading = Reading(plan_of(gradients), loss.params(params), dtype)
     with np.errstate(all="ignore"):
-        return divisor(reading.divisor(reading.leaves(case.inputs)), case.batch, dtype)
+        return divisor(reading.divisor(reading.leaves(inputs)), batch, dtype)
 
 
 def _distinct(cotangent: F64, case: Case) -> F64:
@@ -129,7 +129,7 @@ def _read(
             name: _stack([seed(name, *each, dtype, scale) for each in zip(cotangents, counts, strict=True)])
             for name in wanted
         }
-        batch = _computed(reading, loss.gradient_of, inputs, shared, seeds)
+        batch = read_batch(reading, loss.gradient_of, inputs, shared, seeds)
         return replace(batch, value=scaled(batch.value, scale, dtype))
 
     if sum(array.nbytes for array in inputs.values()) > LARGEST_INPUTS:
@@ -138,7 +138,7 @@ def _read(
     return kept(block_digest(gradients, params, dtype, inputs, cotangents, sizes, wanted, scale), compute)
 
 
-def _computed(
+def read_batch(
     reading: Reading,
     gradient_of: Sequence[str],
     inputs: Mapping[str, F64],

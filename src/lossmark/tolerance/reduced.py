@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..dtypes import F64, DType, accumulator_of, summed
+from ..dtypes import F64, DType, accumulator_of, over_batch
 from ..readings.arithmetic import Arithmetic
 from ..readings.bound import WIDENING
 from ..readings.bound_sums import total as total_error
@@ -26,7 +26,7 @@ def divisor(example: Bounded | None, batch: int, dtype: DType) -> Bounded:
     if example is None:
         return Bounded(Wide(np.full((1, 1), float(batch)), low), np.zeros((1, 1)))
     v = total(example.v, 0)
-    arithmetic = Arithmetic(accumulator_of(summed(dtype)))
+    arithmetic = Arithmetic(accumulator_of(over_batch(dtype)))
     return Bounded(v, total_error(arithmetic, v, example.v.hi, example.e, axis=0, lows=example.v.lo))
 
 
@@ -39,7 +39,7 @@ def reduce(example: Acceptance, reduction: str, dtype: DType, count: Bounded) ->
     """
     if reduction == "none":
         return example.reshape((len(example.exact),))
-    dtype = summed(dtype)
+    dtype = over_batch(dtype)
     arithmetic = Arithmetic(dtype)
     with np.errstate(all="ignore"):
         v = total(Wide(example.exact, example.exact_low), 0)
