@@ -59,65 +59,81 @@ class CrossEntropy:
     """
 
     def __init__(self, smoothing: float = 0.0, weight: Tensor | None = None, z: float = 0.0, cap: float = 0.0):
-        self._smoothing, self._weight, self._z, self._cap = smoothing, weight, z, cap
+        self.smoothing, self.weight, self.z, self.cap = smoothing, weight, z, cap
 
     def forward(self, logits: Tensor, index: Tensor, share: Tensor) -> tuple[Tensor, Rows]:
         """The losses [B]; keeps what is taken off the logits of a row, the sum of its exponentials, and that of y."""
-        shift, total, own = (torch.zeros_like(share) for _ in range(3))
-        if not self._smoothing:
-            self._as_they_are(logits, index, total, own)
-        log = ((total.double() - own) / own.double()).log1p()  # a quotient near 1 would be rounded once more
-        even = torch.zeros_like(log)
-        far = (~(_ordinary(total, own) | (index < 0))).nonzero()[:, 0]
-        room = _room(logits, share.dtype)
-        for rows in far.split(_height(logits)):
-            x = self._taken(logits[rows], room[: len(rows)], writable=True)
-            shift[rows] = largest = x.amax(1)
-            x -= largest[:, None]
-            at_y = x.gather(1, index[rows, None])[:, 0]
-            if self._smoothing:
-                even[rows] = (x.sum(1) if self._weight is None else x @ self._weight).double()
-            total[rows] = sums = x.exp_().sum(1)
-            own[rows] = at_y.exp()
-            log[rows] = sums.double().log() - at_y
+        shift, total, own, log, even = self.sums(logits, index, share.dtype)
         loss = share * log
-        if self._smoothing:
+        if self.smoothing:
             smooth = (total.double().log() * self._weights(logits) - even) / logits.shape[1]
-            loss = (1 - self._smoothing) * loss + self._smoothing * smooth
-        if self._z:
-            loss += self._z * (total.double().log() + shift) ** 2
+            loss = (1 - self.smoothing) * loss + self.smoothing * smooth
+        if self.z:
+            loss = loss + self.z * (total.double().log() + shift) ** 2
         return torch.where(index < 0, 0, loss).to(share.dtype), (shift, total, own)
 
     def backward(self, inputs: Rows, kept: Rows, g: Tensor, count: int, wanted: Sequence[bool]) -> Gradients:
         """p·(w_y·(1-ε) + ε·mean(w) + 2·z·L) - (1-ε)·w_y·δ_y - ε·w/C, times the slope of the cap; 0 where ignored."""
         (logits, index, share), (shift, total, own) = inputs, kept
-        column = index.clamp_min(0)[:, None]
         g = cotangents(g, share, count).double()
-        hard, spread = (1 - self._smoothing) * g * share, g * (self._smoothing / logits.shape[1])
+        hard, spread = (1 - self.smoothing) * g * share, (g * (self.smoothing / logits.shape[1])).expand_as(share)
         of_p = hard + spread * self._weights(logits)
-        if self._z:
-            of_p = of_p + hard * (2 * self._z * (total.double().log() + shift))
-        evenly = spread if self._weight is None else spread * self._weight[column[:, 0]]
-        # p - 1 of a sure class loses nothing here
-        at_y = (of_p * (own / total.double()) - hard - evenly).to(share.dtype)[:, None]
-        by_p, spread = (of_p / total).to(share.dtype)[:, None], spread.to(share.dtype).expand_as(share)[:, None]
-        far = bool((shift != 0).any())
-        result, narrow = logits.new_empty(logits.shape), logits.dtype != share.dtype
-        room, slope = _room(logits, share.dtype), _room(logits, share.dtype) if self._cap else None
-        for rows in blocks_of(logits):
-            height = len(share[rows])
-            x = self._taken(logits[rows], room[:height], slope)
-            out = _exps(x, shift[rows] if far else None, room[:height] if narrow else result[rows])
-            out.mul_(by_p[rows])
-            if self._smoothing:
-                out.sub_(spread[rows] if self._weight is None else spread[rows] * self._weight)
-            out.scatter_(1, column[rows], at_y[rows])
-            if slope is not None:
-                out.mul_(slope[:height])
-            if narrow:
-                result[rows] = out
-        result[(index < 0).nonzero()[:, 0]] = 0
+        if self.z:
+            of_p = of_p + hard * (2 * self.z * (total.double().log() + shift))
+        evenly = spread if self.weight is None else spread * self.weight[index.clamp_min(0)]
+        at_y = of_p * (own / total.double()) - hard - evenly  # p - 1 of a sure class loses nothing here
+        result = torch.empty(logits.shape, dtype=logits.dtype, device=logits.device)
+        rows = (x.to(share.dtype).contiguous() for x in (of_p / total, spread, at_y))
+        self.slopes(logits, index, shift, *rows, result)
         return (result,)
+
+    def sums(self, logits: Tensor, index: Tensor, wide: torch.dtype) -> Rows:
+        """Of each row what is taken off x, Σ exp(x - that), exp(x_y - that), L - x_y and Σ w·(x - that); [B] each.
+
+        The last is 0 without smoothing. In the dtype of the accumulator, ``wide``, or in float64.
+        """
+        shift, total, own = (torch.zeros(len(logits), dtype=wide, device=logits.device) for _ in range(3))
+        if not self.smoothing:
+            self._as_they_are(logits, index, total, own)
+        log = ((total.double() - own) / own.double()).log1p()  # a quotient near 1 would be rounded once more
+        even = torch.zeros_like(log)
+        far = (~(_ordinary(total, own) | (index < 0))).nonzero()[:, 0]
+        room = _room(logits, wide)
+        for rows in far.split(_height(logits)):
+            x = self._taken(logits[rows], room[: len(rows)], writable=True)
+            shift[rows] = largest = x.amax(1)
+            x -= largest[:, None]
+            at_y = x.gather(1, index[rows, None].clamp_min(0))[:, 0]
+            if self.smoothing:
+                even[rows] = (x.sum(1) if self.weight is None else x @ self.weight).double()
+            total[rows] = each = x.exp_().sum(1)
+            own[rows] = at_y.exp()
+            log[rows] = each.double().log() - at_y
+        return shift, total, own, log, even
+
+    def slopes(
+        self, logits: Tensor, index: Tensor, shift: Tensor, by_exp: Tensor, spread: Tensor, at_y: Tensor, out: Tensor
+    ) -> None:
+        """Write exp(x - shift)·by_exp - spread·w, and at_y at the class, times the slope of the cap; 0 where ignored.
+
+        All but the logits and ``out`` [B, C] are [B].
+        """
+        column, narrow = index.clamp_min(0)[:, None], logits.dtype != shift.dtype
+        far = bool((shift != 0).any())
+        room, slope = _room(logits, shift.dtype), _room(logits, shift.dtype) if self.cap else None
+        for rows in blocks_of(logits):
+            height = len(shift[rows])
+            x = self._taken(logits[rows], room[:height], slope)
+            found = _exps(x, shift[rows] if far else None, room[:height] if narrow else out[rows])
+            found.mul_(by_exp[rows, None])
+            if self.smoothing:
+                found.sub_(spread[rows, None] if self.weight is None else spread[rows, None] * self.weight)
+            found.scatter_(1, column[rows], at_y[rows, None])
+            if slope is not None:
+                found.mul_(slope[:height])
+            if narrow:
+                out[rows] = found
+        out[(index < 0).nonzero()[:, 0]] = 0
 
     def _as_they_are(self, logits: Tensor, index: Tensor, total: Tensor, own: Tensor) -> None:
         """``total`` and ``own`` of rows that are relative to nothing: all, unless most of the first block are far."""
@@ -135,14 +151,14 @@ class CrossEntropy:
 
         ``slope`` is where the derivative of the cap has to go.
         """
-        if self._cap:
-            t = out.copy_(x).div_(self._cap).tanh_()
+        if self.cap:
+            t = out.copy_(x).div_(self.cap).tanh_()
             if slope is not None:
                 one = t.new_ones(())
                 torch.addcmul(one, t, t, value=-1, out=slope[: len(t)])
-            return t.mul_(self._cap)
+            return t.mul_(self.cap)
         return out.copy_(x) if writable or x.dtype != out.dtype else x
 
     def _weights(self, logits: Tensor) -> Tensor | int:
         """The sum of all weights."""
-        return logits.shape[1] if self._weight is None else self._weight.sum()
+        return logits.shape[1] if self.weight is None else self.weight.sum()

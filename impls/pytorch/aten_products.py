@@ -65,6 +65,10 @@ class LinearCrossEntropy:
         _, found = self._all(inputs, cotangents(g, share, count).double() * share, wanted)
         return [None if x is None else cast(x, inputs[0].dtype) for x in found]
 
+    def settle(self, scores: Tensor, index: Tensor, g: Tensor | None) -> Tensor:
+        """As the function of that name."""
+        return settle(scores, index, g)
+
     def _all(self, inputs: Rows, g: Tensor | None, wanted: Sequence[bool]) -> tuple[Tensor, Gradients]:
         """The losses, and the gradients with cotangents ``g`` [B], in the accumulator's dtype."""
         hidden, weight, index, share = inputs
@@ -81,7 +85,7 @@ class LinearCrossEntropy:
             h = cast(hidden[rows], w.dtype)
             room = h.new_empty((len(h), len(w))) if room is None else room[: len(h)]
             scores = torch.mm(h, w.T, out=room)
-            loss[rows] = share[rows] * settle(scores, index[rows], None if g is None else g[rows])
+            loss[rows] = share[rows] * self.settle(scores, index[rows], None if g is None else g[rows])
             if by_hidden is not None:
                 by_hidden[rows] = scores @ w
             if by_weight is not None:

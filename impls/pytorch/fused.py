@@ -211,7 +211,9 @@ def info_nce(
     if torch.compiler.is_compiling() or not len(query):
         return formula(query, key, reduction=reduction)
     check_pairs(query, key, temperature, similarity, reduction)
-    return differentiable(aten.InfoNce(temperature, similarity == "cosine"), formula, reduction, (query, key))
+    return differentiable(
+        passes_for(query).InfoNce(temperature, similarity == "cosine"), formula, reduction, (query, key)
+    )
 
 
 @impl.loss
@@ -223,4 +225,5 @@ def clip(
     if torch.compiler.is_compiling() or not len(image):
         return formula(image, text, reduction=reduction)
     check_pairs(image, text, scale, similarity, reduction, IMAGES)
-    return differentiable(aten.Clip(scale, similarity == "cosine"), formula, reduction, (image, text))
+    passes = passes_for(image).Clip(scale, similarity == "cosine")
+    return differentiable(passes, formula, reduction, (image, text))
