@@ -4,8 +4,11 @@ Forward reads the inputs once and keeps a number or three per example; backward 
 gradients from the analytic derivative. Nothing of the size of an input is made beside the gradients that are asked
 for. On a CPU that goes over blocks of rows that stay in the cache (:mod:`.aten`); on a GPU each pass is a Triton kernel
 (:mod:`.triton_`), where Triton is installed, as it is with torch for CUDA on Linux. Arguments, results and errors are
-those of :mod:`lossmark.impls.pytorch.losses`, which stands in where there is nothing to gain: ``similarity="cosine"``,
-``torch.compile`` (which fuses by itself), the hinge of small inputs on a CPU, and second derivatives.
+those of :mod:`lossmark.impls.pytorch.losses`, which stands in where there is nothing to gain: ``similarity="cosine"``
+of rankings, ``torch.compile`` (which fuses by itself), the hinge of small inputs on a CPU, and second derivatives.
+
+Logits that are products, of an output layer or of pairs in the batch, are made a block at a time, and the gradients of
+one number together with it.
 """
 
 from __future__ import annotations
