@@ -32,6 +32,21 @@ RUNS = [(framework, "float32", ROWS) for framework in GUESTS] + [
     ("torch", "float32", CLASSES),
     ("torch", "float16", CLASSES),
 ]
+JAX_BLOCKS = """
+from lossmark.impls.jax_ import fused, fused_products
+fused_products.CACHED = 64
+impl = fused.impl
+"""
+
+
+def test_blocks_of_rows_and_what_is_left_of_them_conform_in_jax(tmp_path):
+    if framework_version("jax") is None:
+        pytest.skip("jax is not installed")
+    chosen = ["--case=*/random-*", *[f"--loss={name}" for name in CLASSES[2:]]]
+    done, results = held(JAX_BLOCKS, tmp_path, "--mode", "eager", "--dtype", "float32", *chosen)
+    assert not [cell for cell in results.cells if cell.verdict in ("fail", "error")]
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert results.counts["pass"] > 60
 
 
 @pytest.mark.parametrize(("framework", "dtype", "losses"), RUNS)
