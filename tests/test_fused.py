@@ -7,7 +7,12 @@ from tests.test_conformance import held
 
 SMALL_BLOCKS = "from lossmark.impls.{room} import fused, rows\n{sizes} = 24\nimpl = fused.impl\n"
 GUESTS = {
-    "torch": SMALL_BLOCKS.format(room="pytorch", sizes="rows.WORTHWHILE = 0; rows.BLOCK"),
+    "torch": """
+from lossmark.impls.pytorch import aten_classes, aten_products, fused, rows
+rows.WORTHWHILE = 0
+rows.BLOCK = aten_classes.CACHED = aten_products.CACHED = 24
+impl = fused.impl
+""",
     "numpy": SMALL_BLOCKS.format(room="numpy_", sizes="rows.FORWARD = rows.BACKWARD"),
     "tensorflow": """
 import tensorflow as tf
@@ -19,15 +24,37 @@ impl = fused.impl
 }
 
 
-LOSSES = [f"--loss={name}" for name in ("bpr", "contrastive_pair", "labeled_triplet", "pairwise_hinge")]
-RUNS = [(framework, "float32") for framework in GUESTS] + [("torch", "bfloat16"), ("numpy", "bfloat16")]
+ROWS = ("bpr", "contrastive_pair", "labeled_triplet", "pairwise_hinge")
+CLASSES = ("cross_entropy", "cross_entropy_z", "linear_cross_entropy", "info_nce", "clip")
+RUNS = [(framework, "float32", ROWS) for framework in GUESTS] + [
+    ("torch", "bfloat16", ROWS),
+    ("numpy", "bfloat16", ROWS),
+    ("torch", "float32", CLASSES),
+    ("torch", "float16", CLASSES),
+]
+JAX_BLOCKS = """
+from lossmark.impls.jax_ import fused, fused_products
+fused_products.CACHED = 64
+impl = fused.impl
+"""
 
 
-@pytest.mark.parametrize(("framework", "dtype"), RUNS)
-def test_blocks_and_compiled_passes_conform_at_every_size(framework, dtype, tmp_path):
+def test_blocks_of_rows_and_what_is_left_of_them_conform_in_jax(tmp_path):
+    if framework_version("jax") is None:
+        pytest.skip("jax is not installed")
+    chosen = ["--case=*/random-*", *[f"--loss={name}" for name in CLASSES[2:]]]
+    done, results = held(JAX_BLOCKS, tmp_path, "--mode", "eager", "--dtype", "float32", *chosen)
+    assert not [cell for cell in results.cells if cell.verdict in ("fail", "error")]
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert results.counts["pass"] > 60
+
+
+@pytest.mark.parametrize(("framework", "dtype", "losses"), RUNS)
+def test_blocks_and_compiled_passes_conform_at_every_size(framework, dtype, losses, tmp_path):
     if framework_version(framework) is None:
         pytest.skip(f"{framework} is not installed")
-    done, results = held(GUESTS[framework], tmp_path, "--mode", "eager", "--dtype", dtype, *LOSSES)
+    chosen = [f"--loss={name}" for name in losses]
+    done, results = held(GUESTS[framework], tmp_path, "--mode", "eager", "--dtype", dtype, *chosen)
     wrong = [cell for cell in results.cells if cell.verdict in ("fail", "error")]
     settings = {"state"} if "tf.config" in GUESTS[framework] else set()  # the guest's own, which are rightly seen
     assert {cell.check for cell in wrong} == settings, wrong[:3]

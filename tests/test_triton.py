@@ -52,6 +52,24 @@ def test_the_kernels_conform(dtype, losses, tmp_path):
     assert results.counts["pass"] > 120 * len(losses)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "losses"),
+    [
+        ("float32", ("cross_entropy", "cross_entropy_z", "linear_cross_entropy")),
+        ("bfloat16", ("cross_entropy",)),
+        ("float64", ("cross_entropy_z",)),
+    ],
+)
+def test_the_kernels_over_classes_conform(dtype, losses, tmp_path):
+    source = INTERPRETED.replace("8192, 64", "8192, 512")  # 128,256 classes in steps of 64 take the interpreter 20 s
+    chosen = ["--case=*[!0]", *[f"--loss={name}" for name in losses]]
+    done, results = held(source, tmp_path, "--dtype", dtype, *chosen)
+    wrong = [cell for cell in results.cells if cell.verdict in ("fail", "error")]
+    assert not wrong, wrong[:3]
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert results.counts["pass"] > 120 * len(losses)
+
+
 class Absent:
     """The driver of a GPU of some compute capability that is not here: enough to compile for it."""
 
@@ -99,6 +117,14 @@ def passes(dtype):
         (triton_.ContrastivePair(0.1), [*embeddings[:2], label], 2, 2),  # again where a square is out of range
         (triton_.LabeledTriplet(0.1), [*embeddings, label], 3, 1),
     ]
+
+
+def logits_of(dtype):
+    """Logits [B, C] with a class of each row and what it counts, the last row ignored."""
+    share = torch.ones(B, dtype=torch.float64 if dtype == torch.float64 else torch.float32)
+    index = torch.arange(B) % D
+    index[-1] = -1
+    return torch.ones(B, D, dtype=dtype), index, share
 
 
 def spilled(program, folder):
@@ -165,3 +191,21 @@ def test_every_shape_and_layout_compiles(shape, compiled):
             loss.backward(inputs, kept, g, among, [True] * count)
             loss.backward(inputs, kept, g, among, [True] + [False] * (count - 1))
     assert all(program.asm["cubin"] for program, _ in compiled)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
+@pytest.mark.parametrize("form", [{}, {"smoothing": 0.1}, {"z": 0.1, "cap": 5.0}], ids=str)
+def test_logits_are_read_once_and_their_gradient_is_written_once(dtype, form, compiled, tmp_path):
+    from lossmark.impls.pytorch import triton_
+
+    dtype = getattr(torch, dtype)
+    inputs = logits_of(dtype)
+    loss = triton_.CrossEntropy(**form)
+    _, kept = loss.forward(*inputs)
+    loss.backward(inputs, kept, torch.ones((), dtype=dtype), B, [True])
+    assert len(compiled) == (3 if "smoothing" in form else 2)  # which reads once more, relative to the largest
+    for program, rows in compiled:
+        once = rows * D * dtype.itemsize // (32 * program.metadata.num_warps)
+        assert moved(program, "ld")[128] == once
+        assert not spilled(program, tmp_path)
+    assert moved(program, "st") == {128: once}

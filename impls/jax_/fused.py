@@ -3,7 +3,8 @@
 Each is a ``jax.custom_vjp`` of two compiled passes: forward reads the inputs once and keeps a number per example,
 backward reads them once more and writes the gradients from the analytic derivative. Sums over D and over the batch go
 in lanes, because XLA on a CPU keeps the order of a sum over the last axis and adds one number at a time. Arguments,
-results and errors are those of :mod:`lossmark.impls.jax_.losses`, which stands in for ``similarity="cosine"``.
+results and errors are those of :mod:`lossmark.impls.jax_.losses`, which stands in for ``similarity="cosine"`` of
+rankings. Losses over classes are in :mod:`.fused_classes`, those whose logits are products in :mod:`.fused_products`.
 """
 
 from __future__ import annotations
@@ -21,10 +22,17 @@ from lossmark import Implementation, __version__
 from . import losses as plain
 from .common import checked_label, root, wide, wide_of
 from .framework import FRAMEWORK
+from .fused_classes import cross_entropy, cross_entropy_z
+from .fused_products import clip, info_nce, linear_cross_entropy
 from .lanes import lane_reduced, lane_sums
 from .similarity import norm, unit
 
 impl = Implementation("jax-fused", framework="jax", version=__version__, modes=FRAMEWORK.own["jax-fused"].modes)
+impl.loss("clip")(clip)
+impl.loss("cross_entropy")(cross_entropy)
+impl.loss("cross_entropy_z")(cross_entropy_z)
+impl.loss("info_nce")(info_nce)
+impl.loss("linear_cross_entropy")(linear_cross_entropy)
 
 
 def _each(g: Array, like: Array, reduction: str) -> Array:

@@ -26,6 +26,16 @@ def lane_sums(*terms: Array) -> list[Array]:
     return parts
 
 
+def lane_largest(x: Array) -> Array:
+    """The largest numbers over C of [B, C]; [B]."""
+    batch, width = x.shape
+    lanes = math.gcd(width, LANES)
+    parts = x.reshape(batch, width // lanes, lanes) if lanes > 1 else x
+    while parts.ndim > 1:
+        parts = jnp.max(parts, axis=1)
+    return parts
+
+
 def _added(xs: list[Array], ys: list[Array]) -> list[Array]:
     return [x + y for x, y in zip(xs, ys, strict=True)]
 

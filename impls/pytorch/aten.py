@@ -8,18 +8,16 @@ import torch
 from torch import Tensor
 
 from . import losses as plain
+from .aten_classes import CrossEntropy as CrossEntropy
+from .aten_pairs import Clip as Clip
+from .aten_pairs import InfoNce as InfoNce
+from .aten_products import LinearCrossEntropy as LinearCrossEntropy
 from .common import softplus, wide_of
-from .rows import cast, gradients, per_example
+from .rows import cotangents, gradients, per_example
 from .similarity import norm, unit
 
 Gradients = Sequence[Tensor | None]
 Rows = tuple[Tensor, ...]
-
-
-def _each(g: Tensor, like: Tensor, count: int) -> Tensor:
-    """The cotangent of every example's loss, [B] or [], in the accumulator's dtype."""
-    g = cast(g, wide_of(like))
-    return g if count == 1 else g / count
 
 
 # -- ranking: hinge and BPR ------------------------------------------------------------------------------------------
@@ -47,7 +45,7 @@ class _Ranking:
 
     def backward(self, inputs: Rows, kept: Rows, g: Tensor, count: int, wanted: Sequence[bool]) -> Gradients:
         (x,) = kept
-        return gradients(_score_gradients, inputs, (self._slope(x).mul_(_each(g, x, count)),), wanted)
+        return gradients(_score_gradients, inputs, (self._slope(x).mul_(cotangents(g, x, count)),), wanted)
 
 
 class Hinge(_Ranking):
@@ -82,7 +80,7 @@ class Contrastive:
     def backward(self, inputs: Rows, kept: Rows, g: Tensor, count: int, wanted: Sequence[bool]) -> Gradients:
         """∂/∂d = 2·y·d - 2·(1-y)·max(margin - d, 0)."""
         (d, y), (short, other) = inputs, kept
-        return ((y * d).sub_(short * other).mul_(2 * _each(g, d, count)).to(d.dtype),)
+        return ((y * d).sub_(short * other).mul_(2 * cotangents(g, d, count)).to(d.dtype),)
 
 
 def _distances(x1: Tensor, x2: Tensor, _: object) -> Rows:
@@ -119,7 +117,7 @@ class ContrastivePair:
     def backward(self, inputs: Rows, kept: Rows, g: Tensor, count: int, wanted: Sequence[bool]) -> Gradients:
         """∂/∂x1 = (2·y·d - 2·(1-y)·max(margin - d, 0)) · (x1 - x2)/d, and 0 where d = 0."""
         (x1, x2, y), (d,) = inputs, kept
-        g = 2 * _each(g, d, count)
+        g = 2 * cotangents(g, d, count)
         push = (self._margin - d).relu_().mul_(1 - y)
         factor = (y - push / d).mul_(g)
         by_x1, by_x2 = gradients(_along_difference, (x1, x2), (factor,), wanted)
@@ -172,7 +170,7 @@ class LabeledTriplet:
     def backward(self, inputs: Rows, kept: Rows, g: Tensor, count: int, wanted: Sequence[bool]) -> Gradients:
         """The gradients by anchor, positive and negative that are wanted, from the three differences."""
         (*embeddings, label), (same,) = inputs, kept
-        g = _each(g, label, count)
+        g = cotangents(g, label, count)
         once, twice = (-2 * g).expand_as(label), (4 * g).expand_as(label)
         factors = (torch.where(same, twice, once), torch.where(same, once, twice), once)
         return gradients(_triplet_gradients, embeddings, factors, wanted)

@@ -73,9 +73,7 @@ def cross_entropy(
     if label_smoothing:
         loss = (1 - label_smoothing) * loss + label_smoothing * (w * each).mean(dim=1)
     loss = torch.where(counted, torch.where(known, loss, torch.nan), 0)
-    if reduction != "mean":
-        return reduce(loss, reduction, dtype)
-    return (loss.sum() / torch.where(counted, w_y, 0).sum()).to(dtype)
+    return reduce(loss, reduction, dtype, torch.where(counted, w_y, 0).sum())
 
 
 def kl_div(log_q: Tensor, p: Tensor, *, reduction: str = "mean") -> Tensor:

@@ -18,11 +18,16 @@ def wide_of(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
-def reduce(loss: Tensor, reduction: str, dtype: torch.dtype) -> Tensor:
-    """The losses [B] of the examples under ``none``, else their sum or mean, rounded once to ``dtype``."""
+def reduce(loss: Tensor, reduction: str, dtype: torch.dtype, among: Tensor | None = None) -> Tensor:
+    """The losses [B] of the examples under ``none``, else their sum or mean, rounded once to ``dtype``.
+
+    A mean divides by ``among`` [], in the dtype of the losses, or by the number of examples.
+    """
     if reduction == "none":
         return loss.to(dtype)
-    return (loss.sum() if reduction == "sum" else loss.mean()).to(dtype)
+    if reduction == "mean":
+        return (loss.mean() if among is None else loss.sum() / among).to(dtype)
+    return loss.sum().to(dtype)
 
 
 def softplus(x: Tensor) -> Tensor:

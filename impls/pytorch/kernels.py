@@ -38,11 +38,11 @@ def _write(x, row, column, B, D, values):
 @triton.jit
 def _cotangents(g, by_row, row, B, count, WIDE: tl.constexpr):
     """Those of the losses, from ``g`` [B] (or one number: a stride of 0), shared among ``count`` examples."""
-    return _divided(tl.load(g + row * by_row, mask=row < B, other=0.0).to(WIDE), tl.full((), count, WIDE))
+    return divided(tl.load(g + row * by_row, mask=row < B, other=0.0).to(WIDE), tl.full((), count, WIDE))
 
 
 @triton.jit
-def _divided(x, y):
+def divided(x, y):
     """x / y, correctly rounded: ``/`` is not, in float32."""
     if x.dtype == tl.float32:
         return tl.div_rn(x, y)
@@ -216,7 +216,7 @@ def contrastive_pair_backward(
         column = start + tl.arange(0, COLUMNS)
         here = _tile(x1, row, column, B, D, x1_row, x1_column, WIDE)
         there = _tile(x2, row, column, B, D, x2_row, x2_column, WIDE)
-        unit = tl.where((d == 0)[:, None], 0.0, _divided(here - there, length[:, None]))
+        unit = tl.where((d == 0)[:, None], 0.0, divided(here - there, length[:, None]))
         if by_x1 is not None:
             _write(by_x1, row, column, B, D, slope[:, None] * unit)
         if by_x2 is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -27,34 +28,81 @@ class Passes(Protocol):
         """
 
 
+@runtime_checkable
+class AtOnce(Protocol):
+    """Passes that have the gradients of a sum for less while they make the losses than afterwards."""
+
+    def both(
+        self, inputs: Sequence[Tensor], among: Tensor | int, wanted: Sequence[bool]
+    ) -> tuple[Tensor, Sequence[Tensor | None]]:
+        """The losses [B] and the gradients of their sum / ``among``, in the accumulator's dtype, where ``wanted``.
+
+        ``inputs`` as in :meth:`Passes.backward`.
+        """
+
+
 def differentiable(
-    passes: Passes, formula: Callable[..., Tensor], reduction: str, inputs: Sequence[Tensor], *labels: Tensor
+    passes: Passes,
+    formula: Callable[..., Tensor],
+    reduction: str,
+    inputs: Sequence[Tensor],
+    *labels: Tensor,
+    among: Tensor | None = None,
 ) -> Tensor:
-    """The loss with the gradients of its passes; second derivatives are those of the plain ``formula``."""
-    return _Fused.apply(passes, formula, reduction, len(inputs), *inputs, *labels)
+    """The loss with the gradients of its passes; second derivatives are those of the plain ``formula(*inputs)``.
+
+    A mean divides by ``among``, [] in the accumulator's dtype, or by the number of examples.
+    """
+    return _Fused.apply(passes, formula, reduction, among, torch.is_grad_enabled(), len(inputs), *inputs, *labels)
+
+
+OWN = 6
+"""Arguments of the function below before the inputs of the loss."""
 
 
 class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: FunctionCtx, passes: Passes, formula: Callable[..., Tensor], reduction: str, inputs: int, *given: Tensor
+        ctx: FunctionCtx,
+        passes: Passes,
+        formula: Callable[..., Tensor],
+        reduction: str,
+        among: Tensor | None,
+        grad: bool,
+        inputs: int,
+        *given: Tensor,
     ) -> Tensor:
-        loss, kept = passes.forward(*given)
+        ctx.passes, ctx.formula, ctx.reduction, ctx.given = passes, formula, reduction, len(given)
+        ctx.among = 1 if reduction != "mean" else len(given[0]) if among is None else among
+        ctx.wanted = ctx.needs_input_grad[OWN : OWN + inputs]
+        ctx.made = isinstance(passes, AtOnce) and reduction != "none" and grad and any(ctx.wanted)
+        loss, kept = passes.both(given, ctx.among, ctx.wanted) if ctx.made else passes.forward(*given)
         ctx.save_for_backward(*given, *kept)
-        ctx.passes, ctx.formula, ctx.reduction, ctx.inputs, ctx.given = passes, formula, reduction, inputs, len(given)
-        return reduce(loss, reduction, given[0].dtype)
+        return reduce(loss, reduction, given[0].dtype, among)
 
     @staticmethod
     def backward(ctx: FunctionCtx, g: Tensor) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors
         given, kept = saved[: ctx.given], saved[ctx.given :]
-        labels = given[ctx.inputs :]
+        found: Sequence[Tensor | None]
         if torch.is_grad_enabled():
-            found = _again(lambda *x: ctx.formula(*x, *labels, reduction=ctx.reduction), given[: ctx.inputs], g)
+            found = _again(functools.partial(ctx.formula, reduction=ctx.reduction), given[: len(ctx.wanted)], g)
+        elif ctx.made:
+            found = [None if x is None else _times(x, g) for x in kept]
+        elif isinstance(ctx.among, Tensor):
+            found = ctx.passes.backward(given, kept, g.to(ctx.among.dtype) / ctx.among, 1, ctx.wanted)
         else:
-            count = len(given[0]) if ctx.reduction == "mean" else 1
-            found = ctx.passes.backward(given, kept, g, count, ctx.needs_input_grad[4 : 4 + ctx.inputs])
-        return None, None, None, None, *found, *[None] * len(labels)
+            found = ctx.passes.backward(given, kept, g, ctx.among, ctx.wanted)
+        return *[None] * OWN, *found, *[None] * (len(given) - len(found))
+
+
+def _times(gradient: Tensor, g: Tensor) -> Tensor:
+    """A gradient in the accumulator's dtype times the cotangent [], in that of the cotangent.
+
+    A cotangent of 1, which is almost every one, copies nothing.
+    """
+    one = g.is_cpu and g == 1  # elsewhere a look would force a sync
+    return (gradient if one else gradient * g.to(gradient.dtype)).to(g.dtype)
 
 
 def _again(formula: Callable[..., Tensor], inputs: Sequence[Tensor], g: Tensor) -> tuple[Tensor, ...]:

@@ -33,6 +33,12 @@ def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
     return x if x.dtype == dtype else x.to(dtype)  # a conversion to the same dtype costs as much as an operation
 
 
+def cotangents(g: Tensor, like: Tensor, count: int) -> Tensor:
+    """The cotangent of every example's loss, [B] or [], from ``g``, in the accumulator's dtype."""
+    g = cast(g, wide_of(like))
+    return g if count == 1 else g / count
+
+
 def per_example(kernel: Callable[..., tuple[Tensor, ...]], *inputs: Tensor) -> tuple[Tensor, ...]:
     """Some numbers per row, ``kernel(*rows, scratch)``; [B] each, in the accumulator's dtype.
 

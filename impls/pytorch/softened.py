@@ -61,4 +61,4 @@ def cross_entropy_z(
     whole = x.detach().amax(dim=1) + lse[:, 0]
     loss = (lse - z.gather(1, index[:, None]))[:, 0] + z_weight * whole * whole
     loss = torch.where(counted, torch.where(known, loss, torch.nan), 0)
-    return reduce(loss, reduction, dtype) if reduction != "mean" else (loss.sum() / counted.sum()).to(dtype)
+    return reduce(loss, reduction, dtype, counted.sum())

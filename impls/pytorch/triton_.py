@@ -1,4 +1,7 @@
-"""The passes of the fused losses on a GPU: each is one launch of a kernel of :mod:`.kernels`."""
+"""The passes of the fused losses on a GPU: each is one launch of a kernel of :mod:`.kernels`, or :mod:`.class_kernels`.
+
+The pairs of the batch have no kernels of their own: their passes are those of :mod:`.aten`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ import torch
 import triton
 from torch import Tensor
 
-from . import kernels
+from . import aten_classes, aten_products, class_kernels, kernels
+from .aten_pairs import Clip as Clip
+from .aten_pairs import InfoNce as InfoNce
 from .common import wide_of
 
 TILE = 2048
@@ -153,3 +158,41 @@ class LabeledTriplet:
         arguments = (*inputs, g, *found, *anc.shape, *_strides(*inputs), _by_example(g), count)
         _over_rows(kernels.triplet_backward, anc, *arguments)
         return found
+
+
+class CrossEntropy(aten_classes.CrossEntropy):
+    """Cross entropy with its smoothing, square and cap, as the class of that name in :mod:`.aten_classes`."""
+
+    def sums(self, logits: Tensor, index: Tensor, wide: torch.dtype) -> Kept:
+        """Of each row what is taken off x, Σ exp(x - that), exp(x_y - that), L - x_y and Σ w·(x - that); [B] each."""
+        largest, total, at_y, even = _numbers(logits, 4)
+        ends = (*logits.shape, *_strides(logits), self.cap)
+        capped = self.cap > 0
+        _over_rows(class_kernels.class_sums, logits, logits, index, largest, total, at_y, *ends, CAPPED=capped)
+        if self.smoothing:
+            arguments = (logits, index, self.weight, largest, even)
+            _over_rows(class_kernels.class_weighed, logits, *arguments, *ends, CAPPED=capped)
+        return largest, total, at_y.double().exp(), total.double().log() - at_y, even
+
+    def slopes(
+        self, logits: Tensor, index: Tensor, shift: Tensor, by_exp: Tensor, spread: Tensor, at_y: Tensor, out: Tensor
+    ) -> None:
+        """Write the gradient into ``out`` [B, C], which may be the logits themselves."""
+        arguments = (logits, index, self.weight, shift, by_exp, spread if self.smoothing else None, at_y, out)
+        _over_rows(
+            class_kernels.class_slopes, logits, *arguments, *logits.shape, *_strides(logits, out), self.cap,
+            CAPPED=self.cap > 0,
+        )  # fmt: skip
+
+
+class LinearCrossEntropy(aten_products.LinearCrossEntropy):
+    """Cross entropy of a layer: the library's products of matrices, and the kernels of cross entropy between them."""
+
+    def settle(self, scores: Tensor, index: Tensor, g: Tensor | None) -> Tensor:
+        """lse(x) - x_y [R] of the logits x [R, C] and the classes; x becomes g·(p - δ_y), if there is a g."""
+        entropy = CrossEntropy()
+        shift, total, own, log, _ = entropy.sums(scores, index, scores.dtype)
+        if g is not None:
+            by_exp, at_y = ((g / total).to(shift.dtype), (g * (own / total - 1)).to(shift.dtype))
+            entropy.slopes(scores, index, shift, by_exp, by_exp, at_y, scores)
+        return log.to(scores.dtype)
