@@ -11,7 +11,7 @@ import pytest
 from jax.test_util import check_grads
 
 from lossmark.testing import assert_conforms
-from tests.third_party.ways import sees
+from tests.third_party.examples import sees
 
 WORKED = [
     ([-1e9, -1e-9], [1.0, 0.0], 5e8), ([-1e9, -1e-9], [0.0, 1.0], 0.3465736), ([1e9, 1e-9], [1.0, 0.0], 0.3465736),

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from lossmark.testing import assert_conforms
-from tests.third_party.ways import differentiated, sees
+from tests.third_party.examples import differentiated, sees
 
 SMOOTHING = 0.1
 

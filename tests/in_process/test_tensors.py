@@ -14,7 +14,7 @@ import torch
 from lossmark.specification.library import losses
 from lossmark.testing import assert_conforms, bound
 from lossmark.testing.tensors import array_of
-from tests.own_data import classes
+from tests.in_process.examples import classes
 
 HEAVY = ("torch", "tensorflow", "jax", "pydantic", "flint", "pandas", "pyarrow", "pytest", "ruamel.yaml", "scipy")
 

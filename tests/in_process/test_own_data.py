@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from lossmark.testing import assert_conforms, bound
-from tests.own_data import CLASSES, ROWS, classes, failure
+from tests.in_process.examples import CLASSES, ROWS, classes, failure
 
 
 def test_any_axes_stand_in_the_place_of_the_batch():

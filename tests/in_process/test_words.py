@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from lossmark.testing import assert_conforms, bound
-from tests.own_data import CLASSES, ROWS, classes, failure
+from tests.in_process.examples import CLASSES, ROWS, classes, failure
 
 
 def test_a_failure_says_which_element_how_far_how_far_is_allowed_and_why():
