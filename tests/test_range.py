@@ -10,7 +10,7 @@ from lossmark.readings.overflow import overflow
 from lossmark.specification.case import Case
 from lossmark.specification.library import losses
 from lossmark.tolerance.acceptance import Acceptance
-from lossmark.tolerance.expected import expected
+from lossmark.tolerance.expected import expected, expected_of_many
 from lossmark.tolerance.reduced import divisor, reduce
 from lossmark.tolerance.transformed import added
 
@@ -150,3 +150,24 @@ def test_opposite_infinities_that_meet_where_gradients_are_added_may_be_nan():
     infinities = np.array([[np.inf], [-np.inf], [np.nan]])
     assert added(plus, minus, dtype).also.allow(infinities).tolist() == [[True], [True], [True]]
     assert added(plus, plus, dtype).also.allow(infinities).tolist() == [[True], [False], [False]]
+
+
+@pytest.mark.parametrize("name", ["huber", "kl_div", "multi_margin"])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_what_conforms_does_not_depend_on_an_overflow_in_another_row(name, dtype):
+    """The golden cases are read as one batch: what one may be instead of a number is no matter to its neighbours."""
+    loss = losses()[name]
+    cases = [case for case in loss.golden(dtype) if case.width < 5000]
+    assert any("Overflow" in case.flags or "Infinite" in case.flags for case in cases)
+    ones = [np.ones(case.batch) for case in cases]
+    together = expected_of_many(loss, cases, DTYPES[dtype], ones)
+    for case, weights, found in zip(cases, ones, together, strict=True):
+        alone = expected(loss, case, DTYPES[dtype], weights)
+        for reduction, slopes_alone in alone.gradients.items():
+            parts = [(alone.values[reduction], found.values[reduction])]
+            parts += [(part, found.gradients[reduction][by]) for by, part in slopes_alone.items()]
+            for part, other in parts:
+                assert np.array_equal(part.bound, other.bound, equal_nan=True), (case.id, reduction)
+                for x in (np.inf, -np.inf, np.nan):
+                    outcome = np.full(part.exact.shape, x)
+                    assert np.array_equal(part.also.allow(outcome), other.also.allow(outcome)), (case.id, reduction, x)
