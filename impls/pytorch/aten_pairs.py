@@ -19,6 +19,12 @@ LONGEST = 1e15
 """Lengths up to here and their products with a temperature or a scale are ordinary numbers."""
 
 
+def _ordinary(*lengths: Tensor) -> bool:
+    """Whether the guard takes no place of a product of two lengths, and none is out of the ordinary."""
+    (least, most), (least_y, most_y) = (torch.stack(n.aminmax()).tolist() for n in lengths)
+    return bool(least * least_y > 2 * GUARD and max(most, most_y) < LONGEST)
+
+
 class _Similarities:
     """s_ij = f·sim(x_i, y_j) of the rows of x and y [B, D], with f = ``scale`` / ``temperature``, and their gradients.
 
@@ -35,8 +41,7 @@ class _Similarities:
         if cosine:
             self._lengths = norm(self._x), norm(self._y)
             self._sides = unit(self._x, self._lengths[0]), unit(self._y, self._lengths[1])
-            (least, most), (least_y, most_y) = (torch.stack(n.aminmax()).tolist() for n in self._lengths)
-            self._guarded = not (least * least_y > 2 * GUARD and max(most, most_y) < LONGEST)
+            self._guarded = not (x.is_cpu and _ordinary(*self._lengths))  # elsewhere to look would be to wait
         self._sums = [torch.zeros_like(self._x) if want else None for want in wanted]
         self._apart = [torch.zeros_like(self._x) if want and self._guarded else None for want in wanted]
 

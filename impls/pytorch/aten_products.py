@@ -47,7 +47,7 @@ class LinearCrossEntropy:
     """lse(x) - x_y of the logits x_c = ⟨h, w_c⟩; the class of a row is -1 where it is ignored.
 
     Beside the hidden states and the layer a pass takes the class and what a row counts, both [B]: 1, 0 where it is
-    ignored, NaN where its class is none. Ignored rows are left out of everything.
+    ignored, NaN where its class is none. Ignored rows are left out of everything, or count as rows of zeros.
     """
 
     def forward(self, hidden: Tensor, weight: Tensor, index: Tensor, share: Tensor) -> tuple[Tensor, Rows]:
@@ -65,6 +65,11 @@ class LinearCrossEntropy:
         _, found = self._all(inputs, cotangents(g, share, count).double() * share, wanted)
         return [None if x is None else cast(x, inputs[0].dtype) for x in found]
 
+    def picked(self, index: Tensor) -> Tensor | None:
+        """The numbers of the rows that are not ignored; None for all rows."""
+        found = (index >= 0).nonzero()[:, 0]
+        return None if len(found) == len(index) else found
+
     def settle(self, scores: Tensor, index: Tensor, g: Tensor | None) -> Tensor:
         """As the function of that name."""
         return settle(scores, index, g)
@@ -78,14 +83,15 @@ class LinearCrossEntropy:
             torch.zeros(x.shape, dtype=w.dtype, device=w.device) if want else None
             for x, want in zip((hidden, weight), wanted, strict=True)
         )
-        counted = (index >= 0).nonzero()[:, 0]
-        room = None
-        for chunk in chunks(len(counted), w):
-            rows = chunk if len(counted) == len(index) else counted[chunk]
-            h = cast(hidden[rows], w.dtype)
+        picked, room = self.picked(index), None
+        for chunk in chunks(len(index if picked is None else picked), w):
+            rows = chunk if picked is None else picked[chunk]
+            counted = index[rows] >= 0
+            h = torch.where(counted[:, None], cast(hidden[rows], w.dtype), 0)
             room = h.new_empty((len(h), len(w))) if room is None else room[: len(h)]
             scores = torch.mm(h, w.T, out=room)
-            loss[rows] = share[rows] * self.settle(scores, index[rows], None if g is None else g[rows])
+            losses = share[rows] * self.settle(scores, index[rows], None if g is None else g[rows])
+            loss[rows] = torch.where(counted, losses, 0)
             if by_hidden is not None:
                 by_hidden[rows] = scores @ w
             if by_weight is not None:

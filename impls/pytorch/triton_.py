@@ -188,6 +188,10 @@ class CrossEntropy(aten_classes.CrossEntropy):
 class LinearCrossEntropy(aten_products.LinearCrossEntropy):
     """Cross entropy of a layer: the library's products of matrices, and the kernels of cross entropy between them."""
 
+    def picked(self, index: Tensor) -> Tensor | None:
+        """All rows: which are ignored is not looked at, because the processor would have to wait for it."""
+        return None
+
     def settle(self, scores: Tensor, index: Tensor, g: Tensor | None) -> Tensor:
         """lse(x) - x_y [R] of the logits x [R, C] and the classes; x becomes g·(p - δ_y), if there is a g."""
         entropy = CrossEntropy()
