@@ -95,7 +95,7 @@ def test_guards_of_losses_of_pairs_keep_their_axes():
 def test_a_declared_accumulator_is_that_of_sixteen_bits_and_not_over_the_batch():
     own = Deviation("in the dtype", accumulate="dtype")
     assert counted(own, BFLOAT16) == inside(BFLOAT16) != BFLOAT16 == counted(None, BFLOAT16)
-    assert [counted(own, dtype) for dtype in (FLOAT64, FLOAT32)] == [FLOAT64, FLOAT32]
+    assert [counted(own, dtype).a for dtype in (FLOAT64, FLOAT32)] == [FLOAT64.a, FLOAT32.a]
     assert accumulator_of(inside(FLOAT16)).p == FLOAT16.p
     assert over_batch(inside(FLOAT16)) == FLOAT16
     with pytest.raises(ValueError, match="accumulate must be"):

@@ -199,8 +199,11 @@ class Reading:
         return x if node in self.plan.inside else replace(x, e=Arithmetic(self.dtype).entering(x.v, x.e))
 
     def _rounded(self, node: Node, x: Bounded) -> Bounded:
-        """A number rounded to the format, if it was computed in another."""
-        if node not in self.plan.inside or accumulator_of(self.dtype) == self.dtype:
+        """A number that leaves the accumulator, rounded to the format.
+
+        Also where that is the accumulator's: backward passes by hand take the cotangent as their last factor.
+        """
+        if node not in self.plan.inside:
             return x
         e = Arithmetic(self.dtype).round(x.v, x.e)
         return Bounded(x.v, e, x.also | overflow(self.dtype, x.v, e))
