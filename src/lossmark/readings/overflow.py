@@ -132,7 +132,8 @@ def by_a_lost_norm(op: str, args: Sequence[Bounded]) -> NonFinite:
 def _alternatives(rule: Callable[..., Wide], v: Wide, e: F64, args: Sequence[Bounded]) -> tuple[F64, NonFinite]:
     """What the operation makes of operands that overflowed: finite results widen ``e``, others become outcomes.
 
-    Only where they make a difference: elsewhere ``v`` may be another side of a kink than the rule gives, or a limit.
+    Errors are widened only where they make a difference: elsewhere ``v`` may be another side of a kink than the rule
+    gives, or a limit.
     """
     e = e * np.ones_like(v.hi)
     also = NonFinite(np.zeros(v.hi.shape, np.uint8))
@@ -140,7 +141,7 @@ def _alternatives(rule: Callable[..., Wide], v: Wide, e: F64, args: Sequence[Bou
     for operands in itertools.product(*(arg.also.alternatives(arg.v.hi) for arg in args)):
         result = rule(*map(Wide, operands)).hi
         other = (result != usual) & ~(np.isnan(result) & np.isnan(usual))
-        also |= NonFinite.in_numbers(np.where(other, result, 0.0))
+        also |= NonFinite.in_numbers(result)
         both = other & np.isfinite(result) & np.isfinite(v.hi)
         e = np.where(both, np.maximum(e, np.abs(np.where(both, result - v.hi, 0.0))), e)
     return e, also
