@@ -199,10 +199,7 @@ class Reading:
         return x if node in self.plan.inside else replace(x, e=Arithmetic(self.dtype).entering(x.v, x.e))
 
     def _rounded(self, node: Node, x: Bounded) -> Bounded:
-        """A number that leaves the accumulator, rounded to the format.
-
-        Also where that is the accumulator's: backward passes by hand take the cotangent as their last factor.
-        """
+        """A number as it leaves the accumulator, rounded also to its own format: a cotangent may be the last factor."""
         if node not in self.plan.inside:
             return x
         e = Arithmetic(self.dtype).round(x.v, x.e)
