@@ -1,6 +1,5 @@
 """The tests that import frameworks: each file in a process of its own, because some crash beside others."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +19,6 @@ def test_with_frameworks_in_this_process(path):
         if f"import {framework}" in text and not framework_version(framework):
             pytest.skip(f"{framework} is not installed")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=TESTS.parent, env=os.environ)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=TESTS.parent)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
     assert " passed" in done.stdout

@@ -135,8 +135,8 @@ def _settings(
                 continue
             if target.reference.own and not (choice.full or choice.modes or choice.case):
                 setting = Setting(
-                    mode, dtype, case, loss, case.id in rare(mode), adapter.own[target.name].fused,
-                    dtype in choice.dtypes,
+                    mode, dtype, case, loss, mode.starts_slowly and case.id in rare(mode),
+                    adapter.own[target.name].fused, dtype in choice.dtypes,
                 )  # fmt: skip
                 if any(concerns(setting) for concerns in LEFT_TO_FULL.values()):
                     continue
@@ -158,7 +158,7 @@ class Setting(NamedTuple):
     case: Planned
     loss: Loss
     rare: bool
-    """Whether few golden cases share the program of this one."""
+    """Whether a program is prepared for this case that few golden cases share."""
     fused: bool
     """Whether the implementation is fused."""
     named: bool
@@ -185,9 +185,7 @@ LEFT_TO_FULL: Mapping[str, Callable[[Setting], bool]] = {
     "a program for each shape and parameter in each dtype takes too long": lambda setting: (
         not setting.usual and setting.mode.starts_slowly and setting.other_program
     ),
-    "where golden cases need many programs, one that few of them share takes too long": lambda setting: (
-        setting.mode.starts_slowly and setting.rare
-    ),
+    "where golden cases need many programs, one that few of them share takes too long": lambda setting: setting.rare,
     "where each operation is compiled for each shape, those of many classes or pairs take too long": lambda setting: (
         setting.mode.compiles and not (setting.mode.traced or setting.loss.widens or isinstance(setting.case, Case))
     ),

@@ -1,4 +1,4 @@
-"""CameBack of a trial, held to what conforms by the judge of the suite: part by part, each in its own format."""
+"""What came back of a trial, held to what conforms by the judge of the suite: part by part, each in its own format."""
 
 from __future__ import annotations
 

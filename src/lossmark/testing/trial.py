@@ -73,7 +73,7 @@ class Trial:
             yield rows, case, how.read(case, weights[rows])
 
     def _split(self, rows: RowNumbers, numbers: int) -> Iterator[RowNumbers]:
-        """RowNumbers in parts of so many numbers; where examples share what is learned, or are paired, all at once."""
+        """Rows in parts of so many elements; where examples share what is learned, or are paired, all at once."""
         given = self.given
         width = max(1, given.size // given.batch)
         step = len(rows) if given.loss.coupled else max(1, numbers // width)
