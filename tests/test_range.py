@@ -168,3 +168,25 @@ def test_a_bound_does_not_depend_on_an_overflow_in_another_row(name, dtype):
             parts += [(part, found.gradients[reduction][by]) for by, part in slopes_alone.items()]
             for part, other in parts:
                 assert np.array_equal(part.bound, other.bound, equal_nan=True), (case.id, reduction)
+                assert np.array_equal(free(part), free(other)), (case.id, reduction)
+
+
+def free(accepted):
+    """Where any number conforms."""
+    return np.zeros(accepted.shape, bool) if accepted.unspecified is None else accepted.unspecified
+
+
+@pytest.mark.parametrize("name", ["bce_with_logits", "contrastive", "distill_kl", "kl_div", "soft_cross_entropy"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_beside_the_nan_of_zero_times_infinity_its_limit_conforms_and_no_other_number(name, dtype):
+    loss, found = losses()[name], 0
+    for case in loss.golden(dtype):
+        accepted = expected(loss, case, DTYPES[dtype], np.ones(case.batch), ()).values["none"]
+        if accepted.limit is None:
+            continue
+        for row in np.flatnonzero(np.isnan(accepted.exact) & np.isfinite(accepted.limit.exact)):
+            one, number = accepted.rows(slice(row, row + 1)), accepted.limit.exact[row]
+            seen = [judge(np.array([x]), one, DTYPES[dtype], "none").ok for x in (np.nan, number, number + 1, 7.0)]
+            assert seen == [True, True, False, False], (case.id, row)
+            found += 1
+    assert found

@@ -88,8 +88,12 @@ class Arithmetic:
 
 
 def product_error(x: Bounded, y: Bounded) -> F64:
-    """The propagated error of x·y: |x|e_y + |y|e_x + e_x·e_y."""
-    return x.size * y.e + y.size * x.e + x.e * y.e
+    """The propagated error of x·y: |x|e_y + |y|e_x + e_x·e_y; an infinite factor adds none to one that has none."""
+    e = x.size * y.e + y.size * x.e + x.e * y.e
+    if np.isnan(e).any():
+        parts = ((x.size, y.e), (y.size, x.e), (x.e, y.e))
+        e = sum((np.where((error == 0) & np.isinf(size), 0.0, size * error) for size, error in parts), np.zeros(()))
+    return e
 
 
 def quotient_error(v: Wide, x: Bounded, y: Bounded) -> F64:

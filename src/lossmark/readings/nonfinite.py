@@ -77,6 +77,11 @@ class NonFinite:
         """NaN beside each +∞."""
         return self.map(lambda bits: bits | ((bits & _PLUS) > 0) * _NAN)
 
+    def by_example(self, axes: int) -> Mask:
+        """Whether any element of each example has an outcome ``[B, 1, ...]``, with so many axes."""
+        bits = np.zeros(1, np.uint8) if self.bits is None else self.bits
+        return np.asarray(bits.reshape(len(bits), -1).any(axis=1).reshape(-1, *[1] * (axes - 1)))
+
     def may_be_nan(self) -> Mask | None:
         """Where NaN is among the outcomes; None where nothing is recorded."""
         return None if self.bits is None else np.asarray(self.bits & _NAN > 0)

@@ -5,6 +5,7 @@ Where an intermediate may overflow, the outcomes that IEEE arithmetic may reach 
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -133,15 +134,17 @@ def _alternatives(rule: Callable[..., Wide], v: Wide, e: F64, args: Sequence[Bou
     """What the operation makes of operands that overflowed: finite results widen ``e``, others become outcomes.
 
     Errors are widened only where they make a difference: elsewhere ``v`` may be another side of a kink than the rule
-    gives, or a limit.
+    gives, or a limit. An overflow in one example is nothing to another.
     """
     e = e * np.ones_like(v.hi)
     also = NonFinite(np.zeros(v.hi.shape, np.uint8))
     usual = rule(*(Wide(arg.v.hi) for arg in args)).hi
+    rows = functools.reduce(np.logical_or, (arg.also.by_example(v.hi.ndim) for arg in args))
+    overflown = rows if len(rows) == len(v.hi) else np.asarray(rows.any())  # a sum over the batch
     for operands in itertools.product(*(arg.also.alternatives(arg.v.hi) for arg in args)):
         result = rule(*map(Wide, operands)).hi
         other = (result != usual) & ~(np.isnan(result) & np.isnan(usual))
-        also |= NonFinite.in_numbers(result)
+        also |= NonFinite.in_numbers(np.where(other | overflown, result, 0.0))
         both = other & np.isfinite(result) & np.isfinite(v.hi)
         e = np.where(both, np.maximum(e, np.abs(np.where(both, result - v.hi, 0.0))), e)
     return e, also

@@ -17,7 +17,7 @@ from ..dtypes import F64, DType
 from ..readings.bound_derivatives import in_common
 from ..readings.convention import IEEE, LIMIT, OTHER_SIDE, TEXTBOOK, TEXTBOOK_OTHER_SIDE
 from ..readings.double_double import Wide
-from ..readings.nonfinite import Mask, NonFinite
+from ..readings.nonfinite import ALL_FINITE, Mask, NonFinite
 from ..readings.overflow import Bounded
 from .acceptance import Acceptance, Kink, accepted, concatenated
 from .evaluate import Reading, Rows, Unseeded, by_row
@@ -83,6 +83,7 @@ def read_block(reading: Reading, leaves: Mapping[str, F64], seeds: Mapping[str, 
     )
     value = _value(reading, compared)
     nan, anything = _may_be_nan(value), value.also.anything_in_place()
+    value = replace(value, also=value.also | _elsewhere(reading.values(ieee)))
     shapes = {name: array.shape for name, array in leaves.items()}
     gradients, kinks = {}, {}
     for reduction, seed in seeds.items():
@@ -186,7 +187,21 @@ def _gradient(
 
 def _together(evaluations: Sequence[Gradient]) -> Gradient:
     """What the gradient is by several equal evaluations."""
-    return {name: _largest([slopes[name] for slopes in evaluations]) for name in evaluations[0]}
+    found = {}
+    for name in evaluations[0]:
+        parts = [slopes[name] for slopes in evaluations]
+        largest = _largest(parts)
+        found[name] = replace(largest, also=largest.also | _elsewhere(parts))
+    return found
+
+
+def _elsewhere(parts: Sequence[Bounded]) -> NonFinite:
+    """What equal evaluations but the first give that is not finite: exp(-γ·∞) at γ = 0 is NaN."""
+    found = ALL_FINITE
+    for other in parts[1:]:
+        if not np.isfinite(other.v.hi).all():
+            found |= NonFinite.in_numbers(other.v.hi)
+    return found
 
 
 def _kink(compared: _Compared, ieee: Sequence[Gradient], others: Sequence[Sequence[Gradient]]) -> Kink:
