@@ -7,7 +7,7 @@ import pytest
 
 from lossmark.errors import SpecError
 from lossmark.specification.library import losses
-from lossmark.suite.findings import findings, reproduce
+from lossmark.suite.findings import Upstream, findings, reproduce
 
 KNOWN = findings()
 SHORT = next(each for name, each in KNOWN.items() if name == "torch-multi-margin-hides-nan")
@@ -46,6 +46,26 @@ def test_a_nan_for_a_number_is_off_without_end():
 @pytest.mark.parametrize("code", ["import nothing_of_that_name", "got, expected = 1, [1, 2]", "got = 1"])
 def test_what_does_not_run_is_broken(code):
     assert reproduce(changed(library="numpy", code=code)).state == "broken"
+
+
+@pytest.mark.parametrize(
+    ("test", "mend", "words"),
+    [
+        ("assert f(1) == 2", "mended = lambda x: 2", ""),
+        ("assert f(1) == 2", "mended = abs", "fails with the mend"),
+        ("assert f(1) == 1", "mended = abs", "passes without the mend"),
+        ("raise ValueError('what?')", "mended = abs", "what?"),
+    ],
+)
+def test_what_is_for_upstream_fails_as_it_is_and_passes_when_mended(test, mend, words):
+    upstream = Upstream(why="w", test=f"now = abs\ndef test(f):\n    {test}", mend=mend)
+    now = reproduce(changed(library="numpy", code="got, expected = 1.0, 2.0", ulp=1, upstream=upstream))
+    assert (now.state == "still") == (words == "")
+    assert words in now.detail
+
+
+def test_three_findings_say_what_to_send_upstream():
+    assert sum(each.upstream is not None for each in KNOWN.values()) >= 3
 
 
 def test_a_library_that_is_not_there_is_not_run():

@@ -1,6 +1,6 @@
 """The page of findings, from ``conformance/findings.yaml``."""
 
-from lossmark.suite.findings import Defect, findings
+from lossmark.suite.findings import Defect, Upstream, findings
 
 from .markdown import code, escaped
 
@@ -31,4 +31,23 @@ It concerns {losses}.
 ```
 
 Instead: {escaped(finding.instead)}
+{_upstream(finding.upstream)}"""
+
+
+def _upstream(upstream: Upstream | None) -> str:
+    """What one would send to the library, where it is written down."""
+    if upstream is None:
+        return ""
+    return f"""
+What to send upstream. {escaped(upstream.why)} A test that fails today:
+
+```python
+{upstream.test.rstrip()}
+```
+
+A mend with which it passes:
+
+```python
+{upstream.mend.rstrip()}
+```
 """

@@ -28,7 +28,32 @@ print("\\n" + _json.dumps([[float(x).hex() for x in (part if isinstance(part, li
                            for part in (got, expected)]))
 """
 """What is run after the code of a finding: one line with both results, as hexadecimal numbers."""
+PROOF = """
+def _fails(function):
+    try:
+        test(function)
+    except AssertionError:
+        return True
+    return False
+assert _fails(now), "the test for upstream passes without the mend"
+assert not _fails(mended), "the test for upstream fails with the mend"
+"""
+"""What is run after the test and the mend that would be sent upstream."""
 MOST_SECONDS = 600
+
+
+class Upstream(BaseModel):
+    """What one would send to the library: why it happens, a test that fails today, and a mend with which it passes.
+
+    ``test`` defines ``test(function)``, which raises AssertionError, and leaves the library's function in ``now``;
+    ``mend`` leaves what it should be in ``mended``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    why: str = Field(min_length=1)
+    test: str = Field(min_length=1)
+    mend: str = Field(min_length=1)
 
 
 class Defect(BaseModel):
@@ -48,6 +73,7 @@ class Defect(BaseModel):
     code: str = Field(min_length=1)
     ulp: float = Field(gt=0)
     instead: str = Field(min_length=1)
+    upstream: Upstream | None = None
 
 
 @dataclass(frozen=True)
@@ -70,23 +96,32 @@ def reproduce(finding: Defect) -> Reproduction:
     version = _installed(finding.library)
     if not version:
         return Reproduction("not installed")
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", finding.code + TELL],
-            capture_output=True, text=True, timeout=MOST_SECONDS, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return Reproduction("broken", version, detail=f"no result after {MOST_SECONDS} s")
-    lines = [line for line in done.stdout.splitlines() if line.startswith("[[")]
-    if done.returncode or not lines:
-        words = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        return Reproduction("broken", version, detail=words[-1])
+    printed, why = _run(finding.code + TELL)
+    lines = [line for line in printed.splitlines() if line.startswith("[[")]
+    if why or not lines:
+        return Reproduction("broken", version, detail=why or "it ended before it told its numbers")
     got, expected = ([float.fromhex(x) for x in part] for part in json.loads(lines[-1]))
     if len(got) != len(expected):
         return Reproduction("broken", version, detail=f"got {len(got)} numbers, expected {len(expected)}")
     ulp = max(_apart(finding.dtype, got, expected), default=math.nan)
     state: Literal["still", "gone"] = "still" if ulp >= finding.ulp else "gone"
+    if state == "still" and finding.upstream is not None:
+        _, why = _run(finding.upstream.test + "\n" + finding.upstream.mend + PROOF)
+        if why:
+            return Reproduction("broken", version, ulp, why)
     return Reproduction(state, version, ulp, f"got {_list(got)}, expected {_list(expected)}")
+
+
+def _run(code: str) -> tuple[str, str]:
+    """What code prints in a process of its own, and why it failed, if it did."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=MOST_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return "", f"no result after {MOST_SECONDS} s"
+    words = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    return done.stdout, words[-1] if done.returncode else ""
 
 
 def _apart(dtype: str, got: list[float], expected: list[float]) -> Iterator[float]:
