@@ -27,6 +27,14 @@ parentheses and the operations below.
   itself, and `x - detach(max(x, A))` at the largest, also of `only(x, condition)`.
 - Where an integer label has a value that marks rows as ignored, the loss of such a row is 0, and so is the entry that
   `pick` takes by it.
+- An input without an axis, `scale: {{dims: [], kind: number, …}}`, is one number that all examples share, such as a
+  learned temperature: `scale*logits`. Its gradient is summed over the batch, and over every axis that it was multiplied
+  along. Those terms may be added in any order.
+- A mask, `mask: {{dims: [B, N], label: mask, …}}`, is 1 where something counts: `lse(x, N, mask == 1)`,
+  `where(mask == 1, x, 0)`. Where it is 0 every input with its axes may hold anything, NaN too, and reaches neither
+  value nor gradient. A formula that looks at such an entry is refused.
+- An input has three axes at most: of a `query` `[B, D]` and its own `negatives` `[B, N, D]` the `dot(query, negatives)`
+  is `[B, N]`, and `lse(dot(query, negatives), N)` one number of the example.
 - A formula has at most {MAX_LENGTH} characters, {MAX_DEPTH} levels of parentheses and {MAX_NODES} operations.
 
 """

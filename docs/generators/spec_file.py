@@ -14,6 +14,33 @@ A loss is one file, `specs/<id>.yaml`. `lossmark certify` writes what stands und
 canonical form; `lossmark certify --check` verifies it. Numbers are quoted C99 hex floats, which are exact: `"0x1.8p+0"`
 is 1.5. `specs/schema.json` holds the same keys for editors.
 
+The numbers of an input are nested lists in the order of its `dims`. One without an axis is a number by itself, and so
+is its gradient:
+
+```yaml
+inputs:
+  query: {dims: [B, D], kind: embedding, meaning: the query}
+  negatives: {dims: [B, N, D], kind: embedding, meaning: what does not belong to it}
+  mask: {dims: [B, N], label: mask, meaning: 1 where there is a negative}
+  scale: {dims: [], kind: number, meaning: the learned scale}
+formula: {loss: "lse(scale*dot(query, negatives), N, mask == 1)"}
+gradient_of: [query, negatives, scale]
+families:
+  - {id: mine/random-64x5x8, seed: 1, shape: {B: 64, N: 5, D: 8}, distribution: normal, scale: "0x1p+0"}
+cases:
+  - id: mine/worked
+    since: "1.0"
+    why: "The masked negative holds NaN, which nobody is to see."
+    inputs:
+      query: [["0x1p+0"]]
+      negatives: [[["0x1p+0"], ["nan"]]]
+      mask: [[1, 0]]
+      scale: "0x1p-1"
+    expect: {}
+```
+
+Where a mask is 0 a family has NaN in every second entry, and a number without an axis is drawn between ½ and 2.
+
 """
 ORDER = ("SpecModel", "Source", "InputModel", "IndexLabel", "ParamModel", "FormulaModel", "Association",
          "ReductionModel", "PropertyModel",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -21,6 +22,14 @@ def _everybody(target: Target, loss: Loss) -> bool:
 def _several(target: Target, loss: Loss) -> bool:
     """Losses that are differentiated by several inputs."""
     return len(loss.gradient_of) > 1
+
+
+def alike(loss: Loss) -> list[tuple[str, str]]:
+    """Two and two of the inputs that a loss is differentiated by, which have as many axes."""
+    axes = loss.dims
+    return [
+        (one, other) for one, other in itertools.combinations(loss.gradient_of, 2) if len(axes[one]) == len(axes[other])
+    ]
 
 
 def _labelled(target: Target, loss: Loss) -> bool:
@@ -57,7 +66,8 @@ CHECKS = (
     Check("permuted", "consistency", "Have batch and classes in another order the same losses?"),
     Check("partial", "consistency", "Is the gradient by one input only that input's part of the whole?",
           lambda target, loss: _several(target, loss) and target.autodiff),
-    Check("aliased", "consistency", "Has one tensor passed as two arguments the sum of their gradients?", _several),
+    Check("aliased", "consistency", "Has one tensor passed as two arguments the sum of their gradients?",
+          lambda target, loss: bool(alike(loss))),
     Check("layout", "consistency", "Do strided, reversed, read-only and unaligned inputs give the same result?"),
     Check("state", "consistency", "Do loading, the first call and later ones leave settings and random numbers alone?"),
     Check("properties", "consistency", "Do random batches, and what the spec's laws make of them, conform?"),

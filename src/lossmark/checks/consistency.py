@@ -4,7 +4,6 @@ only, one tensor passed as two arguments, other memory layouts, and nothing left
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -16,6 +15,7 @@ from ..specification.case import Case
 from ..tolerance.acceptance import Expected
 from ..tolerance.expected import expected
 from ..tolerance.transformed import aliased
+from .catalogue import alike
 from .curvature import ALONG, curved, directed, without
 from .dialogue import Conclusion, Dialogue, Unjudged, reduced
 from .judgement import loose, slopes
@@ -109,7 +109,7 @@ class Consistency(Dialogue):
 
     def aliased(self) -> Conclusion:
         """One tensor passed as two arguments; its gradient is the sum of theirs."""
-        for kept, dropped in itertools.combinations(self.run.loss.gradient_of, 2):
+        for kept, dropped in alike(self.run.loss):
             inputs = {**self.case.inputs, dropped: self.case.inputs[kept]}
             case = replace(self.case, id=f"{self.case.id} with {dropped} = {kept}", inputs=inputs, golden=None)
             whole = self.prepared.on(case).task

@@ -90,7 +90,7 @@ def _batches(run: Run, host: Case, dtype: DType) -> st.SearchStrategy[Case]:
         if item.name in host.absent:
             arrays[item.name] = st.just(host.inputs[item.name])
             continue
-        numbers = searched(run.loss, item, dtype, host.width)
+        numbers = searched(run.loss, item, dtype, host.sizes.get(item.index, 0))
         shape = host.inputs[item.name].shape
         size = int(np.prod(shape))
         places = st.lists(st.integers(0, len(numbers) - 1), min_size=size, max_size=size)

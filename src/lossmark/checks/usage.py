@@ -170,7 +170,8 @@ class Usage(Dialogue):
     def labels(self) -> Conclusion:
         """Labels of any dtype give the same result and the same gradient, in the dtype of the embeddings.
 
-        Indices come in every integer dtype that holds them, and what marks those that are ignored.
+        Indices come in every integer dtype that holds them, and what marks those that are ignored; other labels in
+        every dtype that holds them.
         """
         task = self.prepared.task
         task = replace(task, reductions=task.reductions[:1], slopes=task.slopes[:1])
@@ -178,6 +179,7 @@ class Usage(Dialogue):
         grades, outcomes = [], []
         for dtype in self._label_dtypes():
             labels = {name: self.case.inputs[name].astype(dtype) for name in names}
+            labels = {name: x for name, x in labels.items() if np.array_equal(x, self.case.inputs[name])}
             answer = self.answer(replace(task, inputs={**task.inputs, **labels}))
             (outcome,) = answer.values.values()
             outcomes.append(outcome)

@@ -168,7 +168,9 @@ class Parser:
         return self.counted(operands[1], node) if operation.name == "pick" else node
 
     def _axis(self, node: ast.expr) -> str | None:
-        """The axis that an argument names; None where it is an expression."""
+        """The axis that an argument names; None where it is an expression. Refuses a letter that is no axis."""
+        if isinstance(node, ast.Name) and re.fullmatch("[A-Z]", node.id) and node.id not in self.build.axes:
+            raise self._refuse(node, f"unknown axis (known: {', '.join(self.build.axes)})")
         return node.id if isinstance(node, ast.Name) and node.id in self.build.axes else None
 
     def _some(self, term: ast.expr, condition: ast.expr, depth: int) -> Node:

@@ -163,6 +163,9 @@ class Input:
     ``index``; in rows in which it is the value of the parameter ``ignore`` nothing counts. ``optional`` is the number
     that every entry is where the input is left out of a call.
 
+    A ``mask`` is a hard label that is 1 where something counts; ``masks`` names those that say of the entries of this
+    input which count: where one of them is 0 an entry reaches neither the loss nor its gradient, whatever it holds.
+
     ``dims`` are the axes of the array that a call gets, ``axes`` those of its node in the formula: the batch of an
     input in its other role, such as the key of any example beside the query of one, is another axis there.
     """
@@ -174,6 +177,8 @@ class Input:
     index: str = ""
     ignore: str = ""
     optional: float | None = None
+    mask: bool = False
+    masks: tuple[str, ...] = ()
 
     @property
     def shared(self) -> bool:

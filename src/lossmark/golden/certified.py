@@ -25,6 +25,7 @@ from ..readings.layout import taken_out
 from ..specification import hexfloat as numbers
 from ..specification.case import Case
 from ..specification.loss import Loss
+from ..specification.masks import without_masked
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,12 @@ class Certified:
 
     value: list[Any]
     mean: Any
-    grad: dict[str, list[Any]]
+    grad: dict[str, Any]
 
 
 def known(loss: Loss, case: Case, convention: Convention) -> dict[Node, Exact]:
     """The exact value of every node of the formula and its gradient (cotangent 1), for all examples of a case."""
-    case = loss.without_uncounted(case)
+    case = loss.without_uncounted(without_masked(loss.inputs, case))
     gradients = loss.gradients(case.params)
     axes = gradients.formula.axes
     leaves = {"seed": exact.single(arb(1), axes)}
@@ -69,7 +70,7 @@ def certified(loss: Loss, case: Case) -> Certified:
     return Certified(value, _either(plain[1], limit[1]), grad)
 
 
-_Rounded = tuple[list[float], float, dict[str, list[Any]]]
+_Rounded = tuple[list[float], float, dict[str, Any]]
 
 
 def _rounded(loss: Loss, case: Case, convention: Convention) -> _Rounded:
@@ -85,7 +86,7 @@ def _rounded(loss: Loss, case: Case, convention: Convention) -> _Rounded:
         if item.name in gradients.trees[0]:
             sizes = dict(zip(item.axes, case.inputs[item.name].shape, strict=True))
             slopes = taken_out(found[gradients.trees[0][item.name]], item.axes, gradients.formula.axes, sizes)
-            grad[item.name] = np.frompyfunc(rounding.round_to_double, 1, 1)(slopes).tolist()
+            grad[item.name] = np.asarray(np.frompyfunc(rounding.round_to_double, 1, 1)(slopes), object).tolist()
     return [rounding.round_to_double(x) for x in each], rounding.round_to_double(mean), grad
 
 

@@ -48,7 +48,7 @@ class Counterexample:
 
 
 def _texts(array: F64) -> Any:
-    return [_texts(row) for row in array] if array.ndim > 1 else [numbers.canonical(float(x)) for x in array]
+    return [_texts(row) for row in array] if array.ndim else numbers.canonical(float(array))
 
 
 def read(path: Path) -> Mapping[str, Any]:

@@ -31,7 +31,7 @@ class Attempt:
         """The array as a tensor on the task's device, in the task's memory layout where it can have that."""
         task = self._task
         if task.layout:
-            found = self._framework.strided(array, task.device).get(task.layout)
+            found = self._framework.strided(array, task.device).get(task.layout) if array.ndim else None
             if found is not None:
                 return found
         return self._framework.from_numpy(array, task.device)

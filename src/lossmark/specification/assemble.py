@@ -24,7 +24,9 @@ from .parameters import check_defaults, given_values
 from .validate import validate
 
 MOST_NUMBERS = 1 << 24
-"""So many numbers has the largest array of a family's readings, which is over two axes."""
+"""So many numbers has the largest array of a family's readings: over two axes, or over those of an input."""
+AXES_OF_INPUTS = 3
+"""So many axes has an input at most."""
 
 
 def load(path: Path) -> Loss:
@@ -72,8 +74,8 @@ def _check_axes(model: SpecModel, document: Document) -> None:
     axes: dict[str, None] = {BATCH: None}
     for name, spec in model.inputs.items():
         dims = call_dims(model, spec.dims)
-        if BATCH in dims[1:] or len({*dims}) < len(dims) or len(dims) > 2:
-            message = f"found {list(spec.dims)}, expected B, [B, D], [C, D] or [D] with any letters beside B"
+        if BATCH in dims[1:] or len({*dims}) < len(dims) or len(dims) > AXES_OF_INPUTS:
+            message = f"found {list(spec.dims)}, expected three axes at most, each once, and B, where it is, the first"
             raise document.error(("inputs", name, "dims"), message)
         axes |= dict.fromkeys(dims)
     for axis in model.axes:
@@ -96,6 +98,8 @@ def _check_family(
     lengths = dict(zip((BATCH, EMBEDDING), shape, strict=True)) if isinstance(shape, list) else shape
     pairs = [lengths[of] for of in model.axes.values() if of in lengths]
     largest = math.prod(sorted([*lengths.values(), *pairs])[-2:])
+    for spec in model.inputs.values():
+        largest = max(largest, math.prod(lengths.get(axis, 1) for axis in call_dims(model, spec.dims)))
     if largest > MOST_NUMBERS:
         message = f"found {largest} numbers, expected {MOST_NUMBERS} at most"
         raise document.error(("families", index, "shape"), message)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -28,21 +27,23 @@ CLASS_FLAGS: Mapping[str, CaseClass] = {"Dyadic": "exact-dyadic", "Generic": "ge
 class Repeats:
     """How a batch repeats few rows and columns: ``rows`` ``[B]`` and ``columns`` ``[D]`` number the distinct ones.
 
-    The numbers are 0, 1, 2, …, and each of them occurs.
+    The numbers are 0, 1, 2, …, and each of them occurs. Where no column occurs twice ``columns`` is None.
     """
 
     rows: NDArray[np.intp]
-    columns: NDArray[np.intp]
+    columns: NDArray[np.intp] | None
 
     def expand(self, array: NDArray[Any]) -> NDArray[Any]:
         """Distinct rows and columns ``[K, N]``, or distinct rows ``[K]``, as the whole batch."""
-        wide = array.take(self.columns, axis=1) if array.ndim == 2 else array
+        wide = array.take(self.columns, axis=1) if array.ndim == 2 and self.columns is not None else array
         return wide.take(self.rows, axis=0)
 
     def distinct(self, array: F64) -> F64:
         """The distinct rows and columns of a batch ``[B, D]``, or the distinct rows of ``[B]``."""
-        rows, columns = (np.unique(numbers, return_index=True)[1] for numbers in (self.rows, self.columns))
-        return array[np.ix_(rows, columns)] if array.ndim == 2 else array[rows]
+        rows = array[np.unique(self.rows, return_index=True)[1]]
+        if array.ndim != 2 or self.columns is None:
+            return rows
+        return rows[:, np.unique(self.columns, return_index=True)[1]]
 
 
 @dataclass(frozen=True)
@@ -108,13 +109,13 @@ class Case:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(B, D), or (B,) for a loss without embeddings."""
+        """(B, D), (B, N, D), or (B,) for a loss without embeddings: that of its first input with the most axes."""
         return max((array.shape for array in self.inputs.values()), key=len)
 
     @property
     def width(self) -> int:
-        """How long the axis beside the batch is; 1 where there is none."""
-        return math.prod(self.shape[1:])
+        """How long the last axis beside the batch is; 1 where there is none."""
+        return self.shape[-1] if len(self.shape) > 1 else 1
 
     @property
     def distinct(self) -> Case:

@@ -10,6 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 from ..formula.derivative import gradients
 from ..formula.gradients import Gradients
 from ..formula.grammar import Parser
+from ..formula.masked import leaves_out
 from ..formula.tree import BATCH, EMBEDDING, Builder, Dims, Formula, Input, Node, topological
 from .document import Document, Path_
 from .model import Association, IndexLabel, SpecModel
@@ -62,12 +63,18 @@ def _formula(model: SpecModel, document: Document, chosen: Mapping[str, str]) ->
     for item in inputs:
         if leaves[item.name] not in used:
             raise document.error(("inputs", item.name), "the formula does not use this input")
+    written = (
+        None
+        if model.formula.textbook is None
+        else _scalar(parser, model.formula.textbook, document, ("formula", "textbook"))
+    )
+    trees = [loss, *associations, *([] if written is None else [written])]
+    inputs = tuple(_masked(item, inputs, leaves, trees, document) for item in inputs)
     named, again = tuple(names.items()), frozenset(model.axes)
     formula = Formula(loss, associations, inputs, tuple(model.gradient_of), named, axes, divisor, again)
     wrt = {name: leaves[name] for name in model.gradient_of}
     textbook = None
-    if model.formula.textbook is not None:
-        written = _scalar(parser, model.formula.textbook, document, ("formula", "textbook"))
+    if written is not None:
         form = replace(formula, loss=written, associations=())
         textbook = Gradients(form, tuple(gradients(build, form.evaluations, wrt)))
     return Gradients(formula, tuple(gradients(build, formula.evaluations, wrt)), textbook)
@@ -149,12 +156,34 @@ def _input(name: str, node: Node, model: SpecModel, document: Document, used: li
         return Input(name, dims, node.dims, optional=optional)
     if isinstance(spec.label, IndexLabel):
         return Input(name, dims, node.dims, "index", spec.label.index, spec.label.ignore or "")
+    if spec.label == "mask":
+        return _mask(name, dims, node, document, used)
     computes = _computes_with(node, used)
     if spec.label is not None and computes:
         raise document.error(
             ("inputs", name, "label"), f"a {spec.label} is only compared, the formula computes with it"
         )
     return Input(name, dims, node.dims, "class" if spec.label == "class" else "soft" if computes else "hard")
+
+
+def _mask(name: str, dims: Dims, node: Node, document: Document, used: list[Node]) -> Input:
+    """A mask, which conditions alone look at."""
+    if _computes_with(node, used):
+        raise document.error(("inputs", name, "label"), "a mask is only compared, the formula computes with it")
+    return Input(name, dims, node.dims, "hard", mask=True)
+
+
+def _masked(
+    item: Input, inputs: tuple[Input, ...], leaves: Mapping[str, Node], trees: list[Node], document: Document
+) -> Input:
+    """The input with the masks that leave entries of it out; one at least of those with no other axes than its own."""
+    masks = [each for each in inputs if each.mask and not item.mask and {*each.axes} <= {*item.axes}]
+    found = tuple(each.name for each in masks if leaves_out(leaves[each.name], leaves[item.name], trees))
+    if masks and not found:
+        names = " or ".join(f"{each.name} == 1" for each in masks)
+        message = f"what the mask leaves out reaches the loss: expected where({names}, …), only or lse around it"
+        raise document.error(("inputs", item.name), message)
+    return replace(item, masks=found)
 
 
 def _check_compared(model: SpecModel, document: Document, leaves: Mapping[str, Node], used: list[Node]) -> None:

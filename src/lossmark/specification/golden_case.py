@@ -15,6 +15,7 @@ from ..formula.tree import BATCH, Input, shape_of
 from . import hexfloat as numbers
 from .case import Case, Param, left_out, param_value
 from .document import Document, Path_
+from .masks import counts
 from .model import CaseModel, Leaves, SpecModel
 from .parameters import given_values
 from .structured import check_rows, expanded
@@ -39,7 +40,7 @@ def golden_case(model: SpecModel, document: Document, index: int, inputs: tuple[
         marks = {item.name: _mark(model, params, item) for item in inputs if item.ignore}
         _check_arrays(document, there, arrays, inputs, marks)
         _check_expected(document, path, case, arrays, _sizes(arrays, inputs)[BATCH])
-    integer = frozenset(name for name, rows in given.items() if all(type(x) is int for x in _flat(rows)))
+    integer = frozenset(name for name, rows in given.items() if all(type(x) is int for x in _unnested(rows)[1]))
     dtypes = tuple(case.dtypes) if case.dtypes else tuple(DTYPES)
     if not refused:
         numbers_of = {item.name: arrays[item.name] for item in inputs if item.label != "index"}
@@ -77,17 +78,30 @@ def _mark(model: SpecModel, params: Mapping[str, Param], item: Input) -> Param:
     return params.get(item.ignore, param_value(model.params[item.ignore].default))
 
 
-def _flat(rows: Any) -> list[Any]:
-    return [x for row in rows for x in (row if isinstance(row, list) else [row])]
+def _unnested(rows: Any) -> tuple[tuple[int, ...], list[Any]]:
+    """The shape of nested lists, and their leaves in order; the lengths stop where lists differ in theirs."""
+    shape: list[int] = []
+    level = [rows]
+    while level and any(isinstance(x, list) for x in level):
+        lengths = {len(x) if isinstance(x, list) else -1 for x in level}
+        if len(lengths) > 1:
+            raise _RaggedError(f"ragged list: rows of {sorted(map(str, lengths))} numbers")
+        shape.append(lengths.pop())
+        level = [each for x in level for each in x]
+    return tuple(shape), level
+
+
+class _RaggedError(Exception):
+    """Lists beside each other that are not equally long."""
 
 
 def _array(document: Document, path: Path_, rows: Any) -> F64:
-    lengths = {len(row) if isinstance(row, list) else None for row in rows}
-    if len(lengths) != 1:
-        raise document.error(path, f"ragged list: rows of {sorted(map(str, lengths))} numbers")
-    values = [float(x) if type(x) is int else numbers.parse(x) for x in _flat(rows)]
-    width = lengths.pop()
-    return np.array(values, dtype=np.float64).reshape(len(rows) if width is None else (len(rows), width))
+    try:
+        shape, leaves = _unnested(rows)
+    except _RaggedError as error:
+        raise document.error(path, str(error)) from None
+    values = [float(x) if type(x) is int else numbers.parse(x) for x in leaves]
+    return np.array(values, dtype=np.float64).reshape(shape)
 
 
 def _check_arrays(
@@ -104,17 +118,20 @@ def _check_arrays(
         where = (*path, "inputs", item.name)
         if array.shape != expected:
             raise document.error(where, f"wrong shape {list(array.shape)}, expected {list(expected)}")
+    for item in inputs:
+        array, where = arrays[item.name], (*path, "inputs", item.name)
         if item.label == "index":
             counted = array[array != marks.get(item.name, np.nan)]
             if not np.all((counted == np.rint(counted)) & (counted >= 0) & (counted < sizes[item.index])):
                 raise document.error(
                     where, f"an index is one of 0 to {sizes[item.index] - 1}, or marks what is ignored"
                 )
-        elif item.label == "class" and not np.all(array == np.rint(array)):
+        counted = array[counts(item, arrays, inputs)]
+        if item.label == "class" and not np.all(counted == np.rint(counted)):
             raise document.error(where, "a class is a whole number")
-        elif item.label in ("hard", "soft") and not np.all(np.isnan(array) | ((array >= 0) & (array <= 1))):
+        if item.label in ("hard", "soft") and not np.all(np.isnan(counted) | ((counted >= 0) & (counted <= 1))):
             raise document.error(where, "a label lies in [0, 1]")
-        if item.label == "hard" and not np.all(np.isnan(array) | (array == 0) | (array == 1)):
+        if item.label == "hard" and not np.all(np.isnan(counted) | (counted == 0) | (counted == 1)):
             raise document.error(where, "this label is 0 or 1")
 
 
@@ -129,9 +146,12 @@ def _check_expected(document: Document, path: Path_, case: CaseModel, arrays: Ma
         where = (*path, "expect", "grad", name)
         if name not in arrays:
             raise document.error(where, f"gradient of an unknown input {name!r}")
-        shape = tuple([len(rows)] + ([len(rows[0])] if rows and isinstance(rows[0], list) else []))
-        if shape != arrays[name].shape or any(isinstance(row, list) and len(row) != shape[1] for row in rows):
-            raise document.error(where, f"wrong shape {list(shape)}, expected {list(arrays[name].shape)}")
+        try:
+            shape = list(_unnested(rows)[0])
+        except _RaggedError as error:
+            raise document.error(where, str(error)) from None
+        if shape != [*arrays[name].shape]:
+            raise document.error(where, f"wrong shape {shape}, expected {list(arrays[name].shape)}")
 
 
 def _check_representable(document: Document, path: Path_, arrays: Mapping[str, F64], dtypes: tuple[str, ...]) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..dtypes import DTYPES, F64, DType
+from ..formula.tree import BATCH
 from . import hexfloat as numbers
 from .case import Case, Embedded, Repeats
 from .model import Between, OneOf
@@ -43,19 +44,21 @@ def in_the_large(cases: Sequence[Case], widens: bool) -> Iterator[Embedded]:
     examples share is left out of these calls, where it is optional.
     """
     absent = frozenset(name for case in cases if case.few is None for name in case.absent)
-    groups: dict[tuple[str, int], list[Case]] = {}
+    groups: dict[tuple[str, tuple[int, ...]], list[Case]] = {}
     for case in cases:
         if case.error is None and case.few is None and case.absent == absent:
             name = "".join(f"{key}-{value:g}-" if isinstance(value, float) else f"{key}-{value}-"
                            for key, value in sorted(case.params.items()))  # fmt: skip
-            groups.setdefault((name, 0 if widens else case.width), []).append(case)
-    for (name, only), parts in groups.items():
+            beside = () if widens else tuple(size for axis, size in case.sizes.items() if axis != BATCH)
+            groups.setdefault((name, beside), []).append(case)
+    for (name, _), parts in groups.items():
+        only = () if widens else parts[0].shape[1:]
         rank, width = max(len(part.shape) for part in parts), _width(parts)
         for beyond in (False, True):
             dtypes = tuple(dtype for dtype in DTYPES if _edges(parts, dtype, beyond))
-            usual = [(size[0], only or size[1])[:rank] for size in _usual(parts, beyond)]
+            usual = [(size[0], *(only or size[1:]))[:rank] for size in _usual(parts, beyond)]
             sizes = (TALL, WIDE) if parts[0].params or beyond else SIZES
-            fitting = ((size[0], only or size[1]) for size in sizes if size[1] >= width or only)
+            fitting = ((size[0], *(only or size[1:])) for size in sizes if size[1] >= width or only)
             for size in dict.fromkeys(size[:rank] for size in fitting):
                 case_id = f"{parts[0].loss}/in-the-large-{name}{'beyond-' * beyond}{'x'.join(map(str, size))}"
                 if dtypes:
@@ -91,7 +94,8 @@ def embed(large: Embedded, dtype: DType) -> Case:
         first = (batch - len(chosen)) * (copy + 1 if copies == 1 else copy) // max(1, copies - 1)
         wanted[first : first + len(chosen)] = [(number, copy) for number in chosen]
     distinct = {row: place for place, row in enumerate(dict.fromkeys(wanted))}
-    columns = _columns(table.width, large.shape[1] if len(large.shape) == 2 else table.width)
+    widened = len(large.shape) == 2 and any(part.shape[1:] != large.shape[1:] for part in large.parts)
+    columns = _columns(table.width, large.shape[1]) if widened else None
     repeats = Repeats(np.array([distinct[row] for row in wanted]), columns)
     part = large.parts[0]
     few = table.inputs(list(distinct), columns)
@@ -117,9 +121,9 @@ class _Rows:
         return [firsts[part.id] + row for part in parts for row in range(part.batch)]
 
     def inputs(
-        self, rows: Sequence[tuple[int, int]], columns: np.ndarray[tuple[int], np.dtype[np.intp]]
+        self, rows: Sequence[tuple[int, int]], columns: np.ndarray[tuple[int], np.dtype[np.intp]] | None
     ) -> dict[str, F64]:
-        """Distinct rows of every input, each by its number and by how far its columns are rolled."""
+        """Distinct rows of every input, each by its number and by how far the entries of each axis are rolled."""
         found = {}
         for name, array in self.parts[0].inputs.items():
             if not self.parts[0].by_example(name):
@@ -129,9 +133,11 @@ class _Rows:
                 whole = np.concatenate([part.inputs[name] for part in self.parts])
                 found[name] = whole[[number for number, _ in rows]]
                 continue
-            whole = np.concatenate([_padded(part.inputs[name], self.width) for part in self.parts])
-            rolled = np.stack([np.roll(whole[number], roll) for number, roll in rows])
-            found[name] = _padded(rolled, int(columns.max()) + 1)
+            parts = [part.inputs[name] for part in self.parts]
+            whole = np.concatenate(parts if columns is None else [_padded(part, self.width) for part in parts])
+            axes = tuple(range(whole.ndim - 1))
+            rolled = np.stack([np.roll(whole[number], (roll,) * len(axes), axes) for number, roll in rows])
+            found[name] = rolled if columns is None else _padded(rolled, int(columns.max()) + 1)
         return found
 
 

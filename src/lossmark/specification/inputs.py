@@ -19,6 +19,7 @@ from . import hexfloat as numbers
 from .borders import SCALED_ROWS, at_borders
 from .case import Case, Family, left_out
 from .loss import Loss
+from .masks import counts
 
 Numbers = NDArray[Any]
 Draw = Callable[[tuple[int, ...]], Numbers]
@@ -73,7 +74,13 @@ def _absent(loss: Loss, family: Family) -> frozenset[str]:
 
 
 def _case(loss: Loss, family: Family, inputs: Mapping[str, F64]) -> Case:
-    return Case(family.id, loss.id, family.params, inputs, loss.dims, absent=_absent(loss, family))
+    """The case of a family; of what a mask leaves out every second entry is NaN, which nobody is to see."""
+    given = {}
+    for item in loss.inputs:
+        array = inputs[item.name]
+        unseen = ~counts(item, inputs, loss.inputs) & (np.arange(array.size) % 2 == 1).reshape(array.shape)
+        given[item.name] = np.where(unseen, np.nan, array) if item.masks else array
+    return Case(family.id, loss.id, family.params, given, loss.dims, absent=_absent(loss, family))
 
 
 def _indices(loss: Loss, generator: np.random.Generator, family: Family) -> dict[str, Draw]:
@@ -135,6 +142,7 @@ def timed(loss: Loss, size: tuple[int, int], dtype: DType, seed: int) -> dict[st
 
     same = _classes(generator, dtype.numpy)
     draws = {"hard": bits, "soft": bits, "class": same, "embedding": embedding, "number": number, "index": index}
+    draws["weight"] = number
     found = _each(loss, loss.sizes(size), draws, frozenset(loss.optional))
     return {name: array for name, array in found.items() if name not in loss.optional}
 
@@ -168,7 +176,7 @@ def _each(loss: Loss, sizes: Sizes, draws: Mapping[str, Draw], absent: frozenset
         if item.name in absent:
             found[item.name] = left_out(item, sizes)
             continue
-        weight = item.shared and item.name not in loss.gradient_of
+        weight = not item.dims or (item.shared and item.name not in loss.gradient_of)
         usual = "weight" if weight else "embedding" if loss.signed(item) else "number"
         of_its_own = item.label == "index" and item.name in draws
         drawing = draws[item.name if of_its_own else item.label or usual]

@@ -22,6 +22,9 @@ from .in_the_large import in_the_large
 from .laws import Law
 from .model import SpecModel
 
+VECTORS = 8
+"""How many vectors an example has of an input ``[B, N, D]``, where a size gives B and D alone."""
+
 
 @dataclass(frozen=True, eq=False)
 class Loss:
@@ -75,10 +78,14 @@ class Loss:
         return next((axis for axis in self.axes if axis not in (BATCH, EMBEDDING)), "")
 
     def sizes(self, size: tuple[int, int]) -> Sizes:
-        """How long each axis is at a size: batch, also where it is run over again, and every axis beside it."""
+        """How long each axis is at a size: batch, also where it is run over again, and every axis beside it.
+
+        Where an input has two axes beside the batch, the first of these is :data:`VECTORS` long.
+        """
         beside = [axis for axis in self.axes if axis != BATCH] or [EMBEDDING]
         again = next(iter(self.formulas.values())).formula.again
-        return {BATCH: size[0], **dict.fromkeys(beside, size[1]), **dict.fromkeys(again, size[0])}
+        few = {item.dims[1]: min(VECTORS, size[1]) for item in self.inputs if len(item.dims) > 2}
+        return {BATCH: size[0], **dict.fromkeys(beside, size[1]), **few, **dict.fromkeys(again, size[0])}
 
     def signed(self, item: Input) -> bool:
         """Whether the numbers of an input have either sign: those of vectors, logits, scores and plain numbers."""

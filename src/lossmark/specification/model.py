@@ -70,18 +70,20 @@ class IndexLabel(Strict):
 PlainLabel = Literal["mask", "class"]
 """A label whose name says all of it.
 
-A ``mask`` is 1 where something counts and 0 where it does not; a ``class`` is any whole number, and which examples have
-the same is all that matters.
+A ``mask`` is 1 where something counts and 0 where it does not: there every input with its axes may hold anything. A
+``class`` is any whole number, and which examples have the same is all that matters.
 """
 
 
 class InputModel(Strict):
     """An argument with the axes ``dims`` in the order of memory: ``B`` is the batch, any other a capital letter.
 
+    One number that all examples share has none: ``dims: []``.
+
     ``kind`` says what its numbers are: some edges concern a kind.
     """
 
-    dims: Literal["B"] | Annotated[list[Axis], Field(min_length=1)]
+    dims: Literal["B"] | list[Axis]
     kind: Kind | None = None
     label: IndexLabel | PlainLabel | None = None
     optional: Literal[True] | None = None
@@ -155,11 +157,13 @@ class Expect(Strict):
 
     value: list[ExpectedLeaf] | None = None
     mean: ExpectedLeaf | None = None
-    grad: dict[Slug, list[ExpectedLeaf] | list[list[ExpectedLeaf]]] | None = None
+    grad: (
+        dict[Slug, ExpectedLeaf | list[ExpectedLeaf] | list[list[ExpectedLeaf]] | list[list[list[ExpectedLeaf]]]] | None
+    ) = None
     error: Literal["ValueError", "TypeError"] | None = None
 
 
-Leaves = dict[Slug, list[Leaf] | list[list[Leaf]]]
+Leaves = dict[Slug, Leaf | list[Leaf] | list[list[Leaf]] | list[list[list[Leaf]]]]
 
 
 class RowsModel(Strict):

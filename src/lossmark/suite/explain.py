@@ -54,7 +54,7 @@ def _statement(loss: Loss, case: Case) -> Iterator[str]:
         yield f"  the entries along {axis} occur {', '.join(map(str, counts))} times"
     for name, array in case.certifiable.inputs.items():
         yield f"  {name} {list(array.shape)}:"
-        for row in array.reshape(len(array), -1):
+        for row in array.reshape(-1, array.shape[-1] if array.ndim > 1 else 1):
             yield "    " + "  ".join(f"{x:g} ({canonical(float(x))})" for x in row)
 
 

@@ -32,7 +32,8 @@ def seldom(loss: Loss, dtype: str, mode: Mode) -> frozenset[str]:
 
 def _program(loss: Loss, case: Case, mode: Mode) -> Hashable:
     """What a program is prepared for: shapes, inputs left out and, where it has them as constants, parameters."""
-    shapes: list[tuple[int, ...]] = [packed_shape(case.batch, case.width, mode, loss)]
+    batch, width = packed_shape(case.batch, case.width, mode, loss)
+    shapes: list[tuple[int, ...]] = [(batch, *case.shape[1:-1], width)]
     shapes += [array.shape for name, array in case.inputs.items() if not case.by_example(name)]
     if mode.ones_apart:
         shapes = [tuple(min(size, 2) for size in shape) for shape in shapes]

@@ -47,6 +47,6 @@ def pack(case: Case, mode: Mode, loss: Loss) -> Case:
 
     def fit(array: F64) -> F64:
         whole = array.take(np.arange(batch) % case.batch, axis=0)
-        return whole if array.ndim == 1 else np.pad(whole, ((0, 0), (0, wide - width)))
+        return whole if array.ndim == 1 or wide == width else np.pad(whole, ((0, 0), (0, wide - width)))
 
     return replace(case, inputs=case.with_rows(fit), golden=None)

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dtypes import DTYPES, F64, DType
-from ..formula.tree import BATCH, Input, Sizes
+from ..formula.tree import BATCH, Input, Sizes, topological
 from ..specification.case import Case, Param, Parameters, left_out
 from ..specification.hexfloat import parse
 from ..specification.library import losses
 from ..specification.loss import Loss
+from ..specification.masks import counts
 from ..specification.model import ParamModel
 from .tensors import array_of, floating
 
@@ -81,9 +82,11 @@ class Given:
         return Case(f"{self.loss.id}/own-data", self.loss.id, self.params, inputs, self.loss.dims, absent=self.absent)
 
     def labels(self) -> dict[str, F64]:
-        """Every input of which an example has one number, ``[B]``, and the shared ones: what a mean may divide by."""
-        one = [item.name for item in self.loss.inputs if item.dims == (BATCH,)]
-        return {**self._shared, **{name: self.arrays[name].reshape(-1).astype(np.float64) for name in one}}
+        """The shared inputs, and those of each example that the spec's mean divides by."""
+        divisor, every = self.loss.gradients(self.params).formula.divisor, np.arange(self.batch)
+        used = set() if divisor is None else {leaf.payload for leaf in topological([divisor])}
+        names = [item.name for item in self.loss.inputs if item.name in used and item.name not in self._shared]
+        return {**self._shared, **{name: self.numbers(name, every) for name in names}}
 
     def check_held(self, dtype: DType) -> None:
         """Raise ValueError for a label that a loss in ``dtype`` cannot have been given."""
@@ -122,7 +125,8 @@ def given(loss_id: str, inputs: Mapping[str, Any], params: Mapping[str, Any] | N
     dtype = _dtype(loss, arrays)
     for item in loss.inputs:
         if item.label and item.name in arrays:
-            arrays[item.name] = _label(loss, item, arrays[item.name], sizes, chosen)
+            counted = _counted(loss, item, arrays, leading)
+            arrays[item.name] = _label(loss, item, arrays[item.name], sizes, chosen, counted)
     return Given(loss, chosen, dtype, arrays, leading, sizes)
 
 
@@ -167,8 +171,19 @@ def _dtype(loss: Loss, arrays: Mapping[str, NDArray[Any]]) -> DType:
     return DTYPES[found]
 
 
-def _label(loss: Loss, item: Input, array: NDArray[Any], sizes: Sizes, params: Parameters) -> NDArray[Any]:
-    """A label as it may be read as float64; raises TypeError for its dtype, ValueError for a value."""
+def _counted(
+    loss: Loss, item: Input, arrays: Mapping[str, NDArray[Any]], leading: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Which entries of an input its masks do not leave out, in its shape."""
+    names = (item.name, *item.masks)
+    rows = {name: arrays[name].reshape(math.prod(leading), *arrays[name].shape[len(leading) :]) for name in names}
+    return counts(item, rows, loss.inputs).reshape(arrays[item.name].shape)
+
+
+def _label(
+    loss: Loss, item: Input, array: NDArray[Any], sizes: Sizes, params: Parameters, counted: NDArray[np.bool_]
+) -> NDArray[Any]:
+    """A label as it may be read as float64; raises TypeError for its dtype, ValueError for a value that is counted."""
     if item.label == "index":
         if array.dtype.kind not in "iu":
             raise TypeError(f"{item.name} has dtype {array.dtype}, expected an integer dtype")
@@ -186,6 +201,7 @@ def _label(loss: Loss, item: Input, array: NDArray[Any], sizes: Sizes, params: P
             bad = ~((array >= 0) & (array <= 1)) if soft else (array != 0) & (array != 1)
             bad = bad & (array == array)
         allowed = "[0, 1]" if soft else "0 or 1"
+    bad = bad & counted
     if bad.any():
         raise ValueError(f"{item.name} has the value {array[bad].flat[0]}, expected {allowed}")
     return array

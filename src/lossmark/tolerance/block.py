@@ -20,7 +20,8 @@ from ..readings.double_double import Wide
 from ..readings.nonfinite import ALL_FINITE, Mask, NonFinite
 from ..readings.overflow import Bounded
 from .acceptance import Acceptance, Kink, accepted, concatenated
-from .evaluate import Reading, Rows, Unseeded, by_row
+from .evaluate import Reading, Rows, Unseeded
+from .rows import by_row
 
 SQUARES_OVERFLOW = 2.0**500
 """Magnitudes from which sums of squares may overflow in float64."""

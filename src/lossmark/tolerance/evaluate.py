@@ -27,6 +27,8 @@ from ..readings.double_double import Wide
 from ..readings.layout import laid_out, numbered, placed, sizes_of
 from ..readings.overflow import Bounded, by_a_lost_norm, finish, overflow
 from ..specification.case import Param
+from .rows import by_row, reshaped
+from .several_axes import in_any_order, innermost_sum, places_of, summands
 
 Rows = NDArray[np.intp]
 LEAVES = frozenset({"input", "place"})
@@ -170,9 +172,7 @@ class Reading:
         parts = []
         for root in roots:
             x = self._operands(root, unseeded.known)[0]
-            axis = self._axes.index(str(root.payload))
-            errors = np.broadcast_to(Arithmetic(self.dtype).entering(x.v, x.e), x.v.hi.shape)
-            parts.append(Summands.of(x.v.hi, errors, axis, x.v.lo))
+            parts.append(summands(Arithmetic(self.dtype), x, [self._axes.index(str(root.payload))]))
         return functools.reduce(Summands.either, parts).map(
             lambda array: np.asarray(array.reshape(len(array), 1), np.float64)
         )
@@ -184,6 +184,10 @@ class Reading:
         for node in self.plan.seeded:
             args = self._operands(node, known)
             known[node] = self._operation(node, args, unseeded.convention) if args else seed
+            summed = innermost_sum(node)
+            if summed is not node:
+                terms, places = self._operands(summed, known)[0], places_of(node, self._axes)
+                known[node] = in_any_order(Arithmetic(self._format(node)), known[node], terms, places)
         return [
             {name: self._rounded(tree, known[tree]) for name, tree in trees.items()}
             for trees in self.plan.gradients.trees
@@ -278,19 +282,6 @@ class Reading:
         v = Wide(np.full(shape, hi), np.full(shape, lo) if self.dtype.p == 53 else None)
         exact = Arithmetic(self.dtype).holds(v) & (lo == 0)
         return Bounded(v, np.where(exact, 0.0, (3.5 if node in self.plan.guards else 1.0) * self.dtype.u * abs(hi)))
-
-
-def reshaped(x: Bounded, shape: tuple[int, ...]) -> Bounded:
-    """The same numbers in another shape."""
-    e, low = np.broadcast_to(x.e, x.v.hi.shape), None if x.v.lo is None else x.v.lo.reshape(shape)
-    also = x.also.map(lambda bits: np.broadcast_to(bits, x.v.hi.shape).reshape(shape))
-    return Bounded(Wide(x.v.hi.reshape(shape), low), e.reshape(shape), also)
-
-
-def by_row(x: Bounded) -> Bounded:
-    """The numbers of each example in a row, ``[B, …]``; in one row where all examples share them."""
-    rows = len(x.v.hi)
-    return reshaped(x, (rows, x.v.hi.size // rows))
 
 
 def _limit(v: Wide, args: Sequence[Bounded]) -> Wide:

@@ -12,11 +12,12 @@ from dataclasses import replace
 import numpy as np
 
 from ..dtypes import F64, DType
-from ..formula.tree import Node, topological
+from ..formula.tree import BATCH, Node, topological
 from ..readings.double_double import Wide
 from ..readings.overflow import Bounded
 from ..specification.case import Case, Parameters
 from ..specification.loss import Loss
+from ..specification.masks import without_masked
 from .acceptance import REDUCTIONS, Acceptance, Expected
 from .block import Block, joined, read_block, take
 from .evaluate import Reading, plan_of
@@ -46,19 +47,20 @@ def expected_of_many(
     wanted: Sequence[str] = REDUCTIONS,
     scale: float = 1.0,
 ) -> list[Expected]:
-    """:func:`expected` of several cases; those with the same parameters and the same D are read as one batch.
+    """:func:`expected` of several cases; those with the same parameters and axes beside B are read as one batch.
 
     Where examples are coupled each case is a batch of its own. Of a case that is known to repeat its rows each is read
     once.
     """
-    given = cases
-    cases = [loss.without_uncounted(case) for case in cases]
+    given = [without_masked(loss.inputs, case) for case in cases]
+    cases = [loss.without_uncounted(case) for case in given]
     groups: dict[tuple[object, ...], list[int]] = {}
     distinct = [case.distinct for case in cases]
     for index, case in enumerate(distinct):
         shared = tuple(x.tobytes() for name, x in sorted(case.inputs.items()) if not case.by_example(name))
         alone = index if loss.coupled else None
-        groups.setdefault((repr(sorted(case.params.items())), case.shape[1:], shared, alone), []).append(index)
+        beside = tuple(size for axis, size in case.sizes.items() if axis != BATCH)
+        groups.setdefault((repr(sorted(case.params.items())), beside, shared, alone), []).append(index)
     found: dict[int, Expected] = {}
     for indices in groups.values():
         weights = [_distinct(cotangents[i], cases[i]) for i in indices]
@@ -78,6 +80,7 @@ def expected_of_many(
 def derivation(loss: Loss, case: Case, dtype: DType) -> list[tuple[Node, Bounded]]:
     """Every operation of the formula as written, with its exact numbers and the error that computed ones may have."""
     reading = Reading(plan_of(loss.gradients(case.params)), loss.params(case.params), dtype)
+    case = without_masked(loss.inputs, case)
     with np.errstate(all="ignore"):
         known = reading.unseeded(reading.leaves(case.inputs)).known
     return [(node, known[node]) for node in topological([loss.gradients(case.params).formula.loss])]

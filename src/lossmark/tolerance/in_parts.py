@@ -20,10 +20,12 @@ from ..readings.layout import placed
 from ..readings.overflow import Bounded
 from ..specification.case import Case, Parameters
 from ..specification.loss import Loss
+from ..specification.masks import without_masked
 from .acceptance import Acceptance, Expected
-from .evaluate import LEAVES, Reading, by_row, plan_of
+from .evaluate import LEAVES, Reading, plan_of
 from .expected import read_batch
 from .reduced import seed
+from .rows import by_row
 from .transformed import spoilt
 
 
@@ -54,6 +56,7 @@ class InParts:
 
     def read(self, case: Case, weights: F64) -> PartTruth:
         """A part of the batch, whose examples have the cotangents ``weights`` ``[b]`` under ``none``."""
+        case = without_masked(self.loss.inputs, case)
         counted = self.loss.without_uncounted(case)
         shared = frozenset(name for name in case.inputs if not case.by_example(name))
         cotangent = seed(self.reduction, weights, self.count, self.dtype, self.scale)
@@ -66,7 +69,7 @@ class InParts:
 
     def losses(self, case: Case) -> F64:
         """The losses ``[b]`` of the examples, in float64: sides that the parameters leave out are not computed."""
-        counted = self.loss.without_uncounted(case)
+        counted = self.loss.without_uncounted(without_masked(self.loss.inputs, case))
         leaves = self._reading.leaves(counted.inputs)
         found: dict[Node, Wide] = {}
 
