@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from lossmark.adapters.installed import framework, framework_version
+from lossmark.adapters.installed import framework, framework_version, frameworks
 from lossmark.results.record import Results
 from lossmark.sandbox.target import Target, targets
 from lossmark.specification.library import losses
@@ -54,7 +54,7 @@ def measure(run: Results, output: Path, seconds: float) -> Path | None:
 def _candidates(run: Results) -> list[Candidate]:
     """The implementations of a run in the modes that trace nothing, after the plain forms they are held to."""
     sources = run.header.get("environment", {}).get("implementations", {})
-    judged = {cell.impl for cell in run.cells}
+    judged = {cell.impl for cell in run.cells if cell.framework in frameworks()}
     ours = targets()
     others = {sources[name] for name in judged if name in sources} - {target.reference.source for target in ours}
     guests = [target for target in targets(sorted(others)) if target.name in judged] if others else []

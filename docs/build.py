@@ -28,6 +28,7 @@ def build(folder: Path, report: bool) -> int:
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(HERE, source, ignore=shutil.ignore_patterns("_build", "__pycache__", "*.py", "conventions"))
     shutil.copy2(HERE / "conf.py", source)
+    shutil.copytree(HERE / "protocol", source / "protocol", dirs_exist_ok=True)  # programs that a page shows
     for name, copy in COPIED.items():
         text = (HERE.parent / name).read_text(encoding="utf-8")
         (source / copy).write_text(text.replace("](docs/", "](../"), encoding="utf-8")

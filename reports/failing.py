@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lossmark.adapters.registry import Reference
 from lossmark.checks.run import repeat
 from lossmark.dtypes import DTYPES
 from lossmark.results.cell import Cell
@@ -28,6 +29,7 @@ def told(cell: Cell, sources: Mapping[str, str]) -> dict[str, Any]:
     """
     loss = losses().get(cell.loss)
     case = loss.case(cell.case) if loss else None
+    reference = Reference(sources.get(cell.impl, cell.impl), cell.impl, cell.framework)
     return {
         "anchor": anchor(key(cell)),
         "mark": MARKS[cell.verdict],
@@ -37,7 +39,7 @@ def told(cell: Cell, sources: Mapping[str, str]) -> dict[str, Any]:
         "formula": loss.model.formula.loss if loss else "",
         "bound": _bound(loss, cell),
         "looks_like": like(cell, case),
-        "command": repeat(sources.get(cell.impl, cell.impl), cell.case, cell.device, cell.dtype, cell.mode),
+        "command": repeat(reference, cell.case, cell.device, cell.dtype, cell.mode),
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from numpy.typing import NDArray
 
-from .mode import Mode
+from .runtime import Runtime
 
 Tensor = Any
 """A tensor of the framework."""
@@ -63,40 +63,25 @@ class Own:
     """Whether it moves the fewest bytes; else it is written beside the formula."""
 
 
-class Framework(ABC):
+class Framework(Runtime, ABC):
     """A machine-learning framework: arrays in, arrays out, values and gradients in each execution mode."""
 
-    name: str
-    """What ``--impl``, ``Implementation(framework=…)`` and results files call it."""
     rank: int
     """Its place where frameworks are listed, the lowest first."""
     distributions: tuple[str, ...]
     """Installed distributions that provide it, the first one present gives the version."""
     module: str
     """The module whose presence says that the framework is installed."""
-    modes: tuple[Mode, ...]
-    """The modes that it can run a loss in, in the order of a run."""
     own: ClassVar[Mapping[str, Own]] = {}
     """lossmark's own implementations in this framework, by name."""
-    autodiff = True
-    """Whether it differentiates; else gradients come from ``Implementation.gradient``."""
     threads: int | None = None
     """How many threads its operations use at most; None: as many as its libraries are told to."""
-    worker_bytes = 512 << 20
-    """The resident memory that a worker process takes, about; how many may live is planned with it."""
     layouts: tuple[str, ...] = ()
     """Names of memory layouts other than the usual one; empty where tensors have no visible layout."""
     variables: tuple[str, ...] = ()
     """How the names of environment variables begin that it sets itself, at the first use of some part of it."""
     numerics: tuple[str, ...] = ()
     """What :meth:`setup` makes strict, in words for results files; the first is for the header of a run, too."""
-
-    def mode(self, name: str) -> Mode:
-        """The mode of this name; a name that the framework does not list counts as a mode that traces.
-
-        Such names come from implementations that claim them, and from other revisions under a gate.
-        """
-        return next((mode for mode in self.modes if mode.name == name), Mode(name, traced=True))
 
     @abstractmethod
     def setup(self) -> Mapping[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from importlib import metadata
 
 from .framework import Framework
+from .runtime import COMMAND, Runtime
 
 IMPLS = "lossmark.impls"
 """The room with a folder for each framework; the folder holds a module ``framework`` that binds ``FRAMEWORK``."""
@@ -29,6 +30,16 @@ def frameworks() -> Mapping[str, Framework]:
 def framework(name: str) -> Framework:
     """The adapter of a framework; importing the framework itself is left to its methods. Raises KeyError."""
     return frameworks()[name]
+
+
+def runtime(name: str) -> Runtime:
+    """Where an implementation runs: the framework of this name, or a program. Raises KeyError."""
+    return COMMAND if name == COMMAND.name else framework(name)
+
+
+def lacking(name: str) -> str:
+    """Why nothing can run where implementations of this name do; empty if it can."""
+    return "" if name == COMMAND.name or framework_version(name) else f"{name} is not installed"
 
 
 def framework_version(name: str) -> str | None:

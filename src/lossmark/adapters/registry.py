@@ -18,6 +18,7 @@ from ..errors import LoadError
 from .framework import Framework
 from .implementation import Implementation
 from .installed import framework, frameworks
+from .runtime import COMMAND
 
 ENTRY_POINTS = "lossmark.implementations"
 """The group of entry points under which other distributions register a module that binds an implementation."""
@@ -63,8 +64,8 @@ def own_losses(name: str) -> tuple[str, ...]:
 class Reference:
     """How to load an implementation again, in another process.
 
-    ``source`` is a registered name, a file or a module; ``name`` is the implementation's, ``framework`` that of its
-    framework.
+    ``source`` is a registered name, a file, a module, or a program's command line; ``name`` is the implementation's,
+    ``framework`` that of its framework.
     """
 
     source: str
@@ -77,6 +78,13 @@ class Reference:
     def together(self) -> tuple[str, ...]:
         """The sources that one process may hold: lossmark's own of a framework trust each other, guests nobody."""
         return tuple(framework(self.framework).own) if self.own else (self.source,)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The options of ``pytest conformance`` that choose it."""
+        if self.framework == COMMAND.name:
+            return "--command", self.source, "--name", self.name
+        return "--impl", self.source
 
     @property
     def process(self) -> tuple[str, ...]:

@@ -40,6 +40,20 @@ def _autodiff(target: Target, loss: Loss) -> bool:
     return target.autodiff
 
 
+def _tensors(target: Target, loss: Loss) -> bool:
+    """What is called with tensors, in a process that the engine looks into."""
+    return not target.remote
+
+
+def _alike_tensors(target: Target, loss: Loss) -> bool:
+    return bool(alike(loss)) and _tensors(target, loss)
+
+
+def _each(target: Target, loss: Loss) -> bool:
+    """What can be asked for the gradient by each of several inputs."""
+    return _several(target, loss) and (target.autodiff or (target.remote and target.differentiates(loss)))
+
+
 @dataclass(frozen=True)
 class Check:
     """One check: ``ordinary`` ones are made on every case, the others once, on the loss's host case.
@@ -57,19 +71,20 @@ CHECKS = (
     Check("value", "ordinary", "Does the value conform under none, sum and mean?"),
     Check("gradient", "ordinary", "Do the gradients of sum, mean and weighted none conform, and the values beside?"),
     Check("result", "ordinary", "Is the result a tensor of the framework, of the right dtype, shape and device?"),
-    Check("unmodified", "ordinary", "Are the inputs as they were after every call?"),
+    Check("unmodified", "ordinary", "Are the inputs as they were after every call?", _tensors),
     Check("labels", "usage", "Do labels of any dtype give the same loss and the same gradient?", _labelled),
     Check("defaults", "usage", "Do arguments that are left out mean what the spec says?"),
     Check("empty", "usage", "Is an empty batch empty under none and in its gradient, 0 under sum, refused under mean?"),
     Check("arguments", "usage", "Are unknown reductions, mixed dtypes and integers refused, or is the number right?"),
     Check("deterministic", "consistency", "Does the same call give the same bits?"),
     Check("permuted", "consistency", "Have batch and classes in another order the same losses?"),
-    Check("partial", "consistency", "Is the gradient by one input only that input's part of the whole?",
-          lambda target, loss: _several(target, loss) and target.autodiff),
+    Check("partial", "consistency", "Is the gradient by one input only that input's part of the whole?", _each),
     Check("aliased", "consistency", "Has one tensor passed as two arguments the sum of their gradients?",
-          lambda target, loss: bool(alike(loss))),
-    Check("layout", "consistency", "Do strided, reversed, read-only and unaligned inputs give the same result?"),
-    Check("state", "consistency", "Do loading, the first call and later ones leave settings and random numbers alone?"),
+          _alike_tensors),
+    Check("layout", "consistency", "Do strided, reversed, read-only and unaligned inputs give the same result?",
+          _tensors),
+    Check("state", "consistency", "Do loading, the first call and later ones leave settings and random numbers alone?",
+          _tensors),
     Check("properties", "consistency", "Do random batches, and what the spec's laws make of them, conform?"),
     Check("cotangent", "consistency", "Is the gradient of a multiple of the loss that multiple?", _autodiff),
     Check("reused", "consistency", "Does one graph differentiated again, or beside another, give the same?", _autodiff),
@@ -87,8 +102,8 @@ def asked(target: Target, loss: Loss, case: Planned, mode: Mode) -> tuple[str, .
     """The names of the checks that one run of an implementation is asked for."""
     if isinstance(case, Case) and case.error is not None:
         return () if mode.traced else (REFUSAL.name,)
-    if case.id != loss.host.id:
-        return ORDINARY
-    if mode.traced:
-        return (*ORDINARY, "deterministic")
-    return tuple(check.name for check in CHECKS if check.concerns(target, loss))
+    concerned = tuple(check.name for check in CHECKS if check.concerns(target, loss))
+    if case.id == loss.host.id and not mode.traced:
+        return concerned
+    ordinary = tuple(name for name in concerned if name in ORDINARY)
+    return (*ordinary, "deterministic") if case.id == loss.host.id else ordinary

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..results.cell import Cell, Verdict
+from ..sandbox.json_lines import Declined
 from ..sandbox.messages import Answer, Failure, Message, Outcome, Probe, Probed, Reply, Task
 from ..specification.case import Case
 from ..tolerance.acceptance import Expected
@@ -48,13 +49,21 @@ class Dialogue:
         """The results of a task."""
         found = self.ask(task)
         assert isinstance(found, Answer)
+        self._supported(*found.values.values(), *found.gradients.values())
         return found
 
     def call(self, *calls: Mapping[str, Any]) -> list[Outcome]:
         """The result or the exception of each call with the given keywords."""
         found = self.ask(Probe(self.run.target.name, self.run.loss.id, calls, self.run.device))
         assert isinstance(found, Probed)
+        self._supported(*found.outcomes)
         return list(found.outcomes)
+
+    def _supported(self, *outcomes: object) -> None:
+        """Go on if a program has not said of any of these calls that it does not support it."""
+        for outcome in outcomes:
+            if isinstance(outcome, Declined):
+                raise Unjudged("unsupported", str(outcome))
 
     def succeeded(self, *outcomes: Outcome) -> None:
         """Go on if one of these calls gave a result: what always fails refuses, repeats and changes nothing.

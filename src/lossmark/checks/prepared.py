@@ -84,8 +84,11 @@ class Prepared:
         """The case's parameters that the function takes.
 
         Raises :class:`Unsupported` if it lacks one that matters, or an input that the case gives and that may be left
-        out.
+        out, or the dtype.
         """
+        dtypes = self.run.target.dtypes
+        if dtypes is not None and self.dtype.name not in dtypes:
+            raise Unsupported(f"the program has no {self.dtype.name}")
         for lacked in self._lacked():
             raise Unsupported(f"the function takes no {lacked}")
         fixed = {} if self.run.deviation is None else self.run.deviation.fixed
@@ -113,6 +116,7 @@ class Prepared:
     @property
     def task(self) -> Task:
         """The message that asks for value and gradient under each reduction; raises :class:`Unsupported`."""
+        asked = self.run.slopes if self.reductions[0] else self.reductions
         return Task(
             self.run.target.name,
             self.loss.id,
@@ -121,7 +125,7 @@ class Prepared:
             self.loss.gradient_of,
             self.weights.astype(self.dtype.numpy),
             self.reductions,
-            self.run.slopes if self.reductions[0] else self.reductions,
+            asked if self.run.target.differentiates(self.loss) else (),
             self.run.mode,
             self.run.device,
         )

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..adapters.deviation import Deviation
-from ..adapters.installed import framework
+from ..adapters.registry import Reference
 from ..results.cell import Cell, Verdict
+from ..sandbox.json_lines import Declined
 from ..sandbox.messages import Failure
 from ..sandbox.target import Target
 from ..specification.case import Planned
@@ -60,30 +61,34 @@ class Run:
         ``--full`` where it costs most: where every program is compiled, and at a million elements. A gradient written
         by hand takes no weights.
         """
-        adapter = framework(self.target.reference.framework)
-        costly = self.large or adapter.mode(self.mode).compiles
+        costly = self.large or self.target.mode(self.mode).compiles
         reductions = ["none", "sum", "mean"]
         if self.target.reference.own and costly and not self.full:
             reductions.remove("sum")
-        if not adapter.autodiff:
+        if not (self.target.autodiff or self.target.remote):
             reductions.remove("none")
         return tuple(reductions)
 
     @property
     def command(self) -> str:
         """The command that repeats just these cells."""
-        text = repeat(self.target.reference.source, self.case.id, self.device, self.dtype, self.mode)
+        text = repeat(self.target.reference, self.case.id, self.device, self.dtype, self.mode)
         return f"{text} --full" if self.full else text
 
 
-def repeat(source: str, case: str, device: str, dtype: str, mode: str) -> str:
+def repeat(reference: Reference, case: str, device: str, dtype: str, mode: str) -> str:
     """The command that runs one case of one implementation, quoted for a shell."""
-    words = ["pytest", "conformance", "--impl", source, "--case", case, "--device", device]
+    words = ["pytest", "conformance", *reference.options, "--case", case, "--device", device]
     return shlex.join([*words, "--dtype", dtype, "--mode", mode])
 
 
 def failed(run: Run, check: str, failure: Failure) -> Cell:
-    """The cell of a check whose call gave no result: ``not-run`` where a compiled mode fell back, else ``error``."""
+    """The cell of a check whose call gave no result.
+
+    It is ``not-run`` where a compiled mode fell back, ``unsupported`` where a program says that it is, else ``error``.
+    """
+    if isinstance(failure, Declined):
+        return cell(run, check, "unsupported", str(failure))
     verdict: Verdict = "not-run" if failure.kind == "fell back" else "error"
     return cell(run, check, verdict, f"{run.target.name}: {failure}" if verdict == "error" else str(failure))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import select
@@ -27,7 +28,8 @@ class Channel:
     """
 
     def __init__(self, end: socket.socket):
-        self._raw = _Looking(end)
+        descriptor = end.detach()
+        self._raw = Looking(descriptor, descriptor)
         self._reader = io.BufferedReader(self._raw, AHEAD)
 
     def ask(self, question: object, kind: type, look: Callable[[], None]) -> Any:
@@ -80,13 +82,17 @@ class Line:
             raise EOFError
 
 
-class _Looking(io.RawIOBase):
-    """A socket that is looked after while it waits, however few or many bytes come; without ``look`` nothing waits."""
+class Looking(io.RawIOBase):
+    """What another process writes and reads, looked after while it is waited for, however few or many bytes come.
 
-    def __init__(self, end: socket.socket):
-        end.setblocking(False)
-        self._end = end
-        self._poll = select.poll()
+    ``source`` and ``sink`` are file descriptors, which may be one, and are closed with it; without a look nothing is
+    waited for.
+    """
+
+    def __init__(self, source: int, sink: int):
+        self._source, self._sink = source, sink
+        for descriptor in {source, sink}:
+            os.set_blocking(descriptor, False)
         self._look: Callable[[], None] | None = None
         self._looked = 0.0
 
@@ -95,21 +101,23 @@ class _Looking(io.RawIOBase):
         self._look, self._looked = look, time.monotonic()
 
     def readable(self) -> bool:
+        """It is."""
         return True
 
     def readinto(self, view: Any) -> int | None:
-        return self._done(self._end.recv_into, view, select.POLLIN)
+        """Read what there is, at most as much as fits; 0 bytes where the other end is closed."""
+        return self._done(functools.partial(os.readv, self._source, [view]), self._source, select.POLLIN)
 
     def send(self, view: memoryview) -> None:
         """Send all of it."""
         while view:
-            view = view[self._done(self._end.send, view, select.POLLOUT) or 0 :]
+            view = view[self._done(functools.partial(os.write, self._sink, view), self._sink, select.POLLOUT) or 0 :]
 
-    def _done(self, transfer: Callable[[Any], int], view: Any, ready: int) -> int | None:
+    def _done(self, transfer: Callable[[], int], descriptor: int, ready: int) -> int | None:
         """The number of bytes that a call of the system transfers, as soon as it can transfer any."""
         while True:
             try:
-                return transfer(view)
+                return transfer()
             except BlockingIOError:
                 if self._look is None:
                     return None
@@ -117,9 +125,13 @@ class _Looking(io.RawIOBase):
             if left <= 0:
                 self._look()
                 self._looked, left = time.monotonic(), LOOK_SECONDS
-            self._poll.register(self._end, ready)
-            self._poll.poll(1000 * left)
+            poll = select.poll()
+            poll.register(descriptor, ready)
+            poll.poll(1000 * left)
 
     def close(self) -> None:
-        self._end.close()
+        """Close both."""
+        if not self.closed:
+            for descriptor in {self._source, self._sink}:
+                os.close(descriptor)
         super().close()

@@ -25,14 +25,15 @@ def misfits(impl: Implementation, losses: Mapping[str, Loss]) -> Iterator[str]:
     for table, word in ((impl.losses, "loss"), (impl.gradients, "gradient")):
         for loss_id, function in table.items():
             if loss_id not in losses:
-                yield f"{impl.name} registers the {word} {loss_id!r}, which is no loss: {_nearest(loss_id, losses)}"
+                yield f"{impl.name} registers the {word} {loss_id!r}, which is no loss: {no_loss(loss_id, losses)}"
                 continue
             found = misfit(function, losses[loss_id], word)
             if found:
                 yield f"{impl.name}: the function for {word} {loss_id!r} {found}"
 
 
-def _nearest(loss_id: str, losses: Iterable[str]) -> str:
+def no_loss(loss_id: str, losses: Iterable[str]) -> str:
+    """What may be meant by the id of no loss, in words."""
     word = loss_id.lower().removesuffix("loss").strip("_-")
     near = difflib.get_close_matches(word, losses, n=1, cutoff=0.5)
     return f"the nearest is {near[0]!r}" if near else f"losses are {', '.join(losses)}"

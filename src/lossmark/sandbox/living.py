@@ -12,8 +12,8 @@ from collections import Counter, OrderedDict
 
 import psutil
 
-from ..adapters.installed import framework
-from .process import Worker
+from ..adapters.installed import runtime
+from .guarded import Guarded
 
 WORKERS_BYTES = min(6 << 30, psutil.virtual_memory().total // 4)
 """Resident memory that the workers may have together, those of all processes of pytest-xdist."""
@@ -37,15 +37,15 @@ class Living:
         self.changed = threading.Condition()
         self.held = 0
         self._most = workers_bytes()
-        self._bytes: OrderedDict[Worker, int] = OrderedDict()
-        self._used: set[Worker] = set()
+        self._bytes: OrderedDict[Guarded, int] = OrderedDict()
+        self._used: set[Guarded] = set()
         self._largest: dict[str, int] = {}
 
-    def admits(self, worker: Worker) -> bool:
+    def admits(self, worker: Guarded) -> bool:
         """Whether a worker can be used without another's being ended for it."""
         return worker in self._bytes or self._fits(worker) or not self._alike(worker)
 
-    def begin(self, worker: Worker) -> None:
+    def begin(self, worker: Guarded) -> None:
         """Use a worker; of those that are idle so many are ended that it fits in, if that is possible."""
         self._used.add(worker)
         alike = Counter(other.reference.framework for other in {*self._bytes, worker})
@@ -58,7 +58,7 @@ class Living:
         self._bytes[worker] = self._needs(worker)
         self._bytes.move_to_end(worker)
 
-    def finish(self, worker: Worker, size: int) -> None:
+    def finish(self, worker: Guarded, size: int) -> None:
         """A worker is idle now, with ``size`` bytes of resident memory; 0 if it has ended."""
         self._used.discard(worker)
         name = worker.reference.framework
@@ -71,7 +71,7 @@ class Living:
         if shrunk:
             self.changed.notify_all()
 
-    def end(self, worker: Worker) -> None:
+    def end(self, worker: Guarded) -> None:
         """End a worker."""
         worker.stop()
         if self._bytes.pop(worker, None) is not None:
@@ -84,15 +84,15 @@ class Living:
         if full:
             self.changed.notify_all()
 
-    def _needs(self, worker: Worker) -> int:
+    def _needs(self, worker: Guarded) -> int:
         """What a worker takes, or will take: as much as the largest of its framework so far."""
         name = worker.reference.framework
-        return self._bytes.get(worker) or self._largest.get(name) or framework(name).worker_bytes
+        return self._bytes.get(worker) or self._largest.get(name) or runtime(name).worker_bytes
 
-    def _fits(self, worker: Worker) -> bool:
+    def _fits(self, worker: Guarded) -> bool:
         others = sum(size for other, size in self._bytes.items() if other is not worker)
         return others + self._needs(worker) <= self._most
 
-    def _alike(self, worker: Worker) -> bool:
+    def _alike(self, worker: Guarded) -> bool:
         """Whether another worker of its framework lives."""
         return any(other.reference.framework == worker.reference.framework for other in self._bytes)

@@ -13,11 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..adapters.deviation import Deviation
-from ..adapters.installed import framework
+from ..adapters.installed import runtime
 from ..adapters.mode import Mode
 from ..adapters.registry import Reference, own_implementations, own_losses
+from ..adapters.runtime import COMMAND
 from ..errors import LoadError, LossmarkError
+from ..specification.library import losses
 from ..specification.loss import Loss
+from .command import offered
+from .fit import EVERY_KEYWORD, no_loss
 from .limits import LOOK_SECONDS, Clock, Limits, Processes
 
 
@@ -33,6 +37,8 @@ class Target:
     gradients: frozenset[str] | None = None
     """Losses with a gradient written by hand (None: all)."""
     deviations: Mapping[str, Deviation] = field(default_factory=dict)
+    dtypes: frozenset[str] | None = None
+    """The dtypes that it can be called in (None: all)."""
 
     @property
     def name(self) -> str:
@@ -41,7 +47,7 @@ class Target:
 
     def mode(self, name: str) -> Mode:
         """The mode of the implementation's framework with this name."""
-        return framework(self.reference.framework).mode(name)
+        return runtime(self.reference.framework).mode(name)
 
     def has(self, loss: Loss) -> bool:
         """Whether it implements the loss."""
@@ -55,10 +61,15 @@ class Target:
     @property
     def autodiff(self) -> bool:
         """Whether its framework differentiates."""
-        return framework(self.reference.framework).autodiff
+        return runtime(self.reference.framework).autodiff
+
+    @property
+    def remote(self) -> bool:
+        """Whether it is a program that is asked by messages."""
+        return runtime(self.reference.framework).remote
 
     def differentiates(self, loss: Loss) -> bool:
-        """Whether gradients of the loss can be had, from the framework or from a function of its own."""
+        """Whether gradients of the loss can be had, from the framework, or from a function or program of its own."""
         return self.autodiff or self.gradients is None or loss.id in self.gradients
 
 
@@ -97,6 +108,11 @@ def targets(names: Sequence[str] = ()) -> list[Target]:
             found.append(Target(reference, ours[source].own[source].modes, dict.fromkeys(own_losses(source))))
         else:
             found += discover(source)
+    return distinct(found)
+
+
+def distinct(found: list[Target]) -> list[Target]:
+    """The implementations, whose names are all different; raises :class:`LoadError` if two have one name."""
     known = [target.name for target in found]
     for name in known:
         if known.count(name) > 1:
@@ -143,6 +159,31 @@ def _written(process: subprocess.Popen[str], source: str) -> tuple[str, str]:
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def program(command: str, name: str) -> Target:
+    """The implementation that a program is, by what it says that it has.
+
+    Raises :class:`LoadError` where it does not start or says nothing, or has what is no loss or keyword of one.
+    """
+    if not name.strip():
+        raise LoadError("--command needs --name, which is what results call the program")
+    reference, offer = offered(command, name)
+    known = losses()
+    for loss_id in offer.gradients:
+        if loss_id not in offer.losses:
+            raise LoadError(f"{name} says that it has a gradient of {loss_id!r}, and not that loss")
+    for loss_id in offer.losses:
+        if loss_id not in known:
+            raise LoadError(f"{name} says that it has {loss_id!r}, which is no loss: {no_loss(loss_id, known)}")
+    for loss_id, taken in offer.losses.items():
+        keywords = (*EVERY_KEYWORD, *known[loss_id].model.params, *known[loss_id].optional)
+        for keyword in taken:
+            if keyword not in keywords:
+                raise LoadError(f"{name} says that its {loss_id} takes {keyword!r}; it may take {', '.join(keywords)}")
+    takes = {loss: frozenset(taken) for loss, taken in offer.losses.items()}
+    modes = tuple(mode.name for mode in COMMAND.modes)
+    return Target(reference, modes, takes, frozenset(offer.gradients), dtypes=frozenset(offer.dtypes))
 
 
 def target_of(item: Mapping[str, Any]) -> Target:

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..adapters.installed import framework
+from ..adapters.installed import framework, runtime
 from ..adapters.registry import Reference
 from ..cache import programs_folder
+from .command import CommandWorker
+from .guarded import Guarded
 from .living import HELD_BYTES, Living
 from .messages import Answer, Failure, Reply
 from .process import Worker
@@ -40,7 +42,9 @@ class Lane:
 
     def __init__(self, reference: Reference, living: Living):
         self._temporary = tempfile.TemporaryDirectory(prefix="lossmark-", ignore_cleanup_errors=True)
-        self.worker = Worker(reference, {"TMPDIR": self._temporary.name, **_keeping(reference)})
+        remote = runtime(reference.framework).remote
+        variables = {"TMPDIR": self._temporary.name, **_keeping(reference)}
+        self.worker: Guarded = (CommandWorker if remote else Worker)(reference, variables)
         self._living, self._changed = living, living.changed
         self._urgent: deque[tuple[Job, Future[Served]]] = deque()
         self._planned: OrderedDict[int | None, Job] = OrderedDict()
@@ -139,8 +143,10 @@ def _keeping(reference: Reference) -> Mapping[str, str]:
 
     Only those of lossmark's own implementations: what code under test keeps could reach other processes.
     """
+    if not reference.own:
+        return {}
     adapter = framework(reference.framework)
-    folder = programs_folder(adapter.distributions) if reference.own else None
+    folder = programs_folder(adapter.distributions)
     return {} if folder is None else adapter.keeping(folder)
 
 

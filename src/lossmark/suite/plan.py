@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..adapters.installed import framework, framework_version, frameworks
+from ..adapters.installed import framework, framework_version, frameworks, lacking, runtime
 from ..adapters.mode import Compiling, Mode
 from ..checks.catalogue import asked
 from ..checks.run import Run
 from ..dtypes import DTYPES
 from ..errors import LossmarkError
 from ..sandbox.living import workers_bytes
-from ..sandbox.target import Target, targets
+from ..sandbox.target import Target, distinct, program, targets
 from ..specification.case import Case, Embedded, Planned
 from ..specification.loss import Loss
 from .programs import seldom
@@ -32,12 +32,25 @@ class Choice:
     modes: tuple[str, ...] = ()
     case: str = ""
     full: bool = False
+    command: str = ""
+    """A program that is an implementation, with its arguments."""
+    name: str = ""
+    """What results call the program."""
+
+    @property
+    def targets(self) -> list[Target]:
+        """The implementations that it names; lossmark's own if it names none.
+
+        Raises :class:`LoadError` where one cannot be loaded, or two have one name.
+        """
+        programs = [program(self.command, self.name)] if self.command or self.name else []
+        return distinct([*(targets(self.impls) if self.impls or not programs else ()), *programs])
 
 
 def plan(losses: Mapping[str, Loss], choice: Choice) -> list[Run]:
     """Every run that the choice selects; raises :class:`LossmarkError` for what it names and nobody knows."""
     check(losses, choice)
-    blocks = _blocks(targets(choice.impls), workers_bytes())
+    blocks = _blocks(choice.targets, workers_bytes())
     return [run for block in blocks for run in plan_targets(losses, choice, block)]
 
 
@@ -49,7 +62,7 @@ def _blocks(found: Sequence[Target], most: int) -> list[list[Target]]:
     blocks: list[list[Target]] = [[]]
     room = most
     for target in found:
-        needed = 0 if target.reference.own else framework(target.reference.framework).worker_bytes
+        needed = 0 if target.reference.own else runtime(target.reference.framework).worker_bytes
         if needed > room and any(not other.reference.own for other in blocks[-1]):
             blocks.append([])
             room = most
@@ -64,7 +77,7 @@ def plan_targets(losses: Mapping[str, Loss], choice: Choice, found: Sequence[Tar
     Equal cases follow each other, so that each is made ready and read exactly once, whoever is held to it.
     """
     chosen = [losses[name] for name in losses if _may_be_run(name, choice, found)]
-    versions = {name: framework_version(name) for name in {target.reference.framework for target in found}}
+    reasons = {name: lacking(name) for name in {target.reference.framework for target in found}}
     runs: list[Run] = []
     for loss in chosen:
         for dtype in DTYPES:
@@ -74,11 +87,7 @@ def plan_targets(losses: Mapping[str, Loss], choice: Choice, found: Sequence[Tar
             for case in _cases(loss, dtype, choice):
                 for target in found:
                     if target.has(loss):
-                        reason = (
-                            ""
-                            if versions[target.reference.framework]
-                            else f"{target.reference.framework} is not installed"
-                        )
+                        reason = reasons[target.reference.framework]
                         runs += _settings(target, loss, case, dtype, choice, reason, rare)
     return runs
 
@@ -127,16 +136,15 @@ def _settings(
     rare: Callable[[Mode], frozenset[str]],
 ) -> Iterable[Run]:
     """The runs of one case of one implementation; ``rare`` are the cases with whose programs few others run."""
-    adapter = framework(target.reference.framework)
     wanted = choice.modes or target.modes
     for device in ("cpu", "gpu") if choice.device == "all" else (choice.device,):
-        for mode in adapter.modes:
+        for mode in runtime(target.reference.framework).modes:
             if mode.name not in wanted or (isinstance(case, Embedded) and _is_too_much(case, target, mode, choice)):
                 continue
             if target.reference.own and not (choice.full or choice.modes or choice.case):
                 setting = Setting(
                     mode, dtype, case, loss, mode.starts_slowly and case.id in rare(mode),
-                    adapter.own[target.name].fused, dtype in choice.dtypes,
+                    framework(target.reference.framework).own[target.name].fused, dtype in choice.dtypes,
                 )  # fmt: skip
                 if any(concerns(setting) for concerns in LEFT_TO_FULL.values()):
                     continue

@@ -37,7 +37,7 @@ class Session:
         required([name for name in os.environ.get("LOSSMARK_REQUIRE", "").replace(" ", "").split(",") if name])
         choice = Choice(
             tuple(option.impl), tuple(option.loss), option.device, tuple(option.dtype), tuple(option.mode),
-            option.case, option.full,
+            option.case, option.full, option.command, option.name,
         )  # fmt: skip
         self.runs = plan(losses(), choice)
         if not self.runs:
