@@ -15,7 +15,7 @@ from tests.same_cells import differences
 from tests.sites import cell
 from tests.test_conformance import conformance
 
-FACTS = {"specs": "s", "known_failures": "k", "plan": {"digest": "p", "cells": 6}}
+FACTS = {"specs": "s", "known_failures": "k", "plan": {"digest": "p", "cells": 6, "code": "x"}}
 MACHINE = {
     "date": "2026-01-02", "python": "3.11", "platform": "Linux", "cpu": "x", "cores": 2, "frameworks": {"torch": "2"},
     "packages": {"numpy": "2"}, "numeric set-up": {}, "implementations": {"torch": "torch"},
@@ -99,7 +99,8 @@ def test_a_part_that_ended_without_all_cells_is_named(tmp_path):
     [
         ({"facts": {"specs": "other"}}, "the specs are other and s"),
         ({"facts": {"known_failures": "other"}}, "the known failures are other and k"),
-        ({"facts": {"plan": {"digest": "q", "cells": 6}}}, "the plans are digest q and p"),
+        ({"facts": {"plan": {"digest": "q", "cells": 6, "code": "x"}}}, "the plans are digest q and p"),
+        ({"facts": {"plan": {"digest": "p", "cells": 6, "code": "y"}}}, "the plans are code y and x"),
         ({"facts": {"lossmark": "9"}}, "lossmark is 9 and"),
         ({"facts": {"shard": {"index": 2, "of": 4, "cut": "c"}}}, "the plan is cut into 4 and 3"),
         ({"facts": {"shard": {"index": 2, "of": 3, "cut": "d"}}}, "cut by other costs: d and c"),

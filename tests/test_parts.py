@@ -18,6 +18,7 @@ from lossmark.specification.library import losses, specs_digest
 from lossmark.suite.costs import Costs, CostsTable, costs
 from lossmark.suite.part import PlanPart, cells_of, cut, divided, part_of, plan_digest
 from lossmark.suite.plan import Choice, plan
+from tests.miniatures import HEAD
 from tests.same_cells import differences
 from tests.test_conformance import conformance
 
@@ -98,6 +99,20 @@ def test_the_cut_is_the_same_in_another_process(numpy_plan):
         check=True,
     )
     assert done.stdout.strip() == repr(divided(numpy_plan, "3/7").facts())
+
+
+def test_other_code_under_test_is_said(tmp_path):
+    path, elsewhere = tmp_path / "mini.py", tmp_path / "elsewhere" / "mini.py"
+    elsewhere.parent.mkdir()
+    text = HEAD.format(framework="numpy") + "@impl.loss\ndef bpr(u, d_pos, d_neg, *, reduction='mean'): ...\n"
+    facts = []
+    for place, source in ((path, text), (elsewhere, text), (path, text + "# changed\n")):
+        place.write_text(source)
+        choice = Choice(impls=(str(place),), losses=("bpr",), dtypes=("float32",))
+        facts.append(divided(plan(losses(), choice), "").facts()["plan"])
+    assert facts[0] == facts[1]  # wherever the file lies
+    assert facts[0]["code"] != facts[2]["code"]
+    assert facts[0]["digest"] == facts[2]["digest"]
 
 
 def test_other_costs_are_another_cut(numpy_plan):

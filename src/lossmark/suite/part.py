@@ -14,10 +14,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..checks.run import Run
 from ..errors import LossmarkError
+from ..rooms import room
 from .costs import Costs, costs
 
 DIGEST = 16
@@ -129,7 +131,7 @@ class Division:
 
     def facts(self) -> dict[str, Any]:
         """What the header of the results says of the plan and of the part, so that parts of one plan can be joined."""
-        whole = {"digest": plan_digest(self.whole), "cells": cells_of(self.whole)}
+        whole = {"digest": plan_digest(self.whole), "cells": cells_of(self.whole), "code": code_digest(self.whole)}
         if self.part is None:
             return {"plan": whole}
         return {"plan": whole, "shard": {**asdict(self.part), "cut": self.digest}}
@@ -155,6 +157,21 @@ def cells_of(runs: Iterable[Run]) -> int:
 def plan_digest(runs: Sequence[Run]) -> str:
     """Names the cells of a plan, in whatever order."""
     return _digest(sorted(f"{run.id} {' '.join(run.checks)} {run.full}" for run in runs))
+
+
+def code_digest(runs: Iterable[Run]) -> str:
+    """Names the code under test as far as it lies in files: lossmark's own, or the files that were named."""
+    references = {run.target.reference for run in runs}
+    found = {reference.name: _file_digest(Path(reference.source.partition("::")[0])) for reference in references}
+    if any(reference.own for reference in references):
+        here = room("impls")
+        found |= {path.relative_to(here).as_posix(): _file_digest(path) for path in here.rglob("*.py")}
+    return _digest(f"{name} {digest}" for name, digest in sorted(found.items()))
+
+
+def _file_digest(path: Path) -> str:
+    """Names what a Python file holds; empty for anything else, such as the name of a module."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.suffix == ".py" and path.is_file() else ""
 
 
 def _digest(lines: Iterable[str]) -> str:
