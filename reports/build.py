@@ -114,6 +114,8 @@ class _Site:
             "left_out": left_out[:LEFT_OUT],
             "hidden": len(left_out[LEFT_OUT:]),
             "changes": self.changes,
+            "differences": self.found.differences[:LEFT_OUT],
+            "all_differences": len(self.found.differences),
             "sharpness": json.loads(SCOREBOARD.read_text(encoding="utf-8")) if SCOREBOARD.is_file() else None,
             "packed": shown.packed(self.cells),
             "verdicts": VERDICTS,

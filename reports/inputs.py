@@ -32,6 +32,12 @@ class Inputs:
         return [cell for run in self.runs for cell in run.cells]
 
     @property
+    def differences(self) -> list[Mapping[str, Any]]:
+        """The cells on which machines do not agree, those with different verdicts first."""
+        found = [each for run in self.runs for each in run.differences]
+        return sorted(found, key=lambda each: each["differs"] != "verdict")
+
+    @property
     def counts(self) -> dict[str, int]:
         """How many cells have each verdict, in the order of verdicts."""
         found = Counter(cell.verdict for cell in self.cells)
@@ -85,6 +91,9 @@ def banner(inputs: Inputs) -> dict[str, str]:
     wrong = counts["fail"] + counts["error"]
     if dead:
         return _bad(f"incomplete: the run died before its end ({', '.join(dead)})")
+    parts = [f"{run.part} ({run.source})" for run in runs if run.part]
+    if parts:
+        return _bad(f"incomplete: parts of a plan, which `lossmark merge` joins: {', '.join(parts)}")
     if wrong:
         return _bad(f"{wrong} {'cell does' if wrong == 1 else 'cells do'} not conform")
     if not all(run.complete for run in runs) or not inputs.cells:
@@ -93,6 +102,9 @@ def banner(inputs: Inputs) -> dict[str, str]:
         return _bad(f"results of different versions of lossmark: {', '.join(versions)}")
     if _repeated(inputs.cells):
         return _bad("the same cells come from several runs, which do not agree or were added twice")
+    disagreed = sum(found["differs"] == "verdict" for found in inputs.differences)
+    if disagreed:
+        return _bad(f"machines do not agree on the verdict of {disagreed} {'cell' if disagreed == 1 else 'cells'}")
     if not counts["pass"]:
         return _bad("nothing was judged")
     return {"kind": "good", "mark": "✓", "text": "every judged cell conforms"}

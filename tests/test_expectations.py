@@ -28,7 +28,7 @@ def complaints(entries, *cells):
     applied = [expectations.apply(cell, entries).record() for cell in cells]
     explained = expectations.Explained(entries)
     explained.see(applied)
-    return " ".join(explained.stale(lambda: ALL))
+    return " ".join(sight.complaint for sight in explained.sights(lambda: ALL))
 
 
 def test_a_known_failure_deviates_and_keeps_its_detail(tmp_path):

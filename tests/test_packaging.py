@@ -31,6 +31,7 @@ def test_the_wheel_runs_conformance_on_its_own(tmp_path):
         "lossmark/specification/starter.yaml",
         "lossmark/impls/pytorch/starter.py",
         "lossmark/impls/jax_/losses.py",
+        "lossmark/conformance/costs.json",
         "lossmark/conformance/expected.yaml",
         "lossmark/conformance/mutants.yaml",
         "lossmark/benchmarks/quick.py",

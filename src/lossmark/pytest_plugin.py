@@ -55,6 +55,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
     group.addoption(
         "--expected", default="", metavar="FILE", help="known failures (default: expected.yaml of the room)"
     )
+    group.addoption("--shard", default="", metavar="i/N", help="run one of N parts of the plan, for lossmark merge")
     group.addoption("--results", default="", metavar="FILE.jsonl", help="write the results as JSON lines")
 
 

@@ -9,7 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from ..errors import HARNESS_ERROR, INCONCLUSIVE, PASS, REGRESSION, LossmarkError
-from . import cache, findings, gate, golden, inventory, report, sharpness, speed
+from . import cache, findings, gate, golden, inventory, parts, report, sharpness, speed
 from .history import history_app
 from .new import new_app
 from .options import PASSED_ON
@@ -24,6 +24,8 @@ app.command(context_settings=PASSED_ON)(report.check)
 app.command()(golden.explain)
 app.command()(report.report)
 app.command(context_settings=PASSED_ON)(report.run)
+app.command()(parts.merge)
+app.command()(report.collect)
 app.command()(speed.compare)
 app.command()(speed.bench)
 app.command()(gate.gate)

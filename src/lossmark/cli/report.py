@@ -1,4 +1,4 @@
-"""The commands that run conformance and show it: ``lossmark check``, ``report`` and ``run``."""
+"""The commands that run conformance and show it: ``lossmark check``, ``report``, ``collect`` and ``run``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import typer
 from rich.console import Console
 
 from ..errors import HARNESS_ERROR, PASS, REGRESSION
+from ..results import plain_text
+from ..results.collected import collect as collected
 from ..results.record import read
 from ..rooms import room
+from ..specification.library import losses, specs_digest
 
 TIMING = 0.28
 """The time that ``lossmark run`` takes for timing, over that of conformance."""
@@ -39,6 +42,19 @@ def report(
 ) -> None:
     """Build the HTML report of a run."""
     print(_room("reports.build").build(results, output, since=since, kept=history))
+
+
+def collect(
+    source: Annotated[Path, typer.Argument(help="a folder of results, or a list: NAME [VERSION] ADDRESS a line")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="folder of the page")] = Path("scoreboard"),
+) -> None:
+    """Join results of other repositories, judged by these very specs, into a scoreboard: 1 if none can be shown."""
+    found = collected(source, specs_digest(), losses())
+    page = _room("reports.scoreboard_page").write(found, output)
+    for one in found.withheld:
+        print(f"withheld: {' '.join(filter(None, (one.name, one.version)))}: {plain_text.line(one.reason)}")
+    print(f"{len(found.standings)} reports shown, {len(found.withheld)} withheld: {page}")
+    raise typer.Exit(PASS if found.standings else REGRESSION)
 
 
 def run(context: typer.Context) -> None:

@@ -106,6 +106,8 @@ def _read(source: Path) -> tuple[Mapping[str, Any], list[tuple[str, str, float]]
     """The environment of a results file, and its points: series, figure, value."""
     if source.suffix == ".jsonl":
         results = read(source)
+        if results.part:
+            raise LossmarkError(f"{source}: is part {results.part} of a plan, `lossmark merge` joins the parts")
         if not results.complete:
             raise LossmarkError(f"{source}: the run did not come to its end")
         return results.header.get("environment", {}), list(_of_cells(results))

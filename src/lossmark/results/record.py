@@ -33,6 +33,8 @@ class Results:
     cells: tuple[Cell, ...]
     footer: Mapping[str, Any] | None
     source: str = ""
+    differences: tuple[Mapping[str, Any], ...] = ()
+    """Where the runs that were merged into this file do not agree."""
 
     @property
     def counts(self) -> Counter[str]:
@@ -41,8 +43,13 @@ class Results:
 
     @property
     def complete(self) -> bool:
-        """Whether the run came to its end and every planned cell has its verdict."""
-        return self.footer is not None and len(self.cells) == self.header.get("planned")
+        """Whether the run was of a whole plan, came to its end, and every planned cell has its verdict."""
+        return self.footer is not None and not self.part and len(self.cells) == self.header.get("planned")
+
+    @property
+    def part(self) -> str:
+        """Which part of a plan this is, as ``2/4``; empty for a whole one."""
+        return part_in(self.header)
 
     def frame(self) -> pd.DataFrame:
         """The cells as a table, one row each."""
@@ -58,9 +65,10 @@ class Recorder:
     stream: IO[str]
     counts: Counter[str] = field(default_factory=Counter)
 
-    def header(self, planned: int, environment: Mapping[str, Any]) -> None:
-        """The first line: how many cells are planned, and what the results depend on."""
-        self._line({"kind": "header", "lossmark": __version__, "planned": planned, "environment": environment})
+    def header(self, planned: int, environment: Mapping[str, Any], facts: Mapping[str, Any] | None = None) -> None:
+        """The first line: how many cells are planned, what the results depend on, and further ``facts`` by key."""
+        first = {"kind": "header", "lossmark": __version__, "planned": planned, "environment": environment}
+        self._line(first | dict(facts or {}))
 
     def cells(self, cells: Iterable[Mapping[str, Any]]) -> None:
         """A line for each cell, given as :meth:`Cell.record` gives it."""
@@ -68,9 +76,10 @@ class Recorder:
             self.counts[cell["verdict"]] += 1
             self._line(cell)
 
-    def footer(self) -> None:
-        """The last line, which says that the run came to its end."""
-        self._line({"kind": "footer", "counts": {verdict: self.counts[verdict] for verdict in VERDICTS}})
+    def footer(self, facts: Mapping[str, Any] | None = None) -> None:
+        """The last line, which says that the run came to its end, with further ``facts`` by key."""
+        counts = {verdict: self.counts[verdict] for verdict in VERDICTS}
+        self._line({"kind": "footer", "counts": counts} | dict(facts or {}))
         self.stream.flush()
 
     def _line(self, record: Mapping[str, Any]) -> None:
@@ -94,15 +103,38 @@ def read(path: Path) -> Results:
     if not records or not isinstance(records[0], dict) or records[0].get("kind") != "header":
         raise ResultsError(f"{path}: no header, this is not a lossmark results file")
     try:
-        cells = tuple(_cell(record) for record in records[1:] if record["kind"] == "cell")
+        cells = tuple(cell_of(record) for record in records[1:] if record["kind"] == "cell")
+        differences = tuple(_difference(record) for record in records[1:] if record["kind"] == "difference")
+        part_in(records[0])
     except (KeyError, TypeError, ValueError) as error:
         raise ResultsError(f"{path}: a cell is malformed: {error!r}") from None
     footer = records[-1] if records[-1].get("kind") == "footer" else None
-    return Results(records[0], cells, footer, str(path))
+    return Results(records[0], cells, footer, str(path), differences)
 
 
-def _cell(record: Mapping[str, Any]) -> Cell:
-    """The cell of a line, with its non-finite numbers as numbers; optional keys may be absent."""
+def _difference(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What machines found of a cell; raises for a line that lacks a key."""
+    for key in ("case", "impl", "device", "dtype", "mode", "check", "differs"):
+        str(record[key])
+    for found in record["found"]:
+        found["part"], found["machine"], found["verdict"], found["error_ulp"]
+    return record
+
+
+def part_in(header: Mapping[str, Any]) -> str:
+    """Which part of a plan a header is of, as ``2/4``; empty for a whole one.
+
+    Raises KeyError, TypeError or ValueError for a part that is malformed.
+    """
+    shard = header.get("shard")
+    return "" if shard is None else f"{int(shard['index'])}/{int(shard['of'])}"
+
+
+def cell_of(record: Mapping[str, Any]) -> Cell:
+    """The cell of a line, with its non-finite numbers as numbers; optional keys may be absent.
+
+    Raises KeyError, TypeError or ValueError for a line that holds no cell.
+    """
     values = {key: value for key, value in record.items() if key != "kind"}
     for key in ("error_ulp", "budget_used"):
         if isinstance(values.get(key), str):

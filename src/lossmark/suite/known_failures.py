@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import glob
+import hashlib
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from ..adapters.deviation import expired, observed
 from ..checks.run import Run
 from ..errors import SpecError
 from ..results.cell import Cell
+from ..results.sight import SEEN, Sight
 from ..specification import document as yaml
 
 PATTERNS = ("impl", "loss", "case", "dtype", "mode", "check")
@@ -154,17 +156,20 @@ class Explained:
                 self._judging |= covering
                 self._concerned |= {number for number in covering if self._entries[number].concerns(cell)}
 
-    def stale(self, scope: Callable[[], Scope]) -> list[str]:
-        """Complaints about entries that explain nothing, those left out by the options of the run apart.
+    def sights(self, scope: Callable[[], Scope]) -> list[Sight]:
+        """What was seen of each entry.
 
-        What these leave in is only asked for where it matters: it takes reading every spec.
+        What the options of the run leave in is only asked for where it matters: it takes reading every spec.
         """
-        complaints = []
+        found = []
         for number, entry in enumerate(self._entries):
-            if number not in self._covering and entry.within(scope()):
-                complaints.append(f"{entry.place}: matches no cell of this run: {entry.reason}")
-            elif expired(entry.until):
-                complaints.append(f"{entry.place}: expired on {entry.until}: {entry.reason}")
-            elif number in self._judging - self._concerned:
-                complaints.append(f"{entry.place}: no longer needed, no cell fails so: {entry.reason}")
-        return complaints
+            steps = [number in seen for seen in (self._covering, self._judging, self._concerned)]
+            seen = SEEN[1 + sum(steps)] if any(steps) or entry.within(scope()) else SEEN[0]
+            found.append(Sight(entry.place, entry.reason, seen, entry.until if expired(entry.until) else ""))
+        return found
+
+
+def entries_digest(entries: Iterable[KnownFailure]) -> str:
+    """Names what entries explain, wherever they stand, in 16 hexadecimal digits."""
+    said = [(sorted(x.patterns.items()), x.low, x.high, x.reason, x.until) for x in entries]
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]

@@ -19,6 +19,7 @@ from ..specification.library import losses
 from . import known_failures
 from .failure_table import failure_table
 from .failure_text import failure
+from .part import divided
 from .plan import Choice, plan, required
 from .recording import Recording
 from .suite import Suite
@@ -39,13 +40,15 @@ class Session:
             tuple(option.impl), tuple(option.loss), option.device, tuple(option.dtype), tuple(option.mode),
             option.case, option.full, option.command, option.name,
         )  # fmt: skip
-        self.runs = plan(losses(), choice)
-        if not self.runs:
+        whole = plan(losses(), choice)
+        if not whole:
             raise LossmarkError("no cells are planned: nothing matches the options")
+        division = divided(whole, option.shard)
+        self.runs = division.runs
         self.worker = hasattr(config, "workerinput")
         self.suite: Suite | None = None
         results = "" if self.worker else option.results
-        self.recording = Recording(self.runs, choice, results=results, expected=option.expected)
+        self.recording = Recording(division, choice, results=results, expected=option.expected)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """One item per run."""
@@ -105,7 +108,7 @@ class Session:
         """How many cells are planned, and the versions of the frameworks."""
         versions = ", ".join(f"{name} {framework_version(name) or 'not installed'}" for name in frameworks())
         strict = ", ".join(dict.fromkeys(text for each in frameworks().values() for text in each.numerics[:1]))
-        return [f"lossmark: {self.recording.planned} cells planned; {versions}; {strict}"]
+        return [f"lossmark: {self.recording.planned} cells planned{self.recording.of_whole}; {versions}; {strict}"]
 
 
 class Conformance:

@@ -18,9 +18,10 @@ from ..results.cell import VERDICTS
 from ..results.environment import environment
 from ..results.record import Recorder
 from ..rooms import room
-from ..specification.library import losses
+from ..specification.library import losses, specs_digest
 from . import known_failures
 from .failure_table import TableKey
+from .part import Division, cells_of
 from .plan import Choice
 
 NEVER_JUDGED = "deselected, or the session ended before it"
@@ -29,19 +30,19 @@ REASONS = 12
 
 
 class Recording:
-    """The cells of a planned run.
+    """The cells of a planned run, or of its part.
 
     ``results`` is the file that they are written to (none: nowhere), ``expected`` that of the known failures (none:
     the conformance room's own). Raises :class:`lossmark.errors.SpecError` for a file of known failures that is
     malformed.
     """
 
-    def __init__(self, runs: Sequence[Run], choice: Choice, *, results: str, expected: str):
-        self.runs = runs
+    def __init__(self, division: Division, choice: Choice, *, results: str, expected: str):
+        self.runs, self._part = division.runs, division.part
         self.complaints: list[str] = []
         path = Path(expected) if expected else room("conformance") / "expected.yaml"
-        self.entries = [*known_failures.read(path), *known_failures.declared(runs)]
-        self._scope = functools.partial(_scope, runs, choice, named=bool(expected))
+        self.entries = [*known_failures.read(path), *known_failures.declared(division.whole)]
+        self._scope = functools.partial(_scope, division.whole, choice, named=bool(expected))
         self._explained = known_failures.Explained(self.entries)
         self._arrived: set[str] = set()
         self._unjudged: Counter[tuple[str, str]] = Counter()
@@ -52,13 +53,25 @@ class Recording:
         self._started = time.perf_counter()
         versions = {name: framework_version(name) for name in frameworks()}
         made_in = environment(versions, numeric_setups())
-        made_in["implementations"] = {run.target.name: run.target.reference.source for run in runs}
-        self._recorder.header(self.planned, made_in)
+        made_in["implementations"] = {run.target.name: run.target.reference.source for run in self.runs}
+        self._recorder.header(self.planned, made_in, self._facts(division))
+
+    def _facts(self, division: Division) -> dict[str, Any]:
+        """What runs must have in common to be joined, beside versions."""
+        return {
+            "specs": specs_digest(),
+            "known_failures": known_failures.entries_digest(self.entries),
+        } | division.facts()
 
     @property
     def planned(self) -> int:
         """The number of cells that the plan has."""
-        return sum(len(run.checks) for run in self.runs)
+        return cells_of(self.runs)
+
+    @property
+    def of_whole(self) -> str:
+        """Which part of the plan this is, in words; empty where it is all of it."""
+        return "" if self._part is None else f", part {self._part} of the plan"
 
     def add(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Write cells down as they arrive, all those of a run at a time; only counts of them are kept."""
@@ -79,8 +92,13 @@ class Recording:
             cells = [cell(run, check, "not-run", NEVER_JUDGED).record() for check in run.checks]
             if _run(cells[0]) not in self._arrived:
                 self.add(cells)
-        self.complaints = self._explained.stale(self._scope)
-        self._recorder.footer()
+        sights = self._explained.sights(self._scope)
+        if self._part is None:
+            self.complaints = [sight.complaint for sight in sights if sight.complaint]
+            self._recorder.footer()
+        else:  # the cells that an entry is about may be in other parts: the merge complains
+            self.complaints = [sight.expiry for sight in sights if sight.expiry]
+            self._recorder.footer({"known_failures": [sight.record() for sight in sights if sight.concerns]})
         self._stream.close()
 
     def summary(self) -> Iterator[str]:

@@ -22,6 +22,7 @@ from ..checks.run import Run, cell, failed
 from ..checks.usage import Usage
 from ..results.cell import Cell
 from ..sandbox.messages import Answer, Failure
+from ..tolerance.acceptance import Expected
 from .answers import Answering, Answers, NoAnswer, Talk
 from .prepare import Preparation
 from .truths import Truths
@@ -68,6 +69,10 @@ class Suite:
     def prepared(self, run: Run) -> Prepared:
         """The run with its case as it is run."""
         return self._prepare(run)
+
+    def expected(self, prepared: Prepared) -> Expected:
+        """What conforms in a prepared run, which all implementations share."""
+        return self._truths(prepared)
 
     def cells(self, run: Run) -> list[Cell]:
         """The verdict of every check of a run."""
