@@ -1,6 +1,7 @@
 """The readings of one tree agree with each other."""
 
 import itertools
+import threading
 from fractions import Fraction
 
 import numpy as np
@@ -18,6 +19,7 @@ from lossmark.readings import bound, cost, exact, infix, page, wide
 from lossmark.readings.balls import lift
 from lossmark.readings.convention import IEEE
 from lossmark.readings.nonfinite import NonFinite
+from lossmark.readings.precision import working_precision
 from lossmark.readings.rounding import two_doubles
 from lossmark.specification.inputs import draw
 from lossmark.specification.library import losses
@@ -192,3 +194,29 @@ def test_pages_are_well_formed():
     for loss in losses().values():
         ET.fromstring(page.mathml(loss.gradients({}).formula.loss).replace("&", "&amp;"))
         assert page.latex(loss.gradients({}).formula.loss)
+
+
+def test_threads_do_not_take_one_another_the_working_precision():
+    """The first enters, the second enters, the first leaves: the second still has all bits."""
+    entered, inside, left, seen = threading.Event(), threading.Event(), threading.Event(), []
+
+    def first():
+        with working_precision(160):
+            entered.set()
+            inside.wait(0.2)  # for ever where threads wait for one another
+        left.set()
+
+    def second():
+        entered.wait(10)
+        with working_precision(160):
+            inside.set()
+            left.wait(10)
+            seen.append(ctx.prec)
+
+    threads = [threading.Thread(target=one) for one in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [160]
+    assert ctx.prec == 53

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from typing import TypeVar
 
-from flint import arb, ctx
+from flint import arb
 
 from ..errors import CertificationError
 from .balls import Real, Undecided
+from .precision import working_precision
 
 T = TypeVar("T")
 
@@ -19,16 +21,9 @@ PRECISIONS = (128, 512, 2048, 8192)
 
 def settle(compute: Callable[[], T], what: str) -> T:
     """``compute()`` at the first working precision that decides it; raises :class:`CertificationError` if none does."""
-    before = ctx.prec
-    try:
-        for precision in PRECISIONS:
-            ctx.prec = precision
-            try:
-                return compute()
-            except Undecided:
-                continue
-    finally:
-        ctx.prec = before
+    for precision in PRECISIONS:
+        with working_precision(precision), contextlib.suppress(Undecided):
+            return compute()
     raise CertificationError(f"{what}: not decided with {PRECISIONS[-1]} bits")
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from flint import arb, ctx
+from flint import arb
 
 from ..dtypes import F64
 from . import exact_scalars
 from .balls import BALL_FUNCTIONS, Real, lift
 from .double_double import Wide
+from .precision import working_precision
 from .rounding import two_doubles
 
 WORKING_PRECISION = 160
@@ -60,11 +61,8 @@ def _through_arb(rule: Callable[..., Real], *xs: Wide) -> Wide:
     """A function of double-doubles: one Arb call per number (they occur once per example)."""
     shape = np.broadcast_shapes(*(x.hi.shape for x in xs))
     whole = [Wide(*(np.broadcast_to(part, shape) for part in x if part is not None)) for x in xs]
-    before, ctx.prec = ctx.prec, WORKING_PRECISION
-    try:
+    with working_precision(WORKING_PRECISION):
         pairs = [two_doubles(rule(*numbers)) for numbers in zip(*map(_numbers, whole), strict=True)]
-    finally:
-        ctx.prec = before
     both = np.array(pairs, dtype=np.float64).reshape(*shape, 2)
     return Wide(both[..., 0], both[..., 1])
 

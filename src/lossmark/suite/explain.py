@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flint import arb, ctx
+from flint import arb
 
 from ..dtypes import DTYPES, DType
 from ..errors import LossmarkError
@@ -12,6 +12,7 @@ from ..golden.certified import known, scalars
 from ..readings.balls import Real
 from ..readings.convention import IEEE
 from ..readings.infix import infix
+from ..readings.precision import working_precision
 from ..sandbox.messages import Failure, Returned
 from ..specification.case import Case
 from ..specification.hexfloat import canonical
@@ -63,11 +64,8 @@ def _digits(x: Real) -> str:
 
 
 def _exact(loss: Loss, case: Case) -> Iterator[str]:
-    before, ctx.prec = ctx.prec, 256
-    try:
+    with working_precision(256):
         found = known(loss, case.certifiable, IEEE)
-    finally:
-        ctx.prec = before
     yield f"exact value to {DIGITS} digits:"
     for index, value in enumerate(scalars(loss, case, found[loss.gradients(case.params).formula.loss])):
         yield f"  [{index}] {_digits(value)}"

@@ -82,10 +82,9 @@ def read_block(reading: Reading, leaves: Mapping[str, F64], seeds: Mapping[str, 
         undecided,
         _textbook(reading, leaves) if ieee.underflows else (),
     )
-    value = _value(reading, compared)
+    value, shapes = _value(reading, compared), {name: array.shape for name, array in leaves.items()}
     nan, anything = _may_be_nan(value), value.also.anything_in_place()
     value = replace(value, also=value.also | _elsewhere(reading.values(ieee)))
-    shapes = {name: array.shape for name, array in leaves.items()}
     gradients, kinks = {}, {}
     for reduction, seed in seeds.items():
         found, kink = _gradient(reading, compared, seed, shapes)
