@@ -31,6 +31,8 @@ def test_the_wheel_runs_conformance_on_its_own(tmp_path):
         "lossmark/specification/starter.yaml",
         "lossmark/impls/pytorch/starter.py",
         "lossmark/impls/jax_/losses.py",
+        "lossmark/impls/peers/crosswalk.yaml",
+        "lossmark/conformance/crosswalk.yaml",
         "lossmark/conformance/expected.yaml",
         "lossmark/conformance/mutants.yaml",
         "lossmark/benchmarks/quick.py",
