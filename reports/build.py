@@ -20,7 +20,7 @@ from lossmark.sharpness.likeness import SCOREBOARD
 from lossmark.specification.library import losses
 
 from . import cells as shown
-from . import failing, inputs, loss_pages, matrix, speed_page, takeaway
+from . import crosswalk_page, failing, inputs, loss_pages, matrix, speed_page, takeaway
 
 HERE = Path(__file__).parent
 LEFT_OUT = 1000
@@ -82,6 +82,7 @@ class _Site:
             "loss_pages": {loss.id: loss_pages.page_of(loss.id) for loss in known},
             "impl_pages": [(impl, shown.impl_page(impl)) for impl in by_impl],
             "has_speed": self.speed is not None,
+            "crosswalk_page": crosswalk_page.PAGE,
         }
         yield "index.html", self._page("index.html", common, **self._overview())
         for loss in known:
@@ -94,6 +95,9 @@ class _Site:
             yield shown.impl_page(impl), self._page("impl.html", common, **self._impl(impl, mine), league=league)
         if self.speed is not None:
             yield "speed.html", self._page("speed.html", common, speed=self.speed)
+        script = _joined("crosswalk.js")
+        rows = crosswalk_page.content()
+        yield crosswalk_page.PAGE, self._page("crosswalk.html", common, crosswalk=rows, crosswalk_script=script)
 
     def _page(self, template: str, common: Mapping[str, Any], **content: Any) -> str:
         return self._templates.get_template(template).render(**common, **content)

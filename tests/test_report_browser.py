@@ -107,6 +107,7 @@ def test_every_kind_of_page_is_accessible(scheme, site, opened):
         "loss-bpr.html",
         "loss-contrastive.html",
         "speed.html",
+        "crosswalk.html",
         next(site.parent.glob("impl-*")).name,
     ]
     for name in kinds:
