@@ -24,7 +24,7 @@ NEARNESS = 2.0**-6
 
 
 @dataclass(frozen=True)
-class Answered:
+class Called:
     """What a call gave: the value, and the gradients by name of argument (None: there are none); or an exception."""
 
     value: AnswerNumbers | None = None
@@ -51,7 +51,7 @@ class Comparison:
     def __init__(self, loss: Loss, expression: Expression, adapter: Framework, dtype: DType):
         self.loss, self.dtype, self._adapter, self._expression = loss, dtype, adapter, expression
         self.taken = expression.names & ({item.name for item in loss.inputs} | set(loss.model.params))
-        self._answers: dict[tuple[Any, ...], Answered] = {}
+        self._answers: dict[tuple[Any, ...], Called] = {}
         self._verdicts: dict[tuple[Mapped, str], CaseVerdict | None] = {}
 
     def mapped(self, *chosen: Any) -> Mapped:
@@ -124,7 +124,7 @@ class Comparison:
             gradients = slopes({**zeros, **got}, moved, truth.kinks[reduction], self.dtype, "gradient")
         return CaseVerdict(case.id, value, gradients)
 
-    def _meant(self, mapped: Mapped, given: Case) -> tuple[Case, Answered] | None:
+    def _meant(self, mapped: Mapped, given: Case) -> tuple[Case, Called] | None:
         case = mapped.case(given, self.dtype)
         call = None if case is None else mapped.call(case, self.dtype)
         return None if case is None or call is None else (case, self._answer(call, case))
@@ -133,7 +133,7 @@ class Comparison:
     def _reduction(value: AnswerNumbers, mapped: Mapped) -> str:
         return "none" if value.ndim else mapped.reduction
 
-    def _answer(self, call: MappedCall, case: Case) -> Answered:
+    def _answer(self, call: MappedCall, case: Case) -> Called:
         key = (
             repr(sorted(call.params.items())),
             *((name, array.dtype.name, array.shape, array.tobytes()) for name, array in sorted(call.arrays.items())),
@@ -144,10 +144,10 @@ class Comparison:
                     warnings.simplefilter("ignore")
                     self._answers[key] = self._made(call, case)
             except Exception as error:  # whatever a library raises
-                self._answers[key] = Answered(error=" ".join(f"{type(error).__name__}: {error}".split())[:160])
+                self._answers[key] = Called(error=" ".join(f"{type(error).__name__}: {error}".split())[:160])
         return self._answers[key]
 
-    def _made(self, call: MappedCall, case: Case) -> Answered:
+    def _made(self, call: MappedCall, case: Case) -> Called:
         """The call, made; what a library gives for each entry of an example is added up."""
         tensors = {name: self._adapter.from_numpy(array) for name, array in call.arrays.items()}
 
@@ -165,7 +165,7 @@ class Comparison:
             value, gradients = np.asarray(run(tensors, call.params, None)), None
         if value.ndim > 1:
             value = value.astype(np.float64).reshape(len(value), -1).sum(axis=1)
-        return Answered(value, gradients)
+        return Called(value, gradients)
 
 
 def _no_number(exact: AnswerNumbers, case: Case) -> bool:
