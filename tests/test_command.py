@@ -90,6 +90,18 @@ def test_wrong_programs_are_caught(name, tmp_path):
     assert results.counts[verdict] == sum(cell.verdict not in ("pass", "unsupported") for cell in results.cells)
 
 
+def test_a_program_is_asked_for_no_gradient_that_it_does_not_have(tmp_path):
+    text = (FOLDER / "harness.py").read_text(encoding="utf-8")
+    text = text.replace('"gradients": [*LOSSES]', '"gradients": []')
+    text = text.replace("found = answer", 'found = {"error": "no gradients"} if "gradient" in asked else answer')
+    (tmp_path / "harness.py").write_text(text, encoding="utf-8")
+    host = losses()["huber"].host.id
+    done, results = checked(f"{sys.executable} harness.py", tmp_path, "--dtype", "float32", "--case", host)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert {cell.check for cell in results.cells if cell.verdict == "unsupported"} == {"gradient"}
+    assert {(cell.verdict, cell.grade) for cell in results.cells if cell.check == "defaults"} == {("pass", "")}
+
+
 def test_a_failure_says_how_to_repeat_it(tmp_path):
     text = (FOLDER / "harness.py").read_text(encoding="utf-8")
     (tmp_path / "harness.py").write_text(text.replace("delta / 2", "delta / 3"), encoding="utf-8")
