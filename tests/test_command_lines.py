@@ -55,6 +55,15 @@ MISBEHAVIOUR = {
     "no Unicode": ("os.write(1, bytes([255, 10]))", "Invalid JSON"),
     "a huge id": ("say('{\"id\": ' + '9' * 5000 + '}')", "number out of range"),
     "a huge shape": ("say(number | {'value': sent(0.5, shape=[10**9] * 3)})", "8 bytes of data, where 8 for each"),
+    "no numbers along endless axes": (
+        "say(number | {'value': sent(shape=[0, 1 << 40, 1 << 40])})",
+        r"value: shape \[0, 1099511627776, 1099511627776\]: array is too big",
+    ),
+    "a size of thousands of digits": (
+        "say(number | {'value': sent(shape=[0, 10 ** 4000])})",
+        "^.{0,60}value.shape.1: Input should be less than or equal to 1099511627776$",
+    ),
+    "an id of thousands of digits": ("say({'id': 10 ** 4000})", "^.{0,60}id: Input should be less than [0-9]{16}$"),
     "a negative shape": ("say(number | {'value': sent(0.5, shape=[-1])})", "value.shape.0: Input should be greater"),
     "a shape in fractions": (
         "say(number | {'value': sent(0.5, shape=[1.0])})",

@@ -38,6 +38,9 @@ NumberFormat = Literal[
     "float64", "float32", "bfloat16", "float16",
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
 ]  # fmt: skip
+MOST_NUMBERS = 1 << 40
+"""An axis of an array has at most so many: more fit into no answer, and a number of thousands of digits is none."""
+Number = Annotated[int, Field(ge=0, lt=1 << 53)]
 Words = Annotated[str, Field(max_length=1 << 20)]
 
 
@@ -53,7 +56,7 @@ class SentArray(_Line):
     """An array: its dtype, its shape, and its numbers in row-major order as float64, little-endian, in base64."""
 
     dtype: NumberFormat
-    shape: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=MOST_AXES)]
+    shape: Annotated[list[Annotated[int, Field(ge=0, le=MOST_NUMBERS)]], Field(max_length=MOST_AXES)]
     data: str
 
 
@@ -63,8 +66,8 @@ class Greeting(_Line):
     Keywords are parameters, optional inputs, and ``reduction``.
     """
 
-    id: int
-    lossmark: int
+    id: Number
+    lossmark: Number
     losses: dict[str, list[str]]
     gradients: list[str]
     dtypes: list[Literal["float64", "float32", "bfloat16", "float16"]]
@@ -73,7 +76,7 @@ class Greeting(_Line):
 class Answered(_Line):
     """An answer: ``value``, with ``gradient`` where it is asked for; or ``error``, or ``unsupported``, alone."""
 
-    id: int
+    id: Number
     value: SentArray | None = None
     gradient: dict[str, SentArray] | None = None
     error: Words | None = None
@@ -172,7 +175,10 @@ def _array(what: str, sent: SentArray) -> Array | Failure:
         raise Unfit(f"{what}: no base64: {error}") from None
     if len(data) != 8 * math.prod(sent.shape):
         raise Unfit(f"{what}: {len(data)} bytes of data, where 8 for each number of shape {sent.shape} were expected")
-    wide = np.frombuffer(data, "<f8").reshape(sent.shape).astype(np.float64)
+    try:
+        wide = np.frombuffer(data, "<f8").reshape(sent.shape).astype(np.float64)
+    except ValueError as error:  # no numbers, along axes that are too long together
+        raise Unfit(f"{what}: shape {sent.shape}: {error}") from None
     with np.errstate(all="ignore"):
         array = wide.astype(ml_dtypes.bfloat16 if sent.dtype == "bfloat16" else sent.dtype)
         held = (array.astype(np.float64) == wide) | (np.isnan(wide) & np.isnan(array.astype(np.float64)))
