@@ -272,3 +272,9 @@ def test_a_plan_that_is_cut_and_merged_is_the_plan_as_one(tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
         assert not differences(tmp_path / "whole.jsonl", tmp_path / "all.jsonl")
         assert read(tmp_path / "all.jsonl").complete
+
+
+def test_a_command_without_its_arguments_says_which(tmp_path):
+    done = lossmark("merge", cwd=tmp_path)
+    assert done.returncode == 3
+    assert done.stderr == "lossmark: Missing argument 'parts'. (see lossmark --help)\n"

@@ -39,6 +39,12 @@ app.add_typer(history_app, name="history")
 app.add_typer(new_app, name="new")
 
 
+def _told(error: TyperException) -> str:
+    """What is wrong with the words of a command, in one line."""
+    told = error.format_message() if hasattr(error, "format_message") else str(error)
+    return " ".join(told.split())
+
+
 def main() -> int:
     """Run the command line; returns the exit code."""
     try:
@@ -46,7 +52,7 @@ def main() -> int:
     except typer.Exit as stop:
         return _known(int(stop.exit_code))
     except TyperException as error:
-        print(f"lossmark: {getattr(error, 'message', error)} (see lossmark --help)", file=sys.stderr)
+        print(f"lossmark: {_told(error)} (see lossmark --help)", file=sys.stderr)
         return HARNESS_ERROR
     except LossmarkError as error:
         print(f"lossmark: {error}", file=sys.stderr)
