@@ -120,6 +120,7 @@ def test_a_failure_says_how_to_repeat_it(tmp_path):
         ("raise SystemExit('no licence')", "does not say what it has: the process ended .*: no licence"),
         ("say(hello(id=0, lossmark=2))", "version 2 of the protocol; this is version 1"),
         ("say(hello(id=0, losses={'huberr': []}))", "which is no loss: the nearest is 'huber'"),
+        ("say(hello(id=0, losses={'x' * 5000000: []}))", "^.{0,300}x: String should have at most 200 characters$"),
         ("say(hello(id=0, losses={'huber': ['margin']}))", "takes 'margin'; it may take reduction, delta"),
         ("say(hello(id=0, gradients=['bpr']))", "a gradient of 'bpr', and not that loss"),
         ("say(hello(id=0, dtypes=['float128']))", "dtypes.0: Input should be"),

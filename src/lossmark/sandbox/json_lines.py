@@ -42,6 +42,7 @@ MOST_NUMBERS = 1 << 40
 """An axis of an array has at most so many: more fit into no answer, and a number of thousands of digits is none."""
 Number = Annotated[int, Field(ge=0, lt=1 << 53)]
 Words = Annotated[str, Field(max_length=1 << 20)]
+Name = Annotated[str, Field(max_length=200)]
 
 
 class Declined(Failure):
@@ -68,8 +69,8 @@ class Greeting(_Line):
 
     id: Number
     lossmark: Number
-    losses: dict[str, list[str]]
-    gradients: list[str]
+    losses: dict[Name, list[Name]]
+    gradients: list[Name]
     dtypes: list[Literal["float64", "float32", "bfloat16", "float16"]]
 
 
