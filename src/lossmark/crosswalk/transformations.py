@@ -135,7 +135,6 @@ def _forms(item: Input, loss: Loss) -> Iterator[Transformation]:
     elif kind == "logits":
         yield Transformation(f"takes exp({x})", slot, forms={x: (np.exp, f"log({x})")})
         yield Transformation(f"takes the softmax of {x}", slot, forms={x: (_softmax, f"log({x})")})
-        yield Transformation(f"takes the log-softmax of {x}", slot, forms={x: (_log_softmax, x)})
     elif kind == "distance":
         yield Transformation(f"takes the square of {x}", slot, forms={x: (np.square, f"sqrt({x})")})
         yield Transformation(f"takes the root of {x}", slot, forms={x: (np.sqrt, f"({x})**2")})
@@ -149,10 +148,6 @@ def _softmax(x: F64) -> F64:
     shifted = np.exp(x - np.max(x, axis=-1, keepdims=True))
     total: F64 = np.sum(shifted, axis=-1, keepdims=True)
     return np.asarray(shifted / total)
-
-
-def _log_softmax(x: F64) -> F64:
-    return np.asarray(x - np.logaddexp.reduce(x, axis=-1, keepdims=True))
 
 
 def _exchanges(loss: Loss, taken: frozenset[str]) -> Iterator[Transformation]:
