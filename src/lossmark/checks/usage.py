@@ -221,8 +221,7 @@ class Usage(Dialogue):
     def defaults(self) -> Conclusion:
         """Left-out arguments mean what the spec says, in the value and in the gradient."""
         task = self.prepared.task
-        slopes = (None,) if task.slopes else ()
-        answer = self.answer(replace(task, params={}, reductions=(None,), slopes=slopes))
+        answer = self.answer(replace(task, params={}, reductions=(None,), slopes=(None,) if task.slopes else ()))
         found = self.judge(answer.values[None], self.case, None, "all arguments left out")
         wrong = "" if found.ok else found.note or str(found.worst)
         return Conclusion(not wrong, wrong) if wrong else self._without_arguments(answer)
