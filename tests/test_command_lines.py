@@ -1,9 +1,11 @@
 """Lines of JSON from a program: none of them harms the judge, and what is wrong with one costs its call only."""
 
+import os
 import re
 import sys
 
 import numpy as np
+import psutil
 import pytest
 
 from lossmark.adapters.registry import Reference
@@ -116,6 +118,16 @@ def test_a_line_may_come_in_pieces_and_a_program_may_complain(guest):
     does = "[(say(c, end=''), time.sleep(0.01)) for c in json.dumps(right)]; os.write(2, b'x' * (3 << 20)); say('')"
     found = guest(does).ask(BAD)
     assert isinstance(found, Probed), found
+
+
+def test_what_a_program_has_started_ends_with_it_in_a_session_of_its_own_too(guest):
+    starts = "subprocess.Popen(['sleep', '1000'], start_new_session=True)"
+    worker = guest(f"import subprocess; say({{**number, 'error': str({starts}.pid)}})")
+    found = worker.ask(BAD)
+    child = psutil.Process(int(found.outcomes[0].message))
+    assert os.getsid(child.pid) == child.pid
+    worker.stop()
+    assert not psutil.wait_procs([child], timeout=20)[1]
 
 
 @pytest.mark.parametrize(

@@ -189,6 +189,8 @@ class Guarded(ABC):
     def stop(self) -> None:
         """End the process, if it runs."""
         self._hang_up()
+        if self._processes is not None:
+            self._processes.end(self._runs())
         if self._watch is not None:
             os.close(self._watch)  # ends whatever is left of the group
         if self._process is not None:

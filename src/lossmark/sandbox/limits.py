@@ -120,6 +120,14 @@ class Processes:
                 if os.getsid(pid) == self._leader:
                     self._members.add(psutil.Process(pid))
 
+    def end(self, alive: bool) -> None:
+        """End those that are left, in whatever session; ``alive``: whether the leader's number is still its own."""
+        if alive:
+            self._scan()
+        for process in self._members:
+            with contextlib.suppress(psutil.Error):  # which it raises, too, where the number is another's by now
+                process.kill()
+
     def seconds(self) -> float:
         """The processor time that they and their children that have ended used, user and system."""
         total = 0.0
