@@ -38,9 +38,9 @@ NumberFormat = Literal[
     "float64", "float32", "bfloat16", "float16",
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
 ]  # fmt: skip
-MOST_NUMBERS = 1 << 40
+MOST_ALONG_AN_AXIS = 1 << 40
 """An axis of an array has at most so many: more fit into no answer, and a number of thousands of digits is none."""
-Number = Annotated[int, Field(ge=0, lt=1 << 53)]
+Ordinal = Annotated[int, Field(ge=0, lt=1 << 53)]
 Words = Annotated[str, Field(max_length=1 << 20)]
 Name = Annotated[str, Field(max_length=200)]
 
@@ -57,7 +57,7 @@ class SentArray(_Line):
     """An array: its dtype, its shape, and its numbers in row-major order as float64, little-endian, in base64."""
 
     dtype: NumberFormat
-    shape: Annotated[list[Annotated[int, Field(ge=0, le=MOST_NUMBERS)]], Field(max_length=MOST_AXES)]
+    shape: Annotated[list[Annotated[int, Field(ge=0, le=MOST_ALONG_AN_AXIS)]], Field(max_length=MOST_AXES)]
     data: str
 
 
@@ -67,8 +67,8 @@ class Greeting(_Line):
     Keywords are parameters, optional inputs, and ``reduction``.
     """
 
-    id: Number
-    lossmark: Number
+    id: Ordinal
+    lossmark: Ordinal
     losses: dict[Name, list[Name]]
     gradients: list[Name]
     dtypes: list[Literal["float64", "float32", "bfloat16", "float16"]]
@@ -77,7 +77,7 @@ class Greeting(_Line):
 class Answered(_Line):
     """An answer: ``value``, with ``gradient`` where it is asked for; or ``error``, or ``unsupported``, alone."""
 
-    id: Number
+    id: Ordinal
     value: SentArray | None = None
     gradient: dict[str, SentArray] | None = None
     error: Words | None = None
