@@ -153,6 +153,14 @@ def test_what_names_no_program_is_refused(command, name, says):
         program(command, name)
 
 
+@pytest.mark.parametrize("words", [["--command", ""], ["--command", "", "--name", "mini"], ["--name", "mini"]])
+def test_an_empty_command_is_no_run_of_lossmarks_own(words, tmp_path):
+    """As where a CI has not set its variable."""
+    done = lossmark("check", *words, "--loss", "huber", cwd=tmp_path)
+    assert done.returncode == 3
+    assert len((done.stdout + done.stderr).strip().splitlines()) == 1
+
+
 def test_a_program_that_is_not_there_ends_the_run_in_one_line(tmp_path):
     done = lossmark("check", "--command", "no-such-program -x", "--name", "mini", cwd=tmp_path)
     assert done.returncode == 3

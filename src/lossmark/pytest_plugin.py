@@ -42,8 +42,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
         metavar="NAME|FILE.py|PKG.MODULE",
         help="run only this implementation (repeatable)",
     )
-    group.addoption("--command", default="", metavar="'PROGRAM ARGS'", help="run a program that speaks the protocol")
-    group.addoption("--name", default="", metavar="NAME", help="what results call the program of --command")
+    group.addoption("--command", metavar="'PROGRAM ARGS'", help="run a program that speaks the protocol")
+    group.addoption("--name", metavar="NAME", help="what results call the program of --command")
     group.addoption("--loss", action="append", default=[], metavar="ID", help="run only this loss (repeatable)")
     group.addoption("--device", default="cpu", metavar="cpu|gpu|all", help="where tensors live (default: cpu)")
     group.addoption("--dtype", action="append", default=[], metavar="DTYPE", help="run only this dtype (repeatable)")

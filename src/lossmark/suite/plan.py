@@ -32,9 +32,9 @@ class Choice:
     modes: tuple[str, ...] = ()
     case: str = ""
     full: bool = False
-    command: str = ""
+    command: str | None = None
     """A program that is an implementation, with its arguments."""
-    name: str = ""
+    name: str | None = None
     """What results call the program."""
 
     @property
@@ -43,7 +43,8 @@ class Choice:
 
         Raises :class:`LoadError` where one cannot be loaded, or two have one name.
         """
-        programs = [program(self.command, self.name)] if self.command or self.name else []
+        asked = self.command is not None or self.name is not None
+        programs = [program(self.command or "", self.name or "")] if asked else []
         return distinct([*(targets(self.impls) if self.impls or not programs else ()), *programs])
 
 
