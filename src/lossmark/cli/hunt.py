@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import re
 import shlex
 import sys
 import time
@@ -21,7 +21,7 @@ from ..golden.counterexample import Counterexample
 from ..hunt.catch import AIMS
 from ..hunt.pool import Budget, hunt, simplest
 from ..hunt.quarry import HUNTED, Quarry, quarries
-from ..hunt.record import NAMES, Key, State, read_hunt, rows_of, write_hunt
+from ..hunt.record import NAMED_BY, HuntState, QuarryKey, read_hunt, rows_of, write_hunt
 from ..results.plain_text import line
 from ..specification.library import losses
 from ..suite.plan import Choice
@@ -62,9 +62,9 @@ def hunt_(
             hunt(found, seed, budget, dict(states), told)
     finally:
         write_hunt(output, seed, states)
-    hunted = [(quarry, states[quarry.key]) for quarry in found if quarry.key in states]
+    hunted = [(each, states[each.key]) for each in sorted(found, key=lambda each: each.key) if each.key in states]
     rows = [row for quarry, state in hunted for row in rows_of(quarry.key, state)]
-    beyond = [pair for pair in hunted if any(row["beyond"] for row in pair[1]["worst"])]
+    beyond = _beyond(hunted)
     if format_ is Format.json:
         print(json.dumps(rows, indent=1))
     else:
@@ -74,10 +74,22 @@ def hunt_(
     return REGRESSION if beyond else PASS
 
 
+def _beyond(hunted: Sequence[tuple[Quarry, HuntState]]) -> list[tuple[Quarry, HuntState]]:
+    """Of each implementation, loss and dtype the mode that is furthest beyond its bound, if one is."""
+    furthest: dict[QuarryKey, tuple[float, tuple[Quarry, HuntState]]] = {}
+    for quarry, state in hunted:
+        shares = [float(row[AIMS[0]]) for row in state["worst"] if row["beyond"]]
+        if shares and max(shares) > furthest.get(quarry.key[:3], (-1.0,))[0]:
+            furthest[quarry.key[:3]] = max(shares), (quarry, state)
+    return [pair for _, pair in furthest.values()]
+
+
 class _Told:
     """The progress of a hunt, and its file: told the state of a quarry whenever there is a new one."""
 
-    def __init__(self, found: Sequence[Quarry], budget: Budget, states: dict[Key, State], output: Path, seed: int):
+    def __init__(
+        self, found: Sequence[Quarry], budget: Budget, states: dict[QuarryKey, HuntState], output: Path, seed: int
+    ):
         columns = ("hunting", bars.BarColumn(), bars.TimeElapsedColumn(), bars.TextColumn("{task.description}"))
         self._bar = bars.Progress(*columns, console=Console(stderr=True))
         whole = budget.evaluations
@@ -93,7 +105,7 @@ class _Told:
     def __exit__(self, *stopped: object) -> None:
         self._bar.stop()
 
-    def __call__(self, quarry: Quarry, state: State) -> None:
+    def __call__(self, quarry: Quarry, state: HuntState) -> None:
         self._states[quarry.key] = state
         now = time.monotonic()
         if now - self._saved > SAVED_EACH:
@@ -111,11 +123,11 @@ class _Told:
         if not rows:
             return ""
         worst = max(rows, key=lambda row: (row["beyond"], float(row[AIMS[0]])))
-        names = " ".join(str(worst[name]) for name in (*NAMES, "check"))
+        names = " ".join(str(worst[name]) for name in (*NAMED_BY, "check"))
         return f"worst: {names} {_share(worst)}"
 
 
-def _table(hunted: Sequence[tuple[Quarry, State]]) -> Table:
+def _table(hunted: Sequence[tuple[Quarry, HuntState]]) -> Table:
     """A line for each quarry: how much was tried and judged; of each check the largest share of a bound, and of ulp."""
     checks = [f"{check}, {what}" for check in HUNTED for what in ("bound", "ulp")]
     table = Table("implementation", "loss", "dtype", "mode", "tried", "judged", *checks, "no result")
@@ -140,7 +152,7 @@ def _offer(example: Counterexample) -> Iterator[str]:
     """What was found, where it is written, and the command that makes it a case of the spec."""
     path = example.write()
     yield f"{example.impl}, {example.case.loss} in {example.dtype}: {line(example.detail)}"
-    slug = re.sub(r"[^a-z0-9.]+", "-", f"hunted-{example.impl}-{example.dtype}".lower())
-    name = f"{example.case.loss}/{slug}"
+    content = hashlib.sha256(b"".join(array.tobytes() for array in example.case.inputs.values())).hexdigest()
+    name = f"{example.case.loss}/hunted-{example.dtype}-{content[:6]}"
     words = ["lossmark", "promote", str(path), "--id", name, "--why", f"{example.impl} is off in {example.dtype}"]
     yield f"    {shlex.join(words)}"

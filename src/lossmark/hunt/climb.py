@@ -25,16 +25,18 @@ from .step import stepped
 
 FEWEST = 8
 """Candidates of a step at least, where a call takes fewer."""
-KEPT = 3
+WORST_FEW = 3
 """Candidates that are kept for each ground, check and aim."""
-PATIENT = 24
+PATIENT = 40
 """Steps on a ground without a worse candidate after which those that are kept make room."""
 REFUSALS = 3
 """Calls without a result after which a ground is left."""
-RESTARTS = 0.2
-"""The part of the candidates that come from a golden case and not from one that is kept."""
+RESTARTS, ASTRAY = 0.2, 0.2
+"""The part of the candidates that come from a golden case, and from those kept by another check or aim."""
+FOR_ULPS = 0.3
+"""The part of the steps whose aim is the error in ulp."""
 
-Lane = tuple[int, str, str]
+Niche = tuple[int, str, str]
 """A ground by its number, a check and an aim."""
 
 
@@ -53,9 +55,9 @@ class Climb:
     refusals: dict[int, int] = field(default_factory=dict)
     reason: str = ""
     """Why a call gave no result, if one did not."""
-    kept: dict[Lane, list[Catch]] = field(default_factory=dict)
-    still: dict[Lane, int] = field(default_factory=dict)
-    """For how many steps a lane has found nothing worse."""
+    kept: dict[Niche, list[Catch]] = field(default_factory=dict)
+    still: dict[Niche, int] = field(default_factory=dict)
+    """For how many steps a niche has found nothing worse."""
     worst: dict[tuple[str, str], Catch] = field(default_factory=dict)
     """The worst of all, by check and aim."""
 
@@ -72,10 +74,11 @@ class Climb:
     def step(self, examiner: Examiner) -> None:
         """Put the candidates of one step to the implementation."""
         generator = np.random.default_rng([self.seed, _digest(self.quarry.key), self.steps])
-        number = self._next(generator)
+        focus = self._focus(generator)
+        number = self._next(focus, generator)
         few = max(FEWEST, examiner.most())
-        first = all((number, check, aim) not in self.kept for check in HUNTED for aim in AIMS)
-        cases = [self._candidate(number, first, generator) for _ in range(few)]
+        first = not any(niche[0] == number for niche in self.kept)
+        cases = [self._candidate(number, first, focus, generator) for _ in range(few)]
         self.steps += 1
         self.evaluations += few
         try:
@@ -88,31 +91,41 @@ class Climb:
         self.judged += sum(map(bool, catches))
         self._keep(number, [catch for some in catches for catch in some])
 
-    def _next(self, generator: np.random.Generator) -> int:
-        """The ground of the next step: each once, then any, or the one with the worst by some check and aim."""
+    def _focus(self, generator: np.random.Generator) -> tuple[str, str]:
+        """The check and the aim of a step, of those that something was judged by; mostly the share of the bound."""
+        aim = AIMS[int(generator.random() < FOR_ULPS)]
+        known = [check for check in HUNTED if (check, aim) in self.worst] or list(HUNTED)
+        return known[generator.integers(len(known))], aim
+
+    def _next(self, focus: tuple[str, str], generator: np.random.Generator) -> int:
+        """The ground of the next step: each once, then any, or the one with the worst."""
         left = [number for number in range(len(self._grounds)) if self.refusals.get(number, 0) < REFUSALS]
         if self.steps < len(self._grounds) and self.steps in left:
             return self.steps
-        check, aim = generator.choice(HUNTED), generator.choice(AIMS)
-        known = [number for number in left if self.kept.get((number, check, aim))]
+        known = [number for number in left if self.kept.get((number, *focus))]
         if not known or generator.random() < 0.5:
-            return int(generator.choice(left))
-        return max(known, key=lambda number: self.kept[number, check, aim][0].by(aim))
+            return left[generator.integers(len(left))]
+        return max(known, key=lambda number: self.kept[number, *focus][0].by(focus[1]))
 
-    def _candidate(self, number: int, first: bool, generator: np.random.Generator) -> Case:
+    def _candidate(self, number: int, first: bool, focus: tuple[str, str], generator: np.random.Generator) -> Case:
         """One that is kept, or a golden case, changed; on a ground that is new every second golden case as it is."""
-        ground = self._grounds[number]
-        parent = self._parent(number, ground, generator)
+        parent = self._parent(number, focus, generator)
         if first and generator.random() < 0.5:
             return parent
-        mate = self._parent(number, ground, generator)
+        mate = self._parent(number, focus, generator)
         return stepped(self.loss, parent, mate, DTYPES[self.quarry.dtype], generator)
 
-    def _parent(self, number: int, ground: Ground, generator: np.random.Generator) -> Case:
-        kept = self.kept.get((number, str(generator.choice(HUNTED)), str(generator.choice(AIMS))))
-        if not kept or generator.random() < RESTARTS:
-            return ground.starts[generator.integers(len(ground.starts))]
-        return kept[generator.integers(len(kept))].case
+    def _parent(self, number: int, focus: tuple[str, str], generator: np.random.Generator) -> Case:
+        """One of those kept in the niche of the step, the worst most often; or one of another niche, or a golden case."""
+        chance = generator.random()
+        others = [niche for niche, kept in sorted(self.kept.items()) if niche[0] == number and kept]
+        if not others or chance < RESTARTS:
+            starts = self._grounds[number].starts
+            return starts[generator.integers(len(starts))]
+        niche = (number, *focus)
+        if niche not in others or chance < RESTARTS + ASTRAY:
+            niche = others[generator.integers(len(others))]
+        return self.kept[niche][generator.integers(generator.integers(len(self.kept[niche])) + 1)].case
 
     def _keep(self, number: int, catches: Sequence[Catch]) -> None:
         for check in HUNTED:
@@ -121,19 +134,19 @@ class Climb:
                 if some:
                     self._keep_in((number, check, aim), some)
 
-    def _keep_in(self, lane: Lane, catches: Sequence[Catch]) -> None:
-        """Keep the worst in a lane, no two alike, and the worst of all."""
-        _, check, aim = lane
-        before = self.kept.get(lane, [])
+    def _keep_in(self, niche: Niche, catches: Sequence[Catch]) -> None:
+        """Keep the worst in a niche, no two alike, and the worst of all."""
+        _, check, aim = niche
+        before = self.kept.get(niche, [])
         different: dict[tuple[bool, float], Catch] = {}
         for catch in [*before, *catches]:
             different.setdefault(catch.by(aim), catch)
-        kept = [different[score] for score in sorted(different, reverse=True)[:KEPT]]
+        kept = [different[score] for score in sorted(different, reverse=True)[:WORST_FEW]]
         better = not before or kept[0].by(aim) > before[0].by(aim)
-        self.still[lane] = 0 if better else self.still.get(lane, 0) + 1
-        if self.still[lane] >= PATIENT:
-            kept, self.still[lane] = [], 0
-        self.kept[lane] = kept
+        self.still[niche] = 0 if better else self.still.get(niche, 0) + 1
+        if self.still[niche] >= PATIENT:
+            kept, self.still[niche] = [], 0
+        self.kept[niche] = kept
         best = max(catches, key=lambda catch: catch.by(aim))
         if (check, aim) not in self.worst or best.by(aim) > self.worst[check, aim].by(aim):
             self.worst[check, aim] = best
@@ -165,8 +178,8 @@ def climb_of(quarry: Quarry, loss: Loss, seed: int, state: Mapping[str, Any] | N
     for row in state["worst"]:
         climb.worst[row["check"], row["by"]] = recalled(loss, row)
     for part in state["kept"]:
-        lane = part["ground"], part["check"], part["by"]
-        climb.kept[lane], climb.still[lane] = [recalled(loss, row) for row in part["catches"]], part["still"]
+        niche = part["ground"], part["check"], part["by"]
+        climb.kept[niche], climb.still[niche] = [recalled(loss, row) for row in part["catches"]], part["still"]
     return climb
 
 

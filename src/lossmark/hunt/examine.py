@@ -28,7 +28,7 @@ from ..tolerance.transformed import scaled
 from .ground import together
 from .quarry import HUNTED, Quarry
 
-ROWS = 64
+ROWS_OF_A_CALL = 64
 """Examples of a call, always so many: what is compiled is compiled once, and an example's place matters to nobody."""
 
 
@@ -51,7 +51,7 @@ class Examiner:
 
     def most(self) -> int:
         """How many candidates one call takes."""
-        return ROWS if not self.loss.coupled and self.run.target.takes(self.loss, "reduction") else 1
+        return ROWS_OF_A_CALL if not self.loss.coupled and self.run.target.takes(self.loss, "reduction") else 1
 
     def __call__(self, cases: Sequence[Case]) -> list[dict[str, Cell]]:
         """The cells of each candidate by check, from calls that are always of the same size.

@@ -20,7 +20,7 @@ MOST_GROUNDS = 8
 """How many grounds a hunt has at most; those with most cases are kept."""
 WIDEST = 129
 """The longest axis beside the batch, and the largest batch of examples that depend on each other."""
-FACTORS = (0.5, 2.0, 0.125)
+PARAMETER_FACTORS = (0.5, 2.0, 0.125)
 """What parameters are multiplied by, each for a ground of its own."""
 
 
@@ -86,7 +86,7 @@ def _may_start(case: Case) -> bool:
 
 
 def _variations(loss: Loss) -> Iterator[tuple[str, Param]]:
-    for factor in FACTORS:
+    for factor in PARAMETER_FACTORS:
         for name, param in loss.model.params.items():
             if param.choices is None and name not in loss.integers:
                 default, least = numbers.parse(param.default), param.at_least

@@ -28,7 +28,7 @@ from .catch import recalled
 from .climb import climb_of
 from .examine import Examiner
 from .quarry import Quarry
-from .record import Key, State
+from .record import HuntState, QuarryKey
 from .shrink import shrunk
 
 LEG = 1.0
@@ -56,8 +56,8 @@ def hunt(
     quarries: Sequence[Quarry],
     seed: int,
     budget: Budget,
-    states: Mapping[Key, State],
-    told: Callable[[Quarry, State], None],
+    states: Mapping[QuarryKey, HuntState],
+    told: Callable[[Quarry, HuntState], None],
     processes: int | None = None,
 ) -> None:
     """Hunt every quarry, each from its state on; ``told`` gets the new state of one whenever there is one.
@@ -96,8 +96,8 @@ def hunt(
 
 
 def leg(
-    quarry: Quarry, seed: int, state: State | None, evaluations: int | None, seconds: float = math.inf
-) -> tuple[State, bool]:
+    quarry: Quarry, seed: int, state: HuntState | None, evaluations: int | None, seconds: float = math.inf
+) -> tuple[HuntState, bool]:
     """Hunt one quarry on from its state, and say how far that came and whether there is more to do.
 
     It ends after the step that brings it to its ``evaluations``, or that the seconds are over in: at least one is made,
@@ -114,14 +114,14 @@ def leg(
     return climb.state(), not done
 
 
-def simplest(quarries: Sequence[tuple[Quarry, State]]) -> list[Counterexample]:
+def simplest(quarries: Sequence[tuple[Quarry, HuntState]]) -> list[Counterexample]:
     """For each quarry the simplest case near its worst find, of those that have one beyond its bound."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _begin) as process:
         found = [process.submit(_simplest, quarry, state).result() for quarry, state in quarries]
     return [each for each in found if each is not None]
 
 
-def _simplest(quarry: Quarry, state: State) -> Counterexample | None:
+def _simplest(quarry: Quarry, state: HuntState) -> Counterexample | None:
     loss = losses()[quarry.loss]
     finds = [catch for catch in (recalled(loss, row) for row in state["worst"]) if catch.beyond]
     if not finds:

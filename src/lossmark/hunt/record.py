@@ -12,14 +12,14 @@ from ..errors import LossmarkError
 from ..specification.library import specs_digest
 from ..version import __version__
 
-NAMES = ("impl", "loss", "dtype", "mode")
+NAMED_BY = ("impl", "loss", "dtype", "mode")
 """What names a quarry in a file."""
-Key = tuple[str, ...]
-State = Mapping[str, Any]
+QuarryKey = tuple[str, ...]
+HuntState = Mapping[str, Any]
 """How far a quarry has been hunted, as :meth:`.climb.Climb.state` gives it."""
 
 
-def read_hunt(path: Path, seed: int) -> dict[Key, State]:
+def read_hunt(path: Path, seed: int) -> dict[QuarryKey, HuntState]:
     """How far each quarry of a file has been hunted; nothing where there is no file.
 
     Raises :class:`LossmarkError` for what is no file of a hunt, and for one of another seed or of other specs.
@@ -29,9 +29,9 @@ def read_hunt(path: Path, seed: int) -> dict[Key, State]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         about = {"seed": record["seed"], "specs": record["specs"]}
-        found: dict[Key, State] = {_key(part): {**part["state"], "worst": []} for part in record["hunts"]}
+        found: dict[QuarryKey, HuntState] = {_key(part): {**part["state"], "worst": []} for part in record["hunts"]}
         for row in record["rows"]:
-            found[_key(row)]["worst"].append({name: x for name, x in row.items() if name not in NAMES})
+            found[_key(row)]["worst"].append({name: x for name, x in row.items() if name not in NAMED_BY})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LossmarkError(f"{path}: not the file of a hunt: {error!r}") from None
     for name, value in (("seed", seed), ("specs", specs_digest())):
@@ -41,7 +41,7 @@ def read_hunt(path: Path, seed: int) -> dict[Key, State]:
     return found
 
 
-def write_hunt(path: Path, seed: int, states: Mapping[Key, State]) -> None:
+def write_hunt(path: Path, seed: int, states: Mapping[QuarryKey, HuntState]) -> None:
     """Write the file in place of the one before; quarries and rows are in the order of their names."""
     record = {
         "lossmark": __version__,
@@ -59,14 +59,14 @@ def write_hunt(path: Path, seed: int, states: Mapping[Key, State]) -> None:
     whole.replace(path)
 
 
-def rows_of(key: Key, state: State) -> list[dict[str, Any]]:
+def rows_of(key: QuarryKey, state: HuntState) -> list[dict[str, Any]]:
     """The worst inputs of a quarry: a row for each check and each aim."""
     return [{**_named(key), **row} for row in state["worst"]]
 
 
-def _key(part: Mapping[str, Any]) -> Key:
-    return tuple(str(part[name]) for name in NAMES)
+def _key(part: Mapping[str, Any]) -> QuarryKey:
+    return tuple(str(part[name]) for name in NAMED_BY)
 
 
-def _named(key: Key) -> dict[str, str]:
-    return dict(zip(NAMES, key, strict=True))
+def _named(key: QuarryKey) -> dict[str, str]:
+    return dict(zip(NAMED_BY, key, strict=True))

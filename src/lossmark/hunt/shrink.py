@@ -10,7 +10,7 @@ from ..dtypes import DTYPES
 from ..golden.counterexample import Counterexample
 from ..specification.case import Case
 from .catch import Catch, caught
-from .examine import ROWS, Examiner, Unanswered
+from .examine import ROWS_OF_A_CALL, Examiner, Unanswered
 from .ground import together
 
 TRIALS = 1024
@@ -36,7 +36,7 @@ def shrunk(examiner: Examiner, catch: Catch) -> Counterexample:
                 catch = found
                 break
     alone = _beyond(catch.case, examiner, catch.check)
-    case = catch.case if alone else together([catch.case] * ROWS)
+    case = catch.case if alone else together([catch.case] * ROWS_OF_A_CALL)
     detail = (alone or catch).detail
     return Counterexample(case, examiner.quarry.target.name, examiner.quarry.dtype, detail)
 

@@ -21,7 +21,7 @@ STEPS = 3
 """Changes that one candidate gets at most."""
 MAGNITUDES = 12
 """Numbers are drawn between 2 to the minus this and 2 to the power of this, one in four of any size of the format."""
-CLASSES = 4
+SAME_CLASSES = 4
 """Labels of the same class are drawn from so many."""
 
 Bits = NDArray[np.signedinteger]
@@ -62,7 +62,7 @@ def _move(loss: Loss, inputs: dict[str, F64], items: list[Input], dtype: DType, 
         here = np.random.default_rng(seed) if len(items) > 1 else generator
         with np.errstate(all="ignore"):
             moved = dtype.round(np.asarray(move(flat[places], others, dtype, here), np.float64))
-        flat[places] = _allowed(loss, item, moved, flat[places])
+            flat[places] = _allowed(loss, item, moved, flat[places])
         inputs[item.name] = array
 
 
@@ -94,7 +94,7 @@ def _relabelled(item: Input, array: F64, case: Case, generator: np.random.Genera
     if item.label == "index":
         flat[places] = generator.integers(0, case.sizes[item.index], len(places))
     elif item.label == "class":
-        flat[places] = generator.integers(0, CLASSES, len(places))
+        flat[places] = generator.integers(0, SAME_CLASSES, len(places))
     else:
         flat[places] = generator.choice(LABELS[item.label or "hard"], len(places))
     return found
