@@ -46,10 +46,10 @@ GUESTS = {
         HEAD.format(framework="torch") + "import torch\n" + BPR.format(each="torch.nn.functional.softplus(x)"),
         "bpr", "float64", "eager",
     ),
-    "XLA loses the gradient of softplus in float16": (
+    "XLA rounds inside softplus in float16": (
         HEAD.format(framework="tensorflow") + "import tensorflow as tf\n" + BCE.format(
             call='{"none": lambda l: l, "sum": tf.reduce_sum, "mean": tf.reduce_mean}[reduction]'
-            "(tf.nn.softplus(logits) - logits * target)"
+            "((1 - target) * tf.nn.softplus(logits) + target * tf.nn.softplus(-logits))"
         ),
         "bce_with_logits", "float16", "xla",
     ),
@@ -148,7 +148,7 @@ def test_climbing_comes_nearer_to_a_bound_than_random_rows(answers):
 def test_it_is_told_nothing_of_what_frameworks_do(defect, tmp_path):
     code, loss, dtype, mode = GUESTS[defect]
     found = quarry(guest(tmp_path, code), loss, dtype, mode)
-    assert finds(hunted(found, 512)) == {"value", "gradient"}
+    assert finds(hunted(found, 640)) == {"value", "gradient"}
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])

@@ -116,7 +116,7 @@ class Climb:
         return stepped(self.loss, parent, mate, DTYPES[self.quarry.dtype], generator)
 
     def _parent(self, number: int, focus: tuple[str, str], generator: np.random.Generator) -> Case:
-        """One of those kept in the niche of the step, the worst most often; or one of another niche, or a golden case."""
+        """One of those kept in the niche of the step, the worst most often; or of another niche, or a golden case."""
         chance = generator.random()
         others = [niche for niche, kept in sorted(self.kept.items()) if niche[0] == number and kept]
         if not others or chance < RESTARTS:
