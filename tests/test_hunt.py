@@ -209,6 +209,22 @@ def test_rows_of_the_file_give_the_same_numbers_again(tmp_path, answers):
         assert cell.verdict == ("fail" if row["beyond"] else "pass")
 
 
+def test_a_declared_difference_is_hunted_as_it_is_declared(tmp_path):
+    code = (
+        HEAD.format(framework="numpy")
+        + """
+@impl.loss("huber", deviates=Deviation(why="half of the spec's", scale=0.5))
+def half(x, t, *, delta=1.0, reduction="mean"):
+    d = np.abs(x - t)
+    return reduced(np.where(d <= delta, d * d / 4, delta / 2 * (d - delta / 2)), reduction)
+"""
+    )
+    state = hunted(quarry(guest(tmp_path, code), "huber", "float64"), 512)
+    assert not finds(state)
+    assert max(row["budget_used"] for row in state["worst"]) > 0.3
+    assert finds(hunted(quarry(guest(tmp_path, code.replace("0.5)", "0.25)")), "huber", "float64"), 512)) == {"value"}
+
+
 def test_a_function_that_raises_ends_its_hunt_with_the_reason(tmp_path):
     code = HEAD.format(framework="numpy") + BPR.format(each="1 / 0")
     state = hunted(quarry(guest(tmp_path, code), "bpr"), 4096)
@@ -232,6 +248,15 @@ def test_a_file_of_another_seed_or_of_nothing_is_refused(tmp_path):
         climb_of(found, LOSSES["huber"], 0, {**states[found.key], "worst": [{"check": "value", "by": "error_ulp"}]})
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"losses": ("nothing",)}, {"dtypes": ("float8",)}, {"modes": ("nothing",)}, {"modes": ("jit",)}],
+)
+def test_what_nobody_knows_or_has_is_refused(wrong):
+    with pytest.raises(LossmarkError, match=r"unknown|nothing to hunt"):
+        quarries(LOSSES, Choice(**{"impls": ("numpy",), **wrong}))
+
+
 def test_the_command_line(tmp_path):
     some = ("hunt", "--impl", "numpy", "--loss", "huber", "--loss", "contrastive", "--dtype", "float16", "--seed", 7)
     assert lossmark(*some, "--evaluations", 128, "-o", "whole.json", cwd=tmp_path).returncode == 0
@@ -240,10 +265,7 @@ def test_the_command_line(tmp_path):
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "whole.json").read_bytes() == (tmp_path / "again.json").read_bytes()
     assert json.loads(done.stdout) == json.loads((tmp_path / "again.json").read_text(encoding="utf-8"))["rows"]
-    for wrong in (
-        ("--loss", "nothing"), ("--impl", "nothing"), ("--dtype", "float8"), ("--mode", "nothing"),
-        ("--evaluations", 1, "--seconds", 1), ("--evaluations", 0), ("--impl", "numpy", "--mode", "jit"),
-    ):  # fmt: skip
+    for wrong in (("--loss", "nothing"), ("--impl", "nothing"), ("--evaluations", 1, "--seconds", 1)):
         assert lossmark("hunt", *wrong, "-o", "wrong.json", cwd=tmp_path).returncode == 3, wrong
     assert not (tmp_path / "wrong.json").exists()
 
