@@ -92,7 +92,7 @@ class Examiner:
         return found
 
     def _asked(self, task: Task) -> Answer:
-        served = self.answers.to(task, self.run, "hunt").found
+        served = self.answers.to(task, self.run, " ".join(("hunt", *self.quarry.key[1:]))).found
         if isinstance(served, Failure):
             raise Unanswered(str(served))
         assert isinstance(served, Answer)
