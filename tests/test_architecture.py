@@ -21,7 +21,7 @@ FLOORS = (
     ("golden", "tolerance", "sandbox"),
     ("checks",),
     ("suite", "timing", "vectors"),
-    ("crosswalk", "gate", "sharpness", "pytest_plugin"),
+    ("crosswalk", "gate", "hunt", "sharpness", "pytest_plugin"),
     ("cli", "testing"),
 )
 """From the ground: what stands on a floor imports from lower floors only, or from its own folder."""

@@ -9,7 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from ..errors import HARNESS_ERROR, INCONCLUSIVE, PASS, REGRESSION, LossmarkError
-from . import cache, crosswalk, findings, gate, golden, inventory, parts, report, sharpness, speed
+from . import cache, crosswalk, findings, gate, golden, hunt, inventory, parts, report, sharpness, speed
 from .history import history_app
 from .new import new_app
 from .options import PASSED_ON
@@ -32,6 +32,7 @@ app.command()(gate.gate)
 app.command()(golden.promote)
 app.command()(golden.vectors)
 app.command()(sharpness.mutants)
+app.command("hunt")(hunt.hunt_)
 app.command()(findings.findings)
 app.command()(crosswalk.crosswalk)
 app.command()(cache.cache)

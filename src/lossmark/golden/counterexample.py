@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..dtypes import F64
 from ..errors import LossmarkError
 from ..specification import hexfloat as numbers
 from ..specification.case import Case
@@ -41,14 +40,10 @@ class Counterexample:
             "dtype": self.dtype,
             "detail": self.detail,
             "params": {k: v if isinstance(v, str) else numbers.canonical(v) for k, v in self.case.params.items()},
-            "inputs": {k: _texts(x) for k, x in self.case.inputs.items() if k not in self.case.absent},
+            "inputs": {k: numbers.texts(x) for k, x in self.case.inputs.items() if k not in self.case.absent},
         }
         path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         return path
-
-
-def _texts(array: F64) -> Any:
-    return [_texts(row) for row in array] if array.ndim else numbers.canonical(float(array))
 
 
 def read(path: Path) -> Mapping[str, Any]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
@@ -40,7 +39,7 @@ def promote(path: Path, loss: Loss, case_id: str, why: str) -> None:
 def _entry(record: Mapping[str, Any], loss: Loss, case_id: str, why: str) -> CommentedMap:
     labels = {item.name for item in loss.inputs if item.label}
     entry = CommentedMap({"id": case_id, "since": DoubleQuotedScalarString(__version__), "why": why})
-    arrays = [np.array(_floats(rows)) for rows in record["inputs"].values()]
+    arrays = [numbers.numbers_of(rows) for rows in record["inputs"].values()]
     held = [name for name, dtype in DTYPES.items() if all(dtype.holds(array).all() for array in arrays)]
     if len(held) < len(DTYPES):
         entry["dtypes"] = _flow(held)
@@ -48,10 +47,6 @@ def _entry(record: Mapping[str, Any], loss: Loss, case_id: str, why: str) -> Com
         entry["params"] = {name: DoubleQuotedScalarString(text) for name, text in record["params"].items()}
     entry["inputs"] = {name: _leaves(rows, name in labels) for name, rows in record["inputs"].items()}
     return entry
-
-
-def _floats(rows: Any) -> Any:
-    return [_floats(row) for row in rows] if isinstance(rows, list) else numbers.parse(rows)
 
 
 def _leaves(rows: Any, label: bool) -> Any:

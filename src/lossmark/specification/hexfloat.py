@@ -7,6 +7,11 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import F64
 
 _HEX = re.compile(r"-?0x[0-9a-fA-F](\.[0-9a-fA-F]{1,13})?p[+-]?\d{1,4}")
 SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
@@ -36,3 +41,17 @@ def canonical(value: float) -> str:
     fraction, power = math.frexp(abs(value))
     mantissa = (fraction * 2).hex().split("p")[0].rstrip("0").rstrip(".")
     return f"{'-' * (value < 0)}{mantissa}p{power - 1:+d}"
+
+
+def texts(array: F64) -> Any:
+    """The canonical texts of an array, in lists as deep as it has axes."""
+    return [texts(row) for row in array] if array.ndim else canonical(float(array))
+
+
+def numbers_of(written: Any) -> F64:
+    """The array that lists of texts write, as float64; raises ValueError for what is no number, or no array."""
+    return np.array(_parsed(written), np.float64)
+
+
+def _parsed(written: Any) -> Any:
+    return [_parsed(part) for part in written] if isinstance(written, list) else parse(written)
