@@ -34,7 +34,8 @@ def write(found: Collected, output: Path) -> Path:
         version=__version__, specs=found.specs, losses=losses, marks=shown.MARKS,
         latest=[row for mine in by_name.values() for row in _latest(mine[-1], losses)],
         trends=[row for mine in by_name.values() for row in _trend(mine)],
-        shown=len(found.standings), withheld=found.withheld, loss_pages={}, has_speed=False, script=Markup(),
+        shown=len(found.standings), withheld=found.withheld,
+        loss_pages={}, has_speed=False, crosswalk_page="", script=Markup(),
         style=Markup((HERE / "templates" / "style.css").read_text(encoding="utf-8")),
     )  # fmt: skip
     (output / "index.html").write_text(text, encoding="utf-8")
