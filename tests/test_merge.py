@@ -157,6 +157,18 @@ def test_what_is_no_result_is_refused_in_one_line(spoil, words, tmp_path):
     assert not list(tmp_path.glob(".*all*"))
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [('"pass", "error_ulp"', '"fail", "error_ulp"'), ('{"pass": 2', '[2], "x": {"y": 2')]
+)
+def test_a_part_whose_footer_counts_other_verdicts_is_refused(old, new, tmp_path):
+    parts = three(tmp_path)
+    text = parts[1].read_text(encoding="utf-8")
+    assert old in text
+    parts[1].write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(ResultsError, match="other verdicts than its footer counts"):
+        merge(parts, tmp_path / "all.jsonl")
+
+
 def test_nothing_is_written_over_a_part(tmp_path):
     files = three(tmp_path)
     with pytest.raises(ResultsError, match="over a part"):

@@ -78,5 +78,5 @@ def _finite(x: float) -> float | str:
     return x if math.isfinite(x) else numbers.canonical(x)
 
 
-def _number(x: object) -> float:
-    return numbers.parse(x) if isinstance(x, str) else float(x)  # type: ignore[arg-type]
+def _number(x: float | str) -> float:
+    return numbers.parse(x) if isinstance(x, str) else float(x)

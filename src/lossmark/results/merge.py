@@ -82,13 +82,19 @@ def merge(sources: Sequence[Path], output: Path) -> Merged:
 def _indexed(head: Head, number: int, overlap: Overlap) -> Mapping[str, Any] | None:
     """Take down every cell of a file; returns its footer, None where the run died."""
     footer: Mapping[str, Any] | None = None
+    counts: Counter[str] = Counter()
     for record, _ in _records(head):
         if footer is not None:
             raise ResultsError(f"{head.path}: goes on after its footer")
         if record["kind"] == "footer":
             footer = record
-        elif record["kind"] == "cell" and not overlap.add(number, record):
-            raise ResultsError(f"{head.path}: holds a cell twice: {name_of(record)}")
+        elif record["kind"] == "cell":
+            counts[record["verdict"]] += 1
+            if not overlap.add(number, record):
+                raise ResultsError(f"{head.path}: holds a cell twice: {name_of(record)}")
+    told = counts if footer is None else footer.get("counts")
+    if not isinstance(told, dict) or Counter(told) != counts:
+        raise ResultsError(f"{head.path}: its cells have other verdicts than its footer counts")
     return footer
 
 
