@@ -28,6 +28,8 @@ class DType:
     accumulator_p: int
     gradual: bool = False
     """Whether underflow must be gradual; else results below the smallest normal number may be flushed to zero."""
+    scattered: bool = False
+    """Whether the errors of additions are taken to be independent; else all of a sum may be off in one direction."""
     batch_p: int = 0
     """The accumulator of sums over the batch, where it is another; 0 where it is not."""
 
@@ -40,6 +42,15 @@ class DType:
     def a(self) -> float:
         """Unit roundoff of the accumulator."""
         return 2.0**-self.accumulator_p
+
+    def additions(self, count: F64) -> F64:
+        """How many times ``a`` a sum of ``count`` terms in any order is off, relative to the sum of magnitudes.
+
+        n - 1 (Higham, section 4.2), or √(n - 1) where errors are independent and of mean 0 (Higham & Mary, A new
+        approach to probabilistic rounding error analysis, SIAM J. Sci. Comput. 41, 2019, with λ = 1).
+        """
+        most = np.maximum(count - 1, 0.0)
+        return np.sqrt(most) if self.scattered else most
 
     @property
     def smallest_normal(self) -> float:

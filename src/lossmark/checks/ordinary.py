@@ -21,6 +21,8 @@ from .prepared import Prepared
 from .run import Run, cell, failed
 
 TOO_LOOSE = "the bound exceeds a quarter of the exact value"
+BEYOND_ROOT = "beyond √n"
+"""The grade of a sum of n terms that conforms only if its rounding errors may all have one sign."""
 NOT_OF_OUR_OWN = {
     TEXTBOOK_FORM: "loses digits that the formula keeps",
     SPOILT: "an example that does not count makes the gradient NaN",
@@ -42,6 +44,8 @@ class Judged:
     truth: Expected
     gradual: Expected | None = None
     """What conforms where underflow is gradual, for cases that are about it: the better grade."""
+    scattered: Expected | None = None
+    """What conforms where the rounding errors of sums are independent, for cases of many terms: the better grade."""
 
     @property
     def run(self) -> Run:
@@ -83,15 +87,18 @@ class Judged:
         return self._graded(self._gradient(), lambda better: better._gradient())
 
     def _graded(self, found: Cell, again: Callable[[Judged], Cell]) -> Cell:
-        """The cell with its grade, in a case of subnormal numbers."""
-        if self.gradual is None or found.verdict != "pass" or found.grade:
+        """The cell with its grade, in a case of subnormal numbers or of many terms."""
+        if found.verdict != "pass" or found.grade:
             return found
-        gradually = again(replace(self, truth=self.gradual, gradual=None))
-        better = gradually.verdict == "pass" and not gradually.grade
-        return cell(
-            self.run, found.check, "pass", ulp=found.error_ulp, used=found.budget_used,
-            grades=("gradual underflow" if better else "flushed to zero",),
-        )  # fmt: skip
+        if self.gradual is not None:
+            strict = again(replace(self, truth=self.gradual, gradual=None, scattered=None))
+            grade = "gradual underflow" if _conforms(strict) else "flushed to zero"
+            return replace(found, grade=grade, detail=f"grade: {grade}")
+        if self.scattered is not None:
+            strict = again(replace(self, truth=self.scattered, scattered=None))
+            told = f"{strict.budget_used:.2g} of the bound by √n" if strict.budget_used is not None else found.detail
+            return replace(found, grade="" if _conforms(strict) else BEYOND_ROOT, detail=told)
+        return found
 
     def _value(self) -> Cell:
         parts, error = [], None
@@ -177,6 +184,11 @@ class Judged:
         ulp = ulp if ulp is not None and math.isfinite(ulp) else None
         grades = (result.grade,) if result.grade else ()
         return cell(self.run, check, verdict, detail, ulp, result.budget_used, grades=grades, worst=worst)
+
+
+def _conforms(found: Cell) -> bool:
+    """Whether a cell passes by no lower standard."""
+    return found.verdict == "pass" and not found.grade
 
 
 def explained(result: Judgement) -> str:

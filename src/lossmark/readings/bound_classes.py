@@ -106,7 +106,7 @@ def whole(arithmetic: Arithmetic, v: Wide, *parts: Bounded, axis: int) -> F64:
     joined = logits[0].v if len(logits) == 1 else side_by_side(logits[0].v, logits[1].v, axis)
     alone = Bounded(joined, np.zeros_like(joined.hi))
     e = np.sum(softmax(arithmetic, Wide(wide_softmax(joined, axis).hi), alone, axis), axis=axis, keepdims=True)
-    e = e + np.maximum(_count(alone, axis) - 1, 0) * arithmetic.dtype.a
+    e = e + arithmetic.dtype.additions(_count(alone, axis)) * arithmetic.dtype.a
     return np.asarray(factor.e + (np.abs(v.hi) + factor.e) * e)
 
 
@@ -166,7 +166,7 @@ def _relative(arithmetic: Arithmetic, x: Bounded, shares: F64, axis: int) -> F64
     each = shares * a * (below + _EXP + rescaled)
     largest_of_all = np.max(shares, axis=axis, keepdims=True) * a * (_EXP + rescaled)
     others = np.maximum(np.sum(each, axis=axis, keepdims=True) - largest_of_all, 0.0)
-    return np.asarray(others + (n - 1) * a)
+    return np.asarray(others + arithmetic.dtype.additions(n) * a)
 
 
 def _count(x: Bounded, axis: int) -> NDArray[np.intp]:

@@ -104,7 +104,7 @@ class Summands:
         exact = (e == 0) & (self.count > 0)
         if exact.any():
             exact &= exact_in_any_order(self.grid, self.mass, dtype.accumulator_p)
-        e = e + np.where(exact, 0.0, np.maximum(self.count - 1, 0) * dtype.a * self.mass) + self._flushed(dtype)
+        e = e + np.where(exact, 0.0, dtype.additions(self.count) * dtype.a * self.mass) + self._flushed(dtype)
         if dtype.accumulator_p == dtype.p:
             return np.asarray(e + np.where(self.count > 1, arithmetic.eta(v, e), 0.0))
         return np.where(self.count > 1, arithmetic.round(v, e), e)
@@ -181,7 +181,7 @@ def norm(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
     rounded = np.where(exact, 0.0, per_term + unit * (ratio * ratio + per_term)) + underflow
     count = np.count_nonzero(ratio, axis=axis, keepdims=True)
     relative = np.sum(rounded, axis=axis, keepdims=True)
-    summing = np.maximum(count - 1, 0) * dtype.a * (1 + relative)
+    summing = dtype.additions(count) * dtype.a * (1 + relative)
     if dtype.accumulator_p != dtype.p:
         summing = summing + np.where(count > 1, dtype.u * (1 + relative), 0.0)
     relative = relative + np.where(exact, 0.0, summing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 from flint import arb
 
 from ..dtypes import DTYPES, DType
@@ -87,6 +88,18 @@ def _bound(loss: Loss, case: Case, dtype: DType) -> Iterator[str]:
     result = tolerance.derived(loss, case, dtype)
     for index, (v, e) in enumerate(zip(result.exact.ravel(), result.bound.ravel(), strict=True)):
         yield f"  [{index}] {float(v)!r} ± {float(e):.4g}"
+    yield from _below_normal(loss, case, dtype)
+
+
+def _below_normal(loss: Loss, case: Case, dtype: DType) -> Iterator[str]:
+    """How much of each gradient is so small that it is judged by what underflow may lose, and by that alone."""
+    gradients = tolerance.expected(loss, case, dtype, np.ones(case.batch)).gradients["sum"]
+    for name, accepted in gradients.items():
+        size = np.abs(accepted.exact)
+        few = np.count_nonzero((size > 0) & (size < dtype.smallest_normal))
+        if few:
+            yield f"  {few} of {size.size} elements of the gradient by {name} may be flushed to zero: they are below"
+            yield f"    the smallest normal number, {dtype.smallest_normal:.3g}"
 
 
 def _frameworks(loss: Loss, case: Case, dtype: DType) -> Iterator[str]:

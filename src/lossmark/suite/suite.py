@@ -31,6 +31,9 @@ DIALOGUES = 4
 """How many checks that ask a worker more than once are made at a time, of lossmark's own implementations: what a guest
 crashes in must not depend on the order."""
 
+MANY_TERMS = 4096
+"""Beyond so many classes or dimensions the bound of a sum in any order is wide: a narrower one is graded beside it."""
+
 
 class Suite:
     """Judges runs. ``plan`` lists the runs that will be judged, in order; workers start on them, if ``ahead``.
@@ -102,7 +105,8 @@ class Suite:
             return served.found, served.retried
         assert isinstance(served.found, Answer)
         gradual = self._truths(prepared, gradual=True) if "Subnormal" in prepared.case.flags else None
-        return Judged(prepared, served.found, self._truths(prepared), gradual), served.retried
+        scattered = self._truths(prepared, scattered=True) if prepared.case.width > MANY_TERMS else None
+        return Judged(prepared, served.found, self._truths(prepared), gradual, scattered), served.retried
 
     def _ordinary(self, run: Run) -> list[Cell]:
         checks = [check for check in run.checks if check in ORDINARY]

@@ -26,9 +26,12 @@ class Truths:
         self._families: OrderedDict[tuple[Any, ...], Expected] = OrderedDict()
         self._reading = threading.RLock()
 
-    def __call__(self, prepared: Prepared, *, gradual: bool = False) -> Expected:
-        """What conforms in the run's dtype, ``gradual`` underflow required. All golden cases are read at once."""
-        dtype = replace(prepared.counted, gradual=gradual)
+    def __call__(self, prepared: Prepared, *, gradual: bool = False, scattered: bool = False) -> Expected:
+        """What conforms in the run's dtype; all golden cases are read at once.
+
+        ``gradual`` asks for gradual underflow, ``scattered`` for sums whose rounding errors are independent.
+        """
+        dtype = replace(prepared.counted, gradual=gradual, scattered=scattered)
         with self._reading:
             if isinstance(prepared.run.case, Case):
                 return self._of_golden(prepared, dtype)
@@ -38,7 +41,7 @@ class Truths:
         run, case = prepared.run, prepared.case
         changes = "" if run.deviation is None else run.deviation.changes
         if (case.id, case.shape, dtype, changes) not in self._golden:
-            alone = dtype.gradual or case.id != run.case.id
+            alone = dtype.gradual or dtype.scattered or case.id != run.case.id
             many = [prepared] if alone else [prepared, *_siblings(prepared)]
             weights = [other.weights for other in many]
             found = expected_of_many(prepared.held_to, [other.meant for other in many], dtype, weights, scale=run.scale)
