@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, replace
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -43,14 +44,14 @@ class DType:
         """Unit roundoff of the accumulator."""
         return 2.0**-self.accumulator_p
 
-    def additions(self, count: F64) -> F64:
+    def additions(self, count: NDArray[Any]) -> F64:
         """How many times ``a`` a sum of ``count`` terms in any order is off, relative to the sum of magnitudes.
 
         n - 1 (Higham, section 4.2), or √(n - 1) where errors are independent and of mean 0 (Higham & Mary, A new
         approach to probabilistic rounding error analysis, SIAM J. Sci. Comput. 41, 2019, with λ = 1).
         """
         most = np.maximum(count - 1, 0.0)
-        return np.sqrt(most) if self.scattered else most
+        return np.asarray(np.sqrt(most) if self.scattered else most)
 
     @property
     def smallest_normal(self) -> float:

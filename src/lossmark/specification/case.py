@@ -118,6 +118,11 @@ class Case:
         return self.shape[-1] if len(self.shape) > 1 else 1
 
     @property
+    def longest(self) -> int:
+        """How long the longest axis beside the batch is; 1 where there is none."""
+        return max((length for axis, length in self.sizes.items() if axis != BATCH), default=1)
+
+    @property
     def distinct(self) -> Case:
         """The case with every row and column once; itself where nothing is known to repeat."""
         if self.repeats is None:

@@ -105,7 +105,7 @@ class Suite:
             return served.found, served.retried
         assert isinstance(served.found, Answer)
         gradual = self._truths(prepared, gradual=True) if "Subnormal" in prepared.case.flags else None
-        scattered = self._truths(prepared, scattered=True) if prepared.case.width > MANY_TERMS else None
+        scattered = self._truths(prepared, scattered=True) if prepared.case.longest > MANY_TERMS else None
         return Judged(prepared, served.found, self._truths(prepared), gradual, scattered), served.retried
 
     def _ordinary(self, run: Run) -> list[Cell]:
