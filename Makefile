@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Modules are compiled when they are first imported: of what is installed, a fraction ever is.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: plan setup report test lint docs site pictures results gpu-pack clean
+.PHONY: plan setup report test test-long lint docs site pictures results gpu-pack clean
 
 # What the command does, how long it takes and where its result will be, before anything else.
 plan:
@@ -36,6 +36,10 @@ test: plan lint
 	$(BIN)/pytest tests/test_sharpness.py tests -q -n 3 --dist worksteal --timeout 900 --timeout-method thread
 	$(BIN)/pytest conformance -q --results conformance.jsonl
 	@echo "results: conformance.jsonl; make report builds the page reports/out/index.html"
+
+test-long: PLAN = test-long: what asks every framework, loss or size where make test asks some, for an hour or more
+test-long: plan setup
+	$(BIN)/pytest tests -m long -q -n 3 --dist worksteal --timeout 1800 --timeout-method thread
 
 # Measures what the results pages show and keeps it in reports/results: all of it for hours, on a quiet machine, or
 # only SUBJECT=conformance|sharpness|museum|right|soak|speed|memory|peers|sizes|compare|gate. Interrupted, it goes on.
