@@ -38,7 +38,7 @@ test: plan lint
 	@echo "results: conformance.jsonl; make report builds the page reports/out/index.html"
 
 # Measures what the results pages show and keeps it in reports/results: all of it for hours, on a quiet machine, or
-# only SUBJECT=conformance|sharpness|museum|right|soak|speed|memory|peers|sizes|compare|gate. Interrupted, it goes on.
+# only SUBJECT=conformance|sharpness|museum|right|soak|speed|memory|peers|sizes|hunt|compare|gate. Interrupted, it goes on.
 results: setup
 	$(BIN)/python -m lossmark.reports.measured $(SUBJECT)
 
