@@ -64,11 +64,12 @@ def cluster():
         found.shutdown()
 
 
-def guests(folder, lurking):
-    """The quarries of a guest: one loss in three dtypes."""
+def guests(folder, lurking, source=None):
+    """The quarries of a guest: one loss in three dtypes; ``source`` is what the file is called, if not by its path."""
     path = folder / "guest.py"
     path.write_text(GUEST.format(framework="numpy", lurking=lurking), encoding="utf-8")
-    return quarries(losses(), Choice((str(path),), ("bpr",), "cpu", ("float64", "float32", "float16"), ("eager",)))
+    dtypes = ("float64", "float32", "float16")
+    return quarries(losses(), Choice((source or str(path),), ("bpr",), "cpu", dtypes, ("eager",)))
 
 
 def here(found):
@@ -130,7 +131,7 @@ def test_seconds_are_shared_and_a_long_hunt_is_told_on_the_way(tmp_path, cluster
 
 def test_a_machine_with_other_versions_is_refused(tmp_path, cluster, monkeypatch):
     monkeypatch.setattr(on_ray, "__version__", "another")
-    with pytest.raises(LossmarkError, match=r"lossmark .*, and another where the hunt was begun"):
+    with pytest.raises(LossmarkError, match=r"lossmark is .*, and another where the hunt was begun"):
         hunt_on_ray(guests(tmp_path, "pass"), 0, Budget(EVALUATIONS), {}, Told(), cluster.address)
 
 
@@ -138,6 +139,20 @@ def test_a_machine_with_other_versions_is_refused(tmp_path, cluster, monkeypatch
 def test_an_address_without_a_ray_is_refused(tmp_path, address):
     with pytest.raises(LossmarkError, match=f"--ray {address}: no Ray there: "):
         hunt_on_ray(guests(tmp_path, "pass"), 0, Budget(EVALUATIONS), {}, Told(), address)
+
+
+def test_a_file_is_found_from_the_folder_of_who_hunts_and_has_to_be_the_same(tmp_path, cluster, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found, told = guests(tmp_path, "pass", "guest.py")[:1], Told()
+    hunt_on_ray(found, 0, Budget(EVALUATIONS), {}, told, cluster.address)
+    assert told.states == here(found)
+    expected = on_ray._expected(found[0])
+    (tmp_path / "guest.py").write_text("another = 1\n", encoding="utf-8")
+    with pytest.raises(LossmarkError, match=r"guest\.py is [0-9a-f]+, and [0-9a-f]+ where"):
+        on_ray._leg(expected, str(tmp_path), found[0], 0, None, EVALUATIONS, 1.0)
+    (tmp_path / "guest.py").unlink()
+    with pytest.raises(LossmarkError, match=r"guest\.py is not there, and [0-9a-f]+ where"):
+        on_ray._leg(expected, str(tmp_path), found[0], 0, None, EVALUATIONS, 1.0)
 
 
 def test_a_task_asks_for_what_machines_declare_and_some_machine_has(tmp_path):

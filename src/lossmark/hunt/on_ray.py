@@ -7,12 +7,15 @@ twice. Ray is imported when a hunt begins, and nowhere else.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import math
 import os
+import platform
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from ..adapters.installed import framework_version, runtime
@@ -54,6 +57,7 @@ def hunt_on_ray(
     with _connected(address) as ray:
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         asked = {quarry.key: _asked(quarry, machines) for quarry in quarries}
+        expected = {quarry.key: _expected(quarry) for quarry in quarries}
         processors = min(len(quarries), sum(machine.get("CPU", 0) for machine in machines))
         share = math.inf if budget.seconds is None else budget.seconds * processors / len(quarries)
         left = dict.fromkeys(asked, share)
@@ -62,9 +66,8 @@ def hunt_on_ray(
         def begun(quarry: Quarry, state: HuntState | None) -> Any:
             seconds = min(LEG_ON_RAY, left[quarry.key])
             left[quarry.key] -= seconds
-            versions = _versions(quarry.target.reference.framework)
             here = task.options(**asked[quarry.key])
-            return here.remote(versions, quarry, seed, state, budget.evaluations, seconds)
+            return here.remote(expected[quarry.key], os.getcwd(), quarry, seed, state, budget.evaluations, seconds)
 
         running = {begun(quarry, states.get(quarry.key)): quarry for quarry in quarries}
         while running:
@@ -125,20 +128,36 @@ def _asked(quarry: Quarry, machines: Sequence[Mapping[str, float]]) -> dict[str,
     return {"num_cpus": 1, "memory": memory, "resources": dict.fromkeys(marks, MARK)}
 
 
-def _versions(framework: str) -> dict[str, str]:
-    """What has to be the same everywhere for a quarry to give the same."""
-    version = "" if framework == COMMAND.name else framework_version(framework)
-    return {"lossmark": __version__, "specs": specs_digest(), framework: version or "not installed"}
+def _expected(quarry: Quarry) -> dict[str, str]:
+    """What has to be the same everywhere for a quarry to give the same: versions, and the file of a guest."""
+    reference = quarry.target.reference
+    found = {"lossmark": __version__, "specs": specs_digest()}
+    if reference.framework != COMMAND.name:
+        found[reference.framework] = framework_version(reference.framework) or "not installed"
+    if reference.source.endswith(".py"):
+        path = Path(reference.source)
+        found[reference.source] = hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else "not there"
+    return found
 
 
 def _leg(
-    there: dict[str, str], quarry: Quarry, seed: int, state: HuntState | None, evaluations: int | None, seconds: float
+    expected: Mapping[str, str],
+    folder: str,
+    quarry: Quarry,
+    seed: int,
+    state: HuntState | None,
+    evaluations: int | None,
+    seconds: float,
 ) -> tuple[HuntState, bool]:
-    """A leg in a process of Ray, where versions are those of whoever hunts."""
-    here = _versions(quarry.target.reference.framework)
-    for name, version in there.items():
-        if here[name] != version:
-            raise LossmarkError(f"{os.uname().nodename}: {name} {here[name]}, and {version} where the hunt was begun")
+    """A leg in a process of Ray; raises :class:`LossmarkError` if it is not the one that is expected.
+
+    ``folder`` is where the hunt was begun, from which files and modules are found if this machine has it too.
+    """
+    with contextlib.suppress(OSError):
+        os.chdir(folder)
+    for name, here in _expected(quarry).items():
+        if here != expected[name]:
+            raise LossmarkError(f"{platform.node()}: {name} is {here}, and {expected[name]} where the hunt was begun")
     return leg(quarry, seed, state, evaluations, seconds)
 
 
