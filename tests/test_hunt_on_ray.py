@@ -168,12 +168,17 @@ def test_a_task_asks_for_what_machines_declare_and_some_machine_has(tmp_path):
             on_ray._asked(quarry, lacking)
 
 
-def test_the_command_line_gives_the_file_of_the_pool(tmp_path):
+def test_the_command_line_gives_the_file_of_the_pool_and_leaves_nothing_at_home(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("LOSSMARK_CACHE", "off")
     some = ("hunt", "--impl", "numpy", "--loss", "huber", "--loss", "contrastive", "--dtype", "float16")
     for name, more in (("pool", ()), ("ray", ("--ray", "local"))):
         done = lossmark(*some, *more, "--evaluations", 128, "-o", name, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "pool").read_bytes() == (tmp_path / "ray").read_bytes()
+    assert not (home / ".ray").exists()
 
 
 def test_ray_is_imported_only_where_it_is_asked_for_and_may_be_absent(tmp_path):

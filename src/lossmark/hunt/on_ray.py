@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import platform
+import secrets
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -88,6 +89,8 @@ def _connected(address: str) -> Iterator[Any]:
         raise LossmarkError("--ray: Ray is not installed: pip install 'lossmark[ray]'") from None
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    if address == "local":  # else Ray would make a token and leave it in the user's home, for all later clusters
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex())
     _reached(address)
     store = STORE_BYTES if address == "local" else None
     try:
