@@ -42,7 +42,7 @@ test-long: plan setup
 	$(BIN)/pytest tests -m long -q -n 3 --dist worksteal --timeout 1800 --timeout-method thread
 
 # Measures what the results pages show and keeps it in reports/results: all of it for hours, on a quiet machine, or
-# only SUBJECT=conformance|sharpness|museum|right|soak|speed|memory|peers|sizes|compare|gate. Interrupted, it goes on.
+# only SUBJECT=conformance|sharpness|museum|right|soak|speed|memory|peers|sizes|hunt|compare|gate. Interrupted, it goes on.
 results: setup
 	$(BIN)/python -m lossmark.reports.measured $(SUBJECT)
 

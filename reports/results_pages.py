@@ -15,6 +15,7 @@ PAGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "sharpness": ("Sharpness", ("sharpness", "museum", "right", "soak")),
     "speed": ("Speed and memory", ("speed", "memory", "peers", "sizes")),
     "gate": ("Gate and comparisons", ("gate", "compare")),
+    "hunt": ("Hunting on many machines", ("hunt",)),
 }
 """By page: its title and subjects."""
 NO_GPU = "Nothing measured on a GPU has been kept yet.\n"

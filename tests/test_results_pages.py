@@ -65,6 +65,11 @@ def outputs(tmp_path_factory):
     speed = times(folder / "speed.parquet", "torch", "torch-fused", "recbole")
     rates = dict.fromkeys(data.RATES, 5) | {"kind": "rates", "slowdown": 0.1}
     seen = dict.fromkeys(data.MEMORY_SEEN, 6) | {"kind": "memory"}
+    hunt = {
+        "hunts": [dict.fromkeys(data.HUNTS, 5)],
+        "messages": [{"message": "task", "mean": 6, "largest": 7}],
+        "day": [{"what": "bytes", "figure": 9}],
+    }
     repeats = dict.fromkeys(data.REPEATS, 8) | {"impl": "numpy", "size": "64x16"}
     box = {"state": "killed", "why": "bpr/worked"}
     mutant = {"name": "torch/half", "loss": "bpr", "why": "half", "boxes": dict.fromkeys(BY_DTYPE, box)}
@@ -96,6 +101,7 @@ def outputs(tmp_path_factory):
         "peers": [speed, peers],
         "gate": [lines(folder / "rates.jsonl", **rates), lines(folder / "memory.jsonl", **seen)],
         "compare": [lines(folder / "compare.jsonl", **repeats)],
+        "hunt": [lines(folder / "hunt.json", environment=MACHINE, **hunt)],
     }
 
 

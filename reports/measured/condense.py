@@ -107,8 +107,21 @@ def compare(files: Sequence[Path]) -> Condensed:
     return None, data.Repeats(repeats=data.Table(columns=list(data.REPEATS), rows=rows))
 
 
+def hunt(files: Sequence[Path]) -> Condensed:
+    """The file of ``benchmarks/hunt_scale.py``."""
+    found = json.loads(one_file(files).read_text(encoding="utf-8"))
+    tables = {"hunts": data.HUNTS, "messages": data.MESSAGES, "day": data.DAY}
+    return found["environment"], data.HuntScale(
+        **{
+            name: data.Table(columns=list(columns), rows=[picked(row, columns) for row in found[name]])
+            for name, columns in tables.items()
+        }
+    )
+
+
 CONDENSE: Mapping[str, Callable[[Sequence[Path]], Condensed]] = {
     "conformance": conformance, "device": device, "sharpness": sharpness, "museum": museum, "right": right,
     "soak": soak, "speed": speed, "sizes": sizes, "memory": speed, "peers": peers, "gate": gate, "compare": compare,
+    "hunt": hunt,
 }  # fmt: skip
 """By subject; each takes the files that the subject's commands write."""

@@ -63,6 +63,11 @@ VERDICTS_OF_A_PEER = ("impl", "cells", "passed", "failed", "not_judged")
 RATES = ("slowdown", "neighbours", "fail", "passed", "inconclusive", "gates", "mean_beyond")
 MEMORY_SEEN = ("inputs_kept", "neighbours", "seen", "gates")
 REPEATS = ("impl", "size", "comparisons", "not_slower", "slower", "undecided", "not_timed")
+HUNTS = ("machines", "died", "rows_differ", "evaluations", "processor_seconds", "per_second", "of_one")
+"""The same hunt on clusters of so many machines, of which some die; ``of_one``: of the rate of a cluster of one."""
+MESSAGES = ("message", "mean", "largest")
+"""Bytes of what a leg of a hunt is given, and gives back."""
+DAY = ("what", "figure")
 
 
 class Conformance(Strict):
@@ -149,8 +154,17 @@ class Repeats(Strict):
     repeats: _having(REPEATS)
 
 
+class HuntScale(Strict):
+    """A hunt on clusters of Ray, and what it would send on a day of many machines."""
+
+    hunts: _having(HUNTS)
+    messages: _having(MESSAGES)
+    day: _having(DAY)
+
+
 DATA: dict[str, type[Strict]] = {
     "conformance": Conformance, "device": Device, "sharpness": Sharpness, "museum": Museum, "right": Right,
     "soak": Soak, "speed": Speed, "sizes": Sizes, "memory": Speed, "peers": Peers, "gate": Gate, "compare": Repeats,
+    "hunt": HuntScale,
 }  # fmt: skip
 """By subject."""

@@ -78,5 +78,13 @@ HEADS: Mapping[str, tuple[str, str, str]] = {
         "`lossmark compare` is asked about an implementation and the same implementation.",
         "Whatever it calls slower here is a false alarm.",
     ),
+    "hunt": (
+        "A hunt on many machines",
+        "The same hunt on clusters of Ray with machines of one processor each, all of them on one machine. Some die on "
+        "the way and are not replaced. Processor time is that of all processes, Ray's own too, from the first task on.",
+        "A share near one says that machines cost nothing beside their start and what was lost with those that died. "
+        "Evaluations are those of the judge and of a NumPy implementation; a slower one has fewer, and sends no "
+        "more.",
+    ),
 }  # fmt: skip
 """By subject: title, what was measured, and how to read it."""

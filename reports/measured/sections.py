@@ -170,9 +170,23 @@ def _compare(found: data.Repeats) -> Lines:
     yield from plain_text.table([name.replace("_", " ") for name in found.repeats.columns], found.repeats.rows)
 
 
+def _hunt(found: data.HuntScale) -> Lines:
+    head = (
+        "machines", "of which die", "quarries with other rows", "evaluations", "processor seconds",
+        "evaluations per processor second", "share of one machine's",
+    )  # fmt: skip
+    yield from plain_text.table(head, ([*row[:3], f"{row[3]:,}", *row[4:]] for row in found.hunts.rows))
+    yield "Bytes of what a leg is given, and of what it gives back:"
+    yield ""
+    yield from plain_text.table(("message", "mean", "largest"), found.messages.rows)
+    yield "What a billion cells a day would then be, and send through the machine that hunts:"
+    yield ""
+    yield from plain_text.table(("", "figure"), ([what, f"{figure:,}"] for what, figure in found.day.rows))
+
+
 TABLES: Mapping[str, Callable[..., Lines]] = {
     "conformance": _conformance, "device": _device, "sharpness": _sharpness, "museum": _museum, "right": _right,
     "soak": _soak, "gate": _gate, "compare": _compare, "speed": speed_sections.speed, "sizes": speed_sections.sizes,
-    "memory": speed_sections.memory, "peers": speed_sections.peers,
+    "memory": speed_sections.memory, "peers": speed_sections.peers, "hunt": _hunt,
 }  # fmt: skip
 """By subject: the tables of its data."""

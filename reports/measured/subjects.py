@@ -100,6 +100,7 @@ SUBJECTS = {
     ),
     "peers": Subject(tuple(_peers()), 15),
     "sizes": Subject(tuple(_sizes()), 45),
+    "hunt": Subject((_command("python -m lossmark.benchmarks.hunt_scale FILE", "hunt.json"),), 10),
     "compare": Subject(
         (_command("LOSSMARK_FIGURES=FILE LOSSMARK_REPEATS=4 pytest tests/compare_repeats.py -m soak -s",
                   "compare.jsonl"),),

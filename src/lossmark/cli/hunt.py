@@ -19,6 +19,7 @@ from rich.table import Table
 from ..errors import PASS, REGRESSION, LossmarkError
 from ..golden.counterexample import Counterexample
 from ..hunt.catch import AIMS
+from ..hunt.on_ray import hunt_on_ray
 from ..hunt.pool import Budget, hunt, simplest
 from ..hunt.quarry import HUNTED, Quarry, quarries
 from ..hunt.record import NAMED_BY, HuntState, QuarryKey, read_hunt, rows_of, write_hunt
@@ -44,6 +45,9 @@ def hunt_(
     ] = None,
     seconds: Annotated[float | None, typer.Option(min=1, help="instead: for so long, shared by all alike")] = None,
     seed: Annotated[int, typer.Option(min=0, help="what is found depends on it alone, if --seconds is not given")] = 0,
+    ray: Annotated[
+        str | None, typer.Option(metavar="local|ADDRESS", help="on Ray: started here, or a cluster at an address")
+    ] = None,
     format_: Annotated[Format, typer.Option("--format", help="how to print")] = Format.text,
 ) -> int:
     """Search the inputs on which implementations take most of their bound, or are furthest off in ulp.
@@ -59,9 +63,13 @@ def hunt_(
     budget = Budget(None if seconds is not None else evaluations or EVALUATIONS, seconds)
     try:
         with _Told(found, budget, states, output, seed) as told:
-            hunt(found, seed, budget, dict(states), told)
+            if ray is None:
+                hunt(found, seed, budget, dict(states), told)
+            else:
+                hunt_on_ray(found, seed, budget, dict(states), told, ray)
     finally:
-        write_hunt(output, seed, states)
+        if states:
+            write_hunt(output, seed, states)
     hunted = [(each, states[each.key]) for each in sorted(found, key=lambda each: each.key) if each.key in states]
     rows = [row for quarry, state in hunted for row in rows_of(quarry.key, state)]
     beyond = _beyond(hunted)
