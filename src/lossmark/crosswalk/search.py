@@ -111,7 +111,7 @@ def _answered(comparison: Comparison, slots: Mapping[str, Sequence[Transformatio
 
 
 def _near(comparison: Comparison, mapped: Mapped, ordinary: Sequence[Case]) -> tuple[int, Case | None]:
-    """How many ordinary cases are near, one after the other, and the first that is not; what has no value is neither."""
+    """How many ordinary cases are near, one by one, and the first that is not; what has no value is neither."""
     depth = 0
     for case in ordinary:
         near = comparison.near(mapped, case)

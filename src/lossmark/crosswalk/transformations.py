@@ -101,13 +101,14 @@ def _labels(item: Input, taken: bool) -> Iterator[Transformation]:
             for value in (1.0, 0.0):
                 yield Transformation(f"{item.name} is {value:g} throughout", slot, labels={item.name: value})
             return
-        ways: dict[str, Hand] = {
+        ways: dict[str, Hand] = {}
+        if item.label == "soft":
+            ways[f"{item.name} is 0 or 1, nothing between"] = lambda y, sizes: y if _hard(y) else None
+        ways |= {
             f"{item.name} as −1 and +1": lambda y, sizes: 2 * y - 1 if _hard(y) else None,
             f"0 and 1 of {item.name} exchanged": lambda y, sizes: 1 - y,
             f"{item.name} as +1 and −1": lambda y, sizes: 1 - 2 * y if _hard(y) else None,
         }
-        if item.label == "soft":
-            ways[f"{item.name} is 0 or 1, nothing between"] = lambda y, sizes: y if _hard(y) else None
     elif item.label == "index" and taken:
         ways = {
             f"{item.name} as one-hot rows": lambda y, sizes: _one_hot(y, sizes[item.index]),
@@ -201,14 +202,13 @@ def _normalised(loss: Loss, taken: frozenset[str]) -> Iterator[Transformation]:
     if "probability" not in kinds.values() or operations & {"lse", "softmax"}:
         return
     for item in loss.inputs:
-        sums = {"probability": f"{item.name}/sum({item.name}, {item.dims[-1]})",
-                "logits": f"{item.name} - lse({item.name}, {item.dims[-1]})"}  # fmt: skip
-        if kinds.get(item.name) in sums:
-            yield Transformation(
-                f"normalises {item.name}",
-                f"normalised {item.name}",
-                text=_in_place_of(item.name, sums[kinds[item.name]]),
-            )
+        text = {
+            "probability": f"{item.name}/sum({item.name}, {item.dims[-1]})",
+            "logits": f"{item.name} - lse({item.name}, {item.dims[-1]})",
+        }.get(kinds.get(item.name) or "")
+        if text:
+            slot = f"normalised {item.name}"
+            yield Transformation(f"normalises {item.name}", slot, text=_in_place_of(item.name, text))
 
 
 def _in_place_of(name: str, text: str) -> Text:
