@@ -42,6 +42,7 @@ KNOWN = (
     ("contrastive", "((1 + y) / 2 * d**2 + (1 - y) / 2 * torch.relu(1 - d)**2).mean()", ("y as −1 and +1",)),
     ("contrastive", "((1 - y) * d**2 + y * torch.relu(margin - d)**2).mean()", ("0 and 1 of y exchanged",)),
     ("contrastive", "(y * d + (1 - y) * torch.relu(margin - d**0.5)**2).mean()", ("takes the square of d",)),
+    ("contrastive", "torch.where(y > 0.5, d**2, torch.relu(margin - d)**2).mean()", ("y is 0 or 1, nothing between",)),
     ("pairwise_hinge", "torch.relu(margin + (u * d_pos - u * d_neg).sum(-1))", ("d_pos and d_neg change places",)),
     ("multi_margin", f"{MARGINS}(logits, target.argmax(1), margin=margin)", ("target as one-hot rows",)),
     ("cross_entropy", NLL, ()),
@@ -164,7 +165,7 @@ def test_the_kept_rows_are_many_and_whole():
         for function in functions_of(key, each)
     }
     assert {(row.library, row.function) for row in ROWS} == set(declared)
-    assert len(ROWS) == len(declared) >= 45
+    assert len(ROWS) == len(declared) >= 140
     assert len({LIBRARIES[row.library].distribution for row in ROWS}) >= 9
     for row in ROWS:
         assert declared[row.library, row.function].calls[row.spec].text == row.call
@@ -223,6 +224,10 @@ def test_a_file_that_is_not_whole_is_refused_with_its_place(tmp_path):
     path.write_text("x: {distribution: x, framework: torch, functions: {f: {no_loss: f(x)}}}\n", encoding="utf-8")
     with pytest.raises(LossmarkError, match="unknown loss"):
         peer_libraries(path)
+    for text, words in (("", "give functions, or another library"), ("same_as: y", "unknown library 'y'")):
+        path.write_text(f"x: {{distribution: x, framework: torch, {text}}}\n", encoding="utf-8")
+        with pytest.raises(LossmarkError, match=words):
+            peer_libraries(path)
 
 
 def test_what_is_no_expression_is_refused():
