@@ -43,7 +43,7 @@ def search(comparison: Comparison) -> Found | None:
     slots = transformations(comparison.loss, comparison.taken)
     guards: list[Combination] = [(), *((guard,) for guard in slots.pop(GUARD_SLOT, []))]
     untold = _untold(comparison, cases)
-    least = LEAST_TOLD * _answered(comparison, slots, ordinary)
+    least = LEAST_TOLD * _most_answered(comparison, slots, ordinary)
     tried, reached, furthest = 0, -1, None
     best: tuple[tuple[int, ...], Mapped] | None = None
     limit = MOST_COMBINED
@@ -55,7 +55,7 @@ def search(comparison: Comparison) -> Found | None:
             continue
         tried += 1
         depth, far = _near(comparison, mapped, ordinary)
-        if far is not None and depth > reached:
+        if far is not None and depth > reached and _answered(comparison, mapped, ordinary) >= least:
             reached, furthest = depth, Found(mapped, 0, conforms=False, failed_on=far.id)
         if far is not None or depth < least:
             continue
@@ -102,12 +102,18 @@ def _ordinary(case: Case) -> bool:
     return case.case_class != "adversarial" and all(np.isfinite(array).all() for array in case.inputs.values())
 
 
-def _answered(comparison: Comparison, slots: Mapping[str, Sequence[Transformation]], ordinary: Sequence[Case]) -> int:
+def _most_answered(
+    comparison: Comparison, slots: Mapping[str, Sequence[Transformation]], ordinary: Sequence[Case]
+) -> int:
     """The most ordinary cases that the function answers, however labels are handed over to it."""
     labels = {slot: choices for slot, choices in slots.items() if choices[0].labels or choices[0].handed}
     found = (_mapped(comparison, chosen) for size, chosen in _combinations(labels) if size < MOST_COMBINED)
-    counts = (sum(comparison.answers(each, case) for case in ordinary) for each in found if each is not None)
-    return max(counts, default=0)
+    return max((_answered(comparison, each, ordinary) for each in found if each is not None), default=0)
+
+
+def _answered(comparison: Comparison, mapped: Mapped, ordinary: Sequence[Case]) -> int:
+    """How many ordinary cases the function answers under a mapping."""
+    return sum(comparison.answers(mapped, case) for case in ordinary)
 
 
 def _near(comparison: Comparison, mapped: Mapped, ordinary: Sequence[Case]) -> tuple[int, Case | None]:
