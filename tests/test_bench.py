@@ -218,5 +218,6 @@ def test_peers_are_found_and_held_to_the_specs_by_name(tmp_path):
     assert {"keras-rs", "optax", "recbole", "tensorflow-addons", "torch-nn"} <= set(peers())
     if framework_version("torch"):
         done = lossmark("check", "--impl", "recbole", "--case", "bpr/large*", "--dtype", "float32", cwd=tmp_path)
-        assert done.returncode == 1
-        assert "recbole" in done.stdout
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "pass, " in done.stdout
+        assert ", 0 deviates" not in done.stdout

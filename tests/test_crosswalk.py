@@ -24,11 +24,11 @@ HUBER = "torch.nn.functional.huber_loss(x, t, delta=delta)"
 
 
 @functools.cache
-def found(spec, call):
-    """The row of a call on PyTorch."""
-    if framework_version("torch") is None:
-        pytest.skip("torch is not installed")
-    return row_of(PeerFunction("torch", "f", {spec: Expression(call)}), framework("torch"), "0")
+def found(spec, call, of="torch"):
+    """The row of a call on PyTorch, or another framework."""
+    if framework_version(of) is None:
+        pytest.skip(f"{of} is not installed")
+    return row_of(PeerFunction(of, "f", {spec: Expression(call)}), framework(of), "0")
 
 
 KNOWN = (
@@ -42,6 +42,7 @@ KNOWN = (
     ("contrastive", "((1 + y) / 2 * d**2 + (1 - y) / 2 * torch.relu(1 - d)**2).mean()", ("y as −1 and +1",)),
     ("contrastive", "((1 - y) * d**2 + y * torch.relu(margin - d)**2).mean()", ("0 and 1 of y exchanged",)),
     ("contrastive", "(y * d + (1 - y) * torch.relu(margin - d**0.5)**2).mean()", ("takes the square of d",)),
+    ("contrastive", "torch.where(y > 0.5, d**2, torch.relu(margin - d)**2).mean()", ("y is 0 or 1, nothing between",)),
     ("pairwise_hinge", "torch.relu(margin + (u * d_pos - u * d_neg).sum(-1))", ("d_pos and d_neg change places",)),
     ("multi_margin", f"{MARGINS}(logits, target.argmax(1), margin=margin)", ("target as one-hot rows",)),
     ("cross_entropy", NLL, ()),
@@ -57,6 +58,34 @@ def test_the_simplest_mapping_is_found(spec, call, mapping):
     assert row.mapping == mapping
     assert row.ordinary
     assert {each.without for each in row.needed} == set(mapping)
+
+
+def test_what_normalises_its_arguments_says_so():
+    pytest.importorskip("scipy")
+    row = found("kl_div", "scipy.stats.entropy(p, log_q, axis=-1)", "numpy")
+    assert row.mapping == ("takes exp(log_q)", "normalises log_q", "normalises p")
+    assert row.ordinary
+    assert {each.without for each in row.needed} == set(row.mapping)
+
+
+TRUE = "numpy.take_along_axis(logits, target[:, None] * (target[:, None] >= 0), 1)[:, 0]"
+
+
+def test_a_mapping_must_tell_what_normalises_from_what_does_not():
+    """On rows that sum to 1 both are the same: such rows prove neither."""
+    assert found("cross_entropy", f"-numpy.log({TRUE})", "numpy").relation == "different"
+    normalising = found("cross_entropy", f"-numpy.log({TRUE} / logits.sum(1))", "numpy")
+    assert normalising.mapping == ("takes exp(logits)",)
+    assert normalising.ordinary
+
+
+def test_what_is_refused_is_not_near():
+    """Of one-hot rows this takes those of one class alone, where no margin is wrong: no reason to prefer them."""
+    index = "target if target.ndim == 1 else torch._assert(logits.shape[1] == 1, 'an index') or target[:, 0].long() - 1"
+    row = found("multi_margin", f"1.3 * {MARGINS}(logits, {index}, margin=margin)")
+    assert row.relation == "different"
+    assert "target as one-hot rows" not in row.mapping
+    assert row.dtypes["float32"].values.refused == 0
 
 
 @pytest.mark.parametrize(
@@ -136,7 +165,7 @@ def test_the_kept_rows_are_many_and_whole():
         for function in functions_of(key, each)
     }
     assert {(row.library, row.function) for row in ROWS} == set(declared)
-    assert len(ROWS) == len(declared) >= 45
+    assert len(ROWS) == len(declared) >= 140
     assert len({LIBRARIES[row.library].distribution for row in ROWS}) >= 9
     for row in ROWS:
         assert declared[row.library, row.function].calls[row.spec].text == row.call
@@ -195,6 +224,10 @@ def test_a_file_that_is_not_whole_is_refused_with_its_place(tmp_path):
     path.write_text("x: {distribution: x, framework: torch, functions: {f: {no_loss: f(x)}}}\n", encoding="utf-8")
     with pytest.raises(LossmarkError, match="unknown loss"):
         peer_libraries(path)
+    for text, words in (("", "give functions, or another library"), ("same_as: y", "unknown library 'y'")):
+        path.write_text(f"x: {{distribution: x, framework: torch, {text}}}\n", encoding="utf-8")
+        with pytest.raises(LossmarkError, match=words):
+            peer_libraries(path)
 
 
 def test_what_is_no_expression_is_refused():

@@ -37,6 +37,9 @@ DECLARED = (
     ("sentence_transformers", "sentence_transformers", "float32", "*/tiny-norms", {"info_nce"}),
     ("lightly", "lightly", "float32", "*/tiny-norms", {"nt_xent"}),
     ("pytorch_metric_learning", "pytorch_metric_learning", "float32", "*/generic-alone", {"supcon"}),
+    ("optax", "optax", "float32", "huber/delta-large", {"huber"}),
+    ("keras_rs", "keras_rs", "float32", "*/infinite-score", {"pairwise_hinge", "bpr"}),
+    ("recbole", "torch", "float32", "bpr/generic-large", {"bpr"}),
     ("liger", "liger_kernel", "float32", "*/generic-warm", {"distill_kl"}),
 )  # fmt: skip
 """Module, its library, a dtype, and cases of which each loss fails some without its declaration."""
@@ -51,7 +54,9 @@ def verdicts(cells, kind, loss):
     return {cell.verdict for cell in cells if cell.impl.startswith(kind) and cell.loss == loss}
 
 
-@pytest.mark.parametrize(("module", "library", "dtype", "cases", "losses"), DECLARED, ids=[row[0] for row in DECLARED])
+@pytest.mark.parametrize(
+    ("module", "library", "dtype", "cases", "losses"), DECLARED, ids=[f"{row[0]}-{row[3]}" for row in DECLARED]
+)
 def test_what_a_peer_declares_is_needed_and_explains_it(tmp_path, module, library, dtype, cases, losses):
     if importlib.util.find_spec(library) is None:
         pytest.skip(f"{library} is not installed")

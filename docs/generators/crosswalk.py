@@ -21,7 +21,10 @@ The relation is that in float32 where a function takes it; below each row are al
 not asserted: labels of another convention, another order of arguments, probabilities for logits, a factor or a divisor,
 a sum for a mean, parameters that are held at a value, squares, norms and what guards them. The bound is that of the
 formula which the mapping makes. For each transformation there is a case that fails without it. Golden cases with at
-most 4,096 numbers in an input are compared, and none that must be refused.
+most 4,096 numbers in an input are compared, and none that must be refused. What a function refuses speaks neither for a
+mapping nor against it, and a mapping rests on a quarter at least of the cases that the function answers. Probabilities
+for logits are any positive numbers: of rows that add up to 1 nobody can tell whether they are divided by their sums. A
+function that wants such rows is called after a softmax, and its name says so.
 
 `lossmark crosswalk triplet loss` searches the same rows, `lossmark crosswalk --check` proves each row again with what
 is installed, `--format json` has all figures. How each function is called stands in `impls/peers/crosswalk.yaml`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 import optax
 from jax import Array
-from lossmark.impls.peers.evaluated import FOCUS, HARD, SHARE, SOFT
+from lossmark.impls.peers.evaluated import FOCUS, FROM_THE_SUM, SHARE, SOFT
 
 from lossmark import Deviation, Implementation
 
@@ -53,7 +53,7 @@ def bpr(u: Array, d_pos: Array, d_neg: Array) -> Array:
 IN_THE_DTYPE = "in 16 bits the log-probabilities are sums in the dtype of the logits"
 ROUNDED_SUM = Deviation(
     why=IN_THE_DTYPE,
-    formula=HARD,
+    formula=FROM_THE_SUM,
     accumulate="dtype",
     url=f"{PAGE}#optax.losses.softmax_cross_entropy_with_integer_labels",
 )
@@ -110,7 +110,14 @@ def sigmoid_focal(
     return _reduced(optax.losses.sigmoid_focal_loss(logits, target, alpha=alpha, gamma=gamma), reduction)
 
 
-@impl.loss
+AS_A_MINIMUM = Deviation(
+    why="the error less its part up to delta is taken times delta: the gradient of a small error is lost beside delta",
+    formula="0.5*min(abs(x - t), delta)**2 + delta*(abs(x - t) - min(abs(x - t), delta))",
+    url=f"{PAGE}#optax.losses.huber_loss",
+)
+
+
+@impl.loss("huber", deviates=AS_A_MINIMUM)
 def huber(x: Array, t: Array, *, delta: float = 1.0, reduction: str = "mean") -> Array:
     """``huber_loss``."""
     return _reduced(optax.losses.huber_loss(x, t, delta=delta), reduction)

@@ -68,14 +68,14 @@ class Comparison:
         order = {"generic": 0, "exact-dyadic": 1}
         return sorted(found, key=lambda case: order.get(case.case_class, 2))
 
-    def near(self, mapped: Mapped, given: Case) -> bool:
+    def near(self, mapped: Mapped, given: Case) -> bool | None:
         """Whether a value is anywhere near what conforms: what is not needs no judgement by the bound.
 
-        True where there is no value, because the call cannot be made or is refused.
+        None where there is no value, because the call cannot be made or is refused.
         """
         found = self._meant(mapped, given)
         if found is None or found[1].value is None:
-            return True
+            return None
         case, answer = found
         assert answer.value is not None
         reduction = self._reduction(answer.value, mapped)

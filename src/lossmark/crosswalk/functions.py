@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from ..adapters.installed import framework_version, frameworks
 from ..errors import LossmarkError
@@ -21,7 +21,7 @@ class PeerLibrary(BaseModel):
     """A library: whose tensors it takes, the distribution or framework that has its version, and its functions.
 
     ``functions`` maps the name that people know a function by to the specs that it is held against, and those to the
-    call. ``environment`` is set before anything is imported.
+    call; ``same_as`` names the library that has the same ones. ``environment`` is set before anything is imported.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,7 +29,8 @@ class PeerLibrary(BaseModel):
     distribution: str
     framework: str
     environment: dict[str, str] = {}
-    functions: dict[str, dict[str, str]] = Field(min_length=1)
+    functions: dict[str, dict[str, str]] = {}
+    same_as: str = ""
 
     @property
     def version(self) -> str:
@@ -54,10 +55,17 @@ class PeerFunction:
 def peer_libraries(path: Path | None = None) -> dict[str, PeerLibrary]:
     """The libraries of a file (default: lossmark's own) by key.
 
-    Raises :class:`SpecError` for a malformed file, :class:`LossmarkError` for an unknown spec or framework.
+    Raises :class:`SpecError` for a malformed file, :class:`LossmarkError` for an unknown spec, framework or library.
     """
-    found = entries(path or room("impls") / "peers" / "crosswalk.yaml", PeerLibrary)
+    found = dict(entries(path or room("impls") / "peers" / "crosswalk.yaml", PeerLibrary))
     for key, library in found.items():
+        if bool(library.functions) == bool(library.same_as):
+            raise LossmarkError(f"{key}: give functions, or another library that has the same")
+        if library.same_as:
+            if library.same_as not in found:
+                raise LossmarkError(f"{key}: functions of an unknown library {library.same_as!r}")
+            library = library.model_copy(update={"functions": found[library.same_as].functions})
+            found[key] = library
         if library.framework not in frameworks():
             raise LossmarkError(f"{key}: unknown framework {library.framework!r}")
         for name, calls in library.functions.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from .transformations import Transformation, transformations
 
 MOST_COMBINED = 3
 """So many transformations are combined at most, beside a guard and what a call leaves no choice about."""
+LEAST_TOLD = 0.25
+"""The share of the cases that a function answers at best which a mapping must be near in to be one at all."""
 GUARD_SLOT = "guard"
 """The slot of what shows at edges or in the last digits alone: it is tried on what is near already."""
 Combination = tuple[Transformation, ...]
@@ -41,6 +43,7 @@ def search(comparison: Comparison) -> Found | None:
     slots = transformations(comparison.loss, comparison.taken)
     guards: list[Combination] = [(), *((guard,) for guard in slots.pop(GUARD_SLOT, []))]
     untold = _untold(comparison, cases)
+    least = LEAST_TOLD * _most_answered(comparison, slots, ordinary)
     tried, reached, furthest = 0, -1, None
     best: tuple[tuple[int, ...], Mapped] | None = None
     limit = MOST_COMBINED
@@ -51,10 +54,10 @@ def search(comparison: Comparison) -> Found | None:
         if mapped is None:
             continue
         tried += 1
-        depth = _near(comparison, mapped, ordinary)
-        if depth < len(ordinary):
-            if depth > reached:
-                reached, furthest = depth, mapped
+        depth, far = _near(comparison, mapped, ordinary)
+        if far is not None and depth > reached and _answered(comparison, mapped, ordinary) >= least:
+            reached, furthest = depth, Found(mapped, 0, conforms=False, failed_on=far.id)
+        if far is not None or depth < least:
             continue
         for guard in guards:
             guarded = _mapped(comparison, (*chosen, *guard)) if guard else mapped
@@ -70,7 +73,7 @@ def search(comparison: Comparison) -> Found | None:
             limit = min(limit, size + 1)
     if best is not None:
         return Found(best[1], tried, conforms=not any(_failures(comparison, best[1], ordinary)))
-    return None if furthest is None else Found(furthest, tried, conforms=False, failed_on=ordinary[reached].id)
+    return None if furthest is None else replace(furthest, tried=tried)
 
 
 def _combinations(slots: Mapping[str, Sequence[Transformation]]) -> Iterator[tuple[int, Combination]]:
@@ -99,14 +102,29 @@ def _ordinary(case: Case) -> bool:
     return case.case_class != "adversarial" and all(np.isfinite(array).all() for array in case.inputs.values())
 
 
-def _near(comparison: Comparison, mapped: Mapped, ordinary: Sequence[Case]) -> int:
-    """How many ordinary cases, one after the other, are near; −1 where no call can be made at all."""
-    if not any(comparison.answers(mapped, case) for case in ordinary):
-        return -1
-    for depth, case in enumerate(ordinary):
-        if not comparison.near(mapped, case):
-            return depth
-    return len(ordinary)
+def _most_answered(
+    comparison: Comparison, slots: Mapping[str, Sequence[Transformation]], ordinary: Sequence[Case]
+) -> int:
+    """The most ordinary cases that the function answers, however labels are handed over to it."""
+    labels = {slot: choices for slot, choices in slots.items() if choices[0].labels or choices[0].handed}
+    found = (_mapped(comparison, chosen) for size, chosen in _combinations(labels) if size < MOST_COMBINED)
+    return max((_answered(comparison, each, ordinary) for each in found if each is not None), default=0)
+
+
+def _answered(comparison: Comparison, mapped: Mapped, ordinary: Sequence[Case]) -> int:
+    """How many ordinary cases the function answers under a mapping."""
+    return sum(comparison.answers(mapped, case) for case in ordinary)
+
+
+def _near(comparison: Comparison, mapped: Mapped, ordinary: Sequence[Case]) -> tuple[int, Case | None]:
+    """How many ordinary cases are near, one by one, and the first that is not; what has no value is neither."""
+    depth = 0
+    for case in ordinary:
+        near = comparison.near(mapped, case)
+        if near is False:
+            return depth, case
+        depth += near is True
+    return depth, None
 
 
 def _failures(comparison: Comparison, mapped: Mapped, cases: Sequence[Case]) -> tuple[int, int]:

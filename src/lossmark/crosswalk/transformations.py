@@ -90,6 +90,7 @@ def _all(loss: Loss, taken: frozenset[str]) -> Iterator[Transformation]:
             "the mean is over all rows", "reduction", reduction="sum", factor=lambda params, sizes: 1 / sizes["B"]
         )
     yield from _factors(loss, taken)
+    yield from _normalised(loss, taken)
     yield from _rewritten(loss)
 
 
@@ -100,13 +101,14 @@ def _labels(item: Input, taken: bool) -> Iterator[Transformation]:
             for value in (1.0, 0.0):
                 yield Transformation(f"{item.name} is {value:g} throughout", slot, labels={item.name: value})
             return
-        ways: dict[str, Hand] = {
+        ways: dict[str, Hand] = {}
+        if item.label == "soft":
+            ways[f"{item.name} is 0 or 1, nothing between"] = lambda y, sizes: y if _hard(y) else None
+        ways |= {
             f"{item.name} as −1 and +1": lambda y, sizes: 2 * y - 1 if _hard(y) else None,
             f"0 and 1 of {item.name} exchanged": lambda y, sizes: 1 - y,
             f"{item.name} as +1 and −1": lambda y, sizes: 1 - 2 * y if _hard(y) else None,
         }
-        if item.label == "soft":
-            ways[f"{item.name} is 0 or 1, nothing between"] = lambda y, sizes: y if _hard(y) else None
     elif item.label == "index" and taken:
         ways = {
             f"{item.name} as one-hot rows": lambda y, sizes: _one_hot(y, sizes[item.index]),
@@ -134,7 +136,6 @@ def _forms(item: Input, loss: Loss) -> Iterator[Transformation]:
         yield Transformation(f"takes the sigmoid of {x}", slot, forms={x: (_sigmoid, inverse)})
     elif kind == "logits":
         yield Transformation(f"takes exp({x})", slot, forms={x: (np.exp, f"log({x})")})
-        yield Transformation(f"takes the softmax of {x}", slot, forms={x: (_softmax, f"log({x})")})
     elif kind == "distance":
         yield Transformation(f"takes the square of {x}", slot, forms={x: (np.square, f"sqrt({x})")})
         yield Transformation(f"takes the root of {x}", slot, forms={x: (np.sqrt, f"({x})**2")})
@@ -142,12 +143,6 @@ def _forms(item: Input, loss: Loss) -> Iterator[Transformation]:
 
 def _sigmoid(x: F64) -> F64:
     return np.asarray(np.exp(-np.logaddexp(0.0, -x)))
-
-
-def _softmax(x: F64) -> F64:
-    shifted = np.exp(x - np.max(x, axis=-1, keepdims=True))
-    total: F64 = np.sum(shifted, axis=-1, keepdims=True)
-    return np.asarray(shifted / total)
 
 
 def _exchanges(loss: Loss, taken: frozenset[str]) -> Iterator[Transformation]:
@@ -198,6 +193,27 @@ def _power(name: str, power: int) -> FactorRule:
 
 def _length(axis: str, power: int) -> FactorRule:
     return lambda params, sizes: float(sizes[axis]) ** power
+
+
+def _normalised(loss: Loss, taken: frozenset[str]) -> Iterator[Transformation]:
+    """Distributions that a function divides by their sums first, of a loss that does not do so itself."""
+    kinds = {item.name: loss.model.inputs[item.name].kind for item in loss.inputs if item.name in taken}
+    operations = {node.op for found in loss.formulas.values() for node in found.order}
+    if "probability" not in kinds.values() or operations & {"lse", "softmax"}:
+        return
+    for item in loss.inputs:
+        text = {
+            "probability": f"{item.name}/sum({item.name}, {item.dims[-1]})",
+            "logits": f"{item.name} - lse({item.name}, {item.dims[-1]})",
+        }.get(kinds.get(item.name) or "")
+        if text:
+            slot = f"normalised {item.name}"
+            yield Transformation(f"normalises {item.name}", slot, text=_in_place_of(item.name, text))
+
+
+def _in_place_of(name: str, text: str) -> Text:
+    pattern = re.compile(rf"\b{name}\b")
+    return lambda formula: pattern.sub(f"({text})", formula)
 
 
 def _rewritten(loss: Loss) -> Iterator[Transformation]:
