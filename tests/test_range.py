@@ -190,3 +190,45 @@ def test_beside_the_nan_of_zero_times_infinity_its_limit_conforms_and_no_other_n
             assert seen == [True, True, False, False], (case.id, row)
             found += 1
     assert found
+
+
+def accepted(loss, dtype, params=None, **inputs):
+    """What one drawn case expects under ``sum``."""
+    spec = losses()[loss]
+    arrays = {name: np.array(x, float) for name, x in inputs.items()}
+    case = Case(f"{loss}/drawn", spec.id, params or {}, arrays, spec.dims)
+    return expected(spec, case, DTYPES[dtype], np.ones(case.batch))
+
+
+def test_a_gradient_that_underflows_times_a_norm_that_overflows_may_be_nan_and_either_infinity():
+    """‖d⁻‖ is beyond float32, so that sim/‖u‖‖d⁻‖ is 0; with a norm in range a NaN is no result."""
+    u, zero = [[0.0, 1.0, -(2.0**-126)]], [[0.0, 0.0, 0.0]]
+    params = {"similarity": "cosine"}
+    for scale, conforms in ((1.0, True), (0.5, False)):
+        d_neg = scale * np.array([[2.0**127, 0.0, 1.75 * 2.0**127]])
+        slope = accepted("bpr", "float32", params, u=u, d_pos=zero, d_neg=d_neg).gradients["sum"]["u"]
+        got = np.where(np.arange(3) == 1, np.nan, slope.exact)
+        assert judge(got, slope, DTYPES["float32"], "sum by u").ok == conforms
+
+
+def test_a_probability_that_underflows_times_a_logarithm_that_overflows_may_be_nan():
+    student, teacher = [[-(2.0**127), 1.0, 0.0]], [[-0.5, 1.0, 14.375]]
+    for temperature, conforms in ((0.125, True), (0.75, False)):
+        found = accepted("distill_kl", "float32", {"temperature": temperature}, student=student, teacher=teacher)
+        value = found.values["sum"]
+        assert judge(np.asarray(value.exact, np.float32), value, DTYPES["float32"], "sum").ok
+        assert judge(np.asarray(np.nan, np.float32), value, DTYPES["float32"], "sum").ok == conforms
+
+
+def test_a_quotient_by_a_large_norm_that_is_subnormal_is_graded_where_no_square_is():
+    """x/‖x‖ of 2⁻²³ beside 2¹²⁵ is 2⁻¹⁴⁸, of which half of the digits are lost if it is 1.5·2⁻¹⁴⁸."""
+    x = np.array([[2.0**125, 1.25 * 2.0**-23]])
+    found = accepted("contrastive_pair", "float32", x1=x, x2=0 * x, y=[1.0])
+    slope = {"x1": found.gradients["sum"]["x1"]}
+    quotient = np.float32(1.25 * 2.0**-148)
+    textbook = np.array([[2.0**126, float(quotient * np.float32(2.0**126))]])
+    assert textbook[0, 1] != 2 * x[0, 1]
+    judgement = slopes({"x1": textbook}, slope, found.kinks["sum"], DTYPES["float32"], "sum")
+    assert (judgement.ok, judgement.grade) == (True, UNDERFLOW)
+    for wrong in (2.0**-20, -(2.0**-23)):
+        assert not slopes({"x1": np.array([[2.0**126, wrong]])}, slope, None, DTYPES["float32"], "sum").ok
