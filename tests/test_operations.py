@@ -146,3 +146,11 @@ def test_a_probability_may_be_computed_from_logits_less_the_largest():
         p = Wide(wide.softmax(Wide(logits), 1).hi)
         e = bound_classes.softmax(Arithmetic(FLOAT32), p, Bounded(Wide(logits), 0 * logits), 1)
         assert most < np.max(np.abs(got - p.hi) / e) <= 1
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e17, 1e200])
+def test_shares_do_not_depend_on_a_common_offset(offset):
+    for lo in (None, np.zeros((1, 4))):
+        x = Wide(np.full((1, 4), offset), lo)
+        assert np.allclose(wide.softmax(x, 1).hi, 0.25, rtol=1e-15)
+        assert np.allclose(wide.joint_softmax(x, x, 1).hi, 0.125, rtol=1e-15)

@@ -21,6 +21,9 @@ from .layout import placed
 from .nonfinite import ALL_FINITE, NonFinite
 from .wide import RULES as WIDE
 
+LOST = 16.0
+"""How many of the smallest normal number underflow may cost a number that is exactly 0, as sigmoid(-∞) is."""
+
 
 @dataclass(frozen=True)
 class Bounded:
@@ -139,12 +142,12 @@ def _outcomes(dtype: DType, op: str, args: Sequence[Bounded]) -> list[list[F64]]
     """For each operand the numbers that it may be: it exactly, and as overflow has it.
 
     A factor that may be computed as 0, or with the other sign, makes NaN of an infinite one, or the other infinity; so
-    it is looked at as these, too. A 0 is one, if nothing but underflow could make it another number.
+    it is looked at as these, too, but for a 0 that nothing but underflow could make another number (:data:`LOST`).
     """
     found = [arg.also.alternatives(arg.v.hi) for arg in args]
     if OPERATIONS[op].multiplies:
         for place, arg in enumerate(args):
-            some = (arg.size > 0) | (arg.e > dtype.smallest_normal)
+            some = (arg.size > 0) | (arg.e > LOST * dtype.smallest_normal)
             lost = some & (arg.size <= arg.e) & np.isfinite(arg.e)
             if lost.any() and any(_infinite(other) for other in args if other is not arg):
                 ends = (np.zeros_like(arg.e), arg.v.hi + arg.e, arg.v.hi - arg.e)
