@@ -1,11 +1,13 @@
 """Where intermediates leave the range of a format: what conforms, with what grade, and what does not."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 from lossmark.checks.judgement import UNDERFLOW, judge, slopes
 from lossmark.dtypes import DTYPES
-from lossmark.readings.double_double import Wide
+from lossmark.readings.double_double import Wide, two_prod
 from lossmark.readings.overflow import overflow
 from lossmark.specification.case import Case
 from lossmark.specification.library import losses
@@ -232,3 +234,20 @@ def test_a_quotient_by_a_large_norm_that_is_subnormal_is_graded_where_no_square_
     assert (judgement.ok, judgement.grade) == (True, UNDERFLOW)
     for wrong in (2.0**-20, -(2.0**-23)):
         assert not slopes({"x1": np.array([[2.0**126, wrong]])}, slope, None, DTYPES["float32"], "sum").ok
+
+
+def test_numbers_beside_others_whose_squares_overflow_are_read_to_the_last_digit():
+    """The batch is then read in long double: softplus must not drop what float64 does not hold of it."""
+    u, d_neg = np.array([[16.0, 32.0], [1e300, 0.0]]), np.array([[0.7500005245448991, -0.125], [0.0, 0.0]])
+    d_pos = np.array([[8.000681649851353, 4.000681649851353], [0.0, 0.0]])
+    beside = accepted("bpr", "float64", u=u, d_pos=d_pos, d_neg=d_neg).values["none"]
+    alone = accepted("bpr", "float64", u=u[:1], d_pos=d_pos[:1], d_neg=d_neg[:1]).values["none"]
+    assert beside.exact[0] == alone.exact[0]
+    assert np.isclose(beside.exact_low[0], alone.exact_low[0], rtol=1e-6)
+
+
+def test_products_of_long_doubles_are_exact():
+    x, y = (np.array([np.longdouble(1) / n]) for n in (3, 7))
+    hi, lo = two_prod(x, y)
+    ratios = [Fraction(*number[0].as_integer_ratio()) for number in (x, y, hi, lo)]
+    assert ratios[0] * ratios[1] == ratios[2] + ratios[3]
