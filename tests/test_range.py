@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+import lossmark
 from lossmark.checks.judgement import UNDERFLOW, judge, slopes
 from lossmark.dtypes import DTYPES
 from lossmark.readings.double_double import Wide, two_prod
@@ -251,3 +252,24 @@ def test_products_of_long_doubles_are_exact():
     hi, lo = two_prod(x, y)
     ratios = [Fraction(*number[0].as_integer_ratio()) for number in (x, y, hi, lo)]
     assert ratios[0] * ratios[1] == ratios[2] + ratios[3]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", ["jax", "jax-fused"])
+def test_jax_has_distances_up_to_the_largest_number(name, dtype):
+    """XLA makes a product with 1/y of a quotient, and 1/y is subnormal, which it flushes to 0, where y is largest."""
+    jax = pytest.importorskip("jax")
+    loss = lossmark.load(name).losses["contrastive_pair"]
+    with jax.enable_x64(dtype == "float64"):
+        largest = DTYPES[dtype].largest
+        x1, y = jax.numpy.asarray([[largest, 240.0], [0.6 * largest] * 2], dtype), jax.numpy.zeros(2, dtype)
+        found = loss(x1=x1, x2=0 * x1, y=y, reduction="none")
+    assert not np.any(np.asarray(found) > 0)  # beyond the margin it costs nothing; NaN is what 0·∞ makes of it
+
+
+def test_jax_has_directions_of_the_longest_vectors():
+    similarity = pytest.importorskip("lossmark.impls.jax_.similarity")
+    x = np.array([[DTYPES["float32"].largest, 0.0], [2.0**127, -(2.0**127)], [3.0, 4.0]], np.float32)
+    length = np.linalg.norm(x.astype(float), axis=1)
+    assert np.allclose(similarity.norm(x), length, rtol=1e-6)
+    assert np.allclose(similarity.unit(x, similarity.norm(x)), x / length[:, None], rtol=1e-6)
