@@ -273,3 +273,13 @@ def test_jax_has_directions_of_the_longest_vectors():
     length = np.linalg.norm(x.astype(float), axis=1)
     assert np.allclose(similarity.norm(x), length, rtol=1e-6)
     assert np.allclose(similarity.unit(x, similarity.norm(x)), x / length[:, None], rtol=1e-6)
+
+
+def test_jax_fused_keeps_a_slope_that_is_normal_where_half_of_it_is_not():
+    jax = pytest.importorskip("jax")
+    loss = lossmark.load("jax-fused").losses["contrastive_pair"]
+    x2 = np.array([[0.5, 2.0**-126, -(2.0**-9)]], np.float32)
+    beside = {"x2": jax.numpy.asarray(x2), "y": jax.numpy.zeros(1, "float32"), "reduction": "sum"}
+    found = np.asarray(jax.grad(lambda x1: loss(x1=x1, **beside))(jax.numpy.zeros((1, 3), "float32")), float)
+    right = accepted("contrastive_pair", "float32", x1=np.zeros((1, 3)), x2=x2, y=[0.0]).gradients["sum"]["x1"]
+    assert slopes({"x1": found}, {"x1": right}, None, DTYPES["float32"], "sum").ok
