@@ -21,6 +21,7 @@ from lossmark.specification.document import parse
 from lossmark.specification.in_the_large import embed
 from lossmark.specification.inputs import draw, timed
 from lossmark.specification.library import Library
+from lossmark.testing.given import given
 from lossmark.tolerance.expected import expected
 
 SPECS = Path(__file__).parent / "axes"
@@ -215,3 +216,30 @@ def test_what_a_case_may_not_hold(found, message):
     with pytest.raises(SpecError) as refused:
         assemble(parse(text))
     assert message in str(refused.value)
+
+
+def test_a_mask_that_a_case_holds_is_0_or_1():
+    case = '  - {id: axes/one, since: "1.0", why: it must be refused, inputs: {x: [["0x1p+0"]], mask: [["nan"]]}}\n'
+    text = HEAD.format(inputs=X + MASK, loss="sum(where(mask == 1, x, 0), N)", wrt="x")
+    with pytest.raises(SpecError, match="a mask is 0 or 1"):
+        assemble(parse(text.replace("cases: []\n", f"cases:\n{case}")))
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "message"),
+    [
+        ("scaled_cross_entropy", {"scale": np.ones(1)}, r"scale has shape \[1\], expected \[\]$"),
+        ("scaled_cross_entropy", {"target": np.zeros(3, int)}, r"target has shape \[3\], expected \[2\] as logits has"),
+        ("listwise_softmax", {"mask": np.full((2, 3), 2)}, "mask has the value 2, expected 0 or 1"),
+        ("listwise_softmax", {"mask": np.full((2, 3), np.nan)}, "mask has the value nan, expected 0 or 1"),
+    ],
+)
+def test_own_data_that_does_not_fit_is_refused_by_its_name(monkeypatch, name, changed, message):
+    monkeypatch.setattr("lossmark.testing.given.losses", library)
+    loss = library()[name]
+    sizes = {"B": 2, "C": 3, "N": 3}
+    right = {item.name: np.ones([sizes[axis] for axis in item.dims]) for item in loss.inputs}
+    right = {key: x.astype(int) if key == "target" else x for key, x in right.items()}
+    assert given(name, right, None).batch == 2
+    with pytest.raises(ValueError, match=message):
+        given(name, right | changed, None)

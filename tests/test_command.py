@@ -223,3 +223,16 @@ def test_the_page_on_the_protocol_names_every_key_and_every_check_that_is_not_as
     mine = program(harness("python"), "mini")
     missing = {check.name for check in CHECKS if check.concerns(target, loss) and not check.concerns(mine, loss)}
     assert missing == set(re.findall(r"`(\w+)`", part))
+
+
+def test_of_a_program_that_supports_nothing_nothing_is_said_to_be_known(tmp_path):
+    text = (FOLDER / "harness.py").read_text(encoding="utf-8")
+    text = text.replace("found = answer", "found = {'unsupported': 'not today'} if 'loss' in asked else answer")
+    (tmp_path / "harness.py").write_text(text, encoding="utf-8")
+    done, results = checked(f"{sys.executable} harness.py", tmp_path, "--dtype", "float32", "--case", "huber/worked")
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert {cell.verdict for cell in results.cells} == {"unsupported"}
+    assert "no cell of mini was judged: this run says nothing of it" in done.stdout
+    (tmp_path / "harness.py").write_text((FOLDER / "harness.py").read_text(encoding="utf-8"), encoding="utf-8")
+    done, _ = checked(f"{sys.executable} harness.py", tmp_path, "--dtype", "float32", "--case", "huber/worked")
+    assert "says nothing of it" not in done.stdout

@@ -15,6 +15,7 @@ from lossmark.sandbox.command import CommandWorker
 from lossmark.sandbox.json_lines import Declined, answered, question
 from lossmark.sandbox.limits import Limits
 from lossmark.sandbox.messages import Failure, Probe, Probed
+from lossmark.sandbox.schema import Unfit
 from tests.programs import GUEST, HEAD
 
 CALL = {"x": np.array([2.0]), "t": np.array([1.0])}
@@ -162,3 +163,16 @@ def test_every_number_of_every_dtype_is_sent_as_it_is(dtype):
     with np.errstate(invalid="ignore"):  # there are signalling NaNs among them
         assert np.array_equal(outcome.array.astype(float), array.astype(float), equal_nan=True)
     assert np.array_equal(np.signbit(outcome.array)[-5:-1], [False, True, False, True])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"id": 3, "error": "no", "id": 3}',
+        '{"id": 3, "value": {"dtype": "float64", "shape": [], "data": "AAAAAAAA4D8=", "data": "AAAAAAAA8D8="}}',
+        '{"id": 3, "unsupported": "x", "unsupported": "y"}',
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(line):
+    with pytest.raises(Unfit, match="stands twice in one object"):
+        answered(line.encode(), 3)

@@ -5,6 +5,7 @@ import pytest
 
 from lossmark.checks.judgement import slopes
 from lossmark.dtypes import BFLOAT16, FLOAT32, FLOAT64
+from lossmark.specification.case import Case
 from lossmark.specification.inputs import draw
 from lossmark.specification.library import losses
 from lossmark.tolerance.expected import expected
@@ -76,3 +77,15 @@ def test_a_slope_next_to_an_end_explains_what_is_just_beyond_its_bound():
     assert slopes(got, parts, kink, FLOAT32, "mean").ok
     got["d_pos"][kink.rows] -= (3 * towards * parts["d_pos"].bound[kink.rows]).astype(np.float32)
     assert not slopes(got, parts, kink, FLOAT32, "mean").ok
+
+
+def test_what_any_number_conforms_for_tells_no_slope():
+    """The value may be NaN, because a norm and a product overflow: then a gradient may be NaN here and finite there."""
+    loss = losses()["pairwise_hinge"]
+    inputs = {"u": [[1.0, 8.0]], "d_pos": [[0.0, 2.0**127]], "d_neg": [[0.0, 0.0]]}
+    arrays = {name: np.array(x) for name, x in inputs.items()}
+    case = Case("pairwise_hinge/drawn", loss.id, {"similarity": "cosine"}, arrays, loss.dims)
+    found = expected(loss, case, FLOAT32, np.ones(1))
+    assert found.kinks["sum"] is not None
+    got = {"u": np.full((1, 2), np.nan), "d_pos": np.full((1, 2), np.nan), "d_neg": np.array([[1e8, 8e8]])}
+    assert slopes(got, found.gradients["sum"], found.kinks["sum"], FLOAT32, "sum").ok

@@ -10,7 +10,7 @@ from lossmark.errors import FormulaError, Place
 from lossmark.formula.derivative import gradients
 from lossmark.formula.grammar import Parser
 from lossmark.formula.tree import Builder, topological
-from lossmark.readings import bound, exact, wide
+from lossmark.readings import bound, bound_classes, exact, wide
 from lossmark.readings.arithmetic import Arithmetic
 from lossmark.readings.balls import lift
 from lossmark.readings.bound import WIDENING
@@ -133,3 +133,24 @@ def test_the_bound_covers_every_number_within_the_error_of_the_operand_and_is_no
 def test_other_arguments_than_a_number_or_a_parameter_are_refused_as_exponent():
     with pytest.raises(FormulaError, match="the exponent of power is a number or a parameter"):
         tree("power(x, y)")
+
+
+def test_a_probability_may_be_computed_from_logits_less_the_largest():
+    """exp((x - m) - log S) rounds twice at |x - L| where exp(x - L) rounds m + log S; where m is 0 it rounds once."""
+    rng = np.random.default_rng(3)
+    x = FLOAT32.round(rng.uniform([-0.5, -10, -65], [0.5, -8, -64], (4000, 3)))
+    for shift, most in ((0.0, 0.6), (x[:, :1], 0.3)):
+        logits = FLOAT32.round(x - shift)
+        below = np.float32(logits) - np.float32(logits.max(axis=1, keepdims=True))
+        got = np.exp(below - np.log(np.sum(np.exp(below), axis=1, keepdims=True)))
+        p = Wide(wide.softmax(Wide(logits), 1).hi)
+        e = bound_classes.softmax(Arithmetic(FLOAT32), p, Bounded(Wide(logits), 0 * logits), 1)
+        assert most < np.max(np.abs(got - p.hi) / e) <= 1
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e17, 1e200])
+def test_shares_do_not_depend_on_a_common_offset(offset):
+    for lo in (None, np.zeros((1, 4))):
+        x = Wide(np.full((1, 4), offset), lo)
+        assert np.allclose(wide.softmax(x, 1).hi, 0.25, rtol=1e-15)
+        assert np.allclose(wide.joint_softmax(x, x, 1).hi, 0.125, rtol=1e-15)

@@ -1,11 +1,14 @@
 """Where intermediates leave the range of a format: what conforms, with what grade, and what does not."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
+import lossmark
 from lossmark.checks.judgement import UNDERFLOW, judge, slopes
 from lossmark.dtypes import DTYPES
-from lossmark.readings.double_double import Wide
+from lossmark.readings.double_double import Wide, two_prod
 from lossmark.readings.overflow import overflow
 from lossmark.specification.case import Case
 from lossmark.specification.library import losses
@@ -190,3 +193,93 @@ def test_beside_the_nan_of_zero_times_infinity_its_limit_conforms_and_no_other_n
             assert seen == [True, True, False, False], (case.id, row)
             found += 1
     assert found
+
+
+def accepted(loss, dtype, params=None, **inputs):
+    """What one drawn case expects under ``sum``."""
+    spec = losses()[loss]
+    arrays = {name: np.array(x, float) for name, x in inputs.items()}
+    case = Case(f"{loss}/drawn", spec.id, params or {}, arrays, spec.dims)
+    return expected(spec, case, DTYPES[dtype], np.ones(case.batch))
+
+
+def test_a_gradient_that_underflows_times_a_norm_that_overflows_may_be_nan_and_either_infinity():
+    """‖d⁻‖ is beyond float32, so that sim/‖u‖‖d⁻‖ is 0; with a norm in range a NaN is no result."""
+    u, zero = [[0.0, 1.0, -(2.0**-126)]], [[0.0, 0.0, 0.0]]
+    params = {"similarity": "cosine"}
+    for scale, conforms in ((1.0, True), (0.5, False)):
+        d_neg = scale * np.array([[2.0**127, 0.0, 1.75 * 2.0**127]])
+        slope = accepted("bpr", "float32", params, u=u, d_pos=zero, d_neg=d_neg).gradients["sum"]["u"]
+        got = np.where(np.arange(3) == 1, np.nan, slope.exact)
+        assert judge(got, slope, DTYPES["float32"], "sum by u").ok == conforms
+
+
+def test_a_probability_that_underflows_times_a_logarithm_that_overflows_may_be_nan():
+    student, teacher = [[-(2.0**127), 1.0, 0.0]], [[-0.5, 1.0, 14.375]]
+    for temperature, conforms in ((0.125, True), (0.75, False)):
+        found = accepted("distill_kl", "float32", {"temperature": temperature}, student=student, teacher=teacher)
+        value = found.values["sum"]
+        assert judge(np.asarray(value.exact, np.float32), value, DTYPES["float32"], "sum").ok
+        assert judge(np.asarray(np.nan, np.float32), value, DTYPES["float32"], "sum").ok == conforms
+
+
+def test_a_quotient_by_a_large_norm_that_is_subnormal_is_graded_where_no_square_is():
+    """x/‖x‖ of 2⁻²³ beside 2¹²⁵ is 2⁻¹⁴⁸, of which half of the digits are lost if it is 1.5·2⁻¹⁴⁸."""
+    x = np.array([[2.0**125, 1.25 * 2.0**-23]])
+    found = accepted("contrastive_pair", "float32", x1=x, x2=0 * x, y=[1.0])
+    slope = {"x1": found.gradients["sum"]["x1"]}
+    quotient = np.float32(1.25 * 2.0**-148)
+    textbook = np.array([[2.0**126, float(quotient * np.float32(2.0**126))]])
+    assert textbook[0, 1] != 2 * x[0, 1]
+    judgement = slopes({"x1": textbook}, slope, found.kinks["sum"], DTYPES["float32"], "sum")
+    assert (judgement.ok, judgement.grade) == (True, UNDERFLOW)
+    for wrong in (2.0**-20, -(2.0**-23)):
+        assert not slopes({"x1": np.array([[2.0**126, wrong]])}, slope, None, DTYPES["float32"], "sum").ok
+
+
+def test_numbers_beside_others_whose_squares_overflow_are_read_to_the_last_digit():
+    """The batch is then read in long double: softplus must not drop what float64 does not hold of it."""
+    u, d_neg = np.array([[16.0, 32.0], [1e300, 0.0]]), np.array([[0.7500005245448991, -0.125], [0.0, 0.0]])
+    d_pos = np.array([[8.000681649851353, 4.000681649851353], [0.0, 0.0]])
+    beside = accepted("bpr", "float64", u=u, d_pos=d_pos, d_neg=d_neg).values["none"]
+    alone = accepted("bpr", "float64", u=u[:1], d_pos=d_pos[:1], d_neg=d_neg[:1]).values["none"]
+    assert beside.exact[0] == alone.exact[0]
+    assert np.isclose(beside.exact_low[0], alone.exact_low[0], rtol=1e-6)
+
+
+def test_products_of_long_doubles_are_exact():
+    x, y = (np.array([np.longdouble(1) / n]) for n in (3, 7))
+    hi, lo = two_prod(x, y)
+    ratios = [Fraction(*number[0].as_integer_ratio()) for number in (x, y, hi, lo)]
+    assert ratios[0] * ratios[1] == ratios[2] + ratios[3]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", ["jax", "jax-fused"])
+def test_jax_has_distances_up_to_the_largest_number(name, dtype):
+    """XLA makes a product with 1/y of a quotient, and 1/y is subnormal, which it flushes to 0, where y is largest."""
+    jax = pytest.importorskip("jax")
+    loss = lossmark.load(name).losses["contrastive_pair"]
+    with jax.enable_x64(dtype == "float64"):
+        largest = DTYPES[dtype].largest
+        x1, y = jax.numpy.asarray([[largest, 240.0], [0.6 * largest] * 2], dtype), jax.numpy.zeros(2, dtype)
+        found = loss(x1=x1, x2=0 * x1, y=y, reduction="none")
+    assert not np.any(np.asarray(found) > 0)  # beyond the margin it costs nothing; NaN is what 0·∞ makes of it
+
+
+def test_jax_has_directions_of_the_longest_vectors():
+    similarity = pytest.importorskip("lossmark.impls.jax_.similarity")
+    x = np.array([[DTYPES["float32"].largest, 0.0], [2.0**127, -(2.0**127)], [3.0, 4.0]], np.float32)
+    length = np.linalg.norm(x.astype(float), axis=1)
+    assert np.allclose(similarity.norm(x), length, rtol=1e-6)
+    assert np.allclose(similarity.unit(x, similarity.norm(x)), x / length[:, None], rtol=1e-6)
+
+
+def test_jax_fused_keeps_a_slope_that_is_normal_where_half_of_it_is_not():
+    jax = pytest.importorskip("jax")
+    loss = lossmark.load("jax-fused").losses["contrastive_pair"]
+    x2 = np.array([[0.5, 2.0**-126, -(2.0**-9)]], np.float32)
+    beside = {"x2": jax.numpy.asarray(x2), "y": jax.numpy.zeros(1, "float32"), "reduction": "sum"}
+    found = np.asarray(jax.grad(lambda x1: loss(x1=x1, **beside))(jax.numpy.zeros((1, 3), "float32")), float)
+    right = accepted("contrastive_pair", "float32", x1=np.zeros((1, 3)), x2=x2, y=[0.0]).gradients["sum"]["x1"]
+    assert slopes({"x1": found}, {"x1": right}, None, DTYPES["float32"], "sum").ok

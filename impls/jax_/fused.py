@@ -188,7 +188,9 @@ def _pair_backward(
     push = (1 - y) * jax.nn.relu(margin - d) / jnp.where(d == 0, 1, d * scale)
     difference = x1 - x2
     g = 2 * _each(g, y, reduction)[..., None]
-    by_x1 = g * (y[:, None] * difference - jnp.where(d == 0, 0, push)[:, None] * (difference * scale[:, None]))
+    # the factors of an example first: a component may be so small that its product with one of them is subnormal
+    push = g * jnp.where(d == 0, 0, push)[:, None]
+    by_x1 = (g * y[:, None]) * difference - push * (difference * scale[:, None])
     return by_x1.astype(dtype), (-by_x1).astype(dtype)
 
 

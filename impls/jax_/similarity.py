@@ -63,12 +63,19 @@ def _norm_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Arr
 
 @jax.jit
 def unit(x: Array, length: Array) -> Array:
-    """x / ‖x‖, and 0 at 0."""
-    return jnp.where(length[:, None] == 0, 0, x / jnp.where(length == 0, 1, length)[:, None])
+    """x / ‖x‖, and 0 at 0. XLA multiplies by 1/‖x‖, which it flushes to 0 where ‖x‖ is very large: so both are less."""
+    less = jnp.where(length > _largest_divisor(x), 0.25, 1).astype(x.dtype)
+    quotient = (x * less[:, None]) / jnp.where(length == 0, 1, length * less)[:, None]
+    return jnp.where(length[:, None] == 0, 0, quotient)
+
+
+def _largest_divisor(x: Array) -> float:
+    """The largest power of two of which 1/x is a normal number."""
+    return 2.0 ** (jnp.finfo(x.dtype).maxexp - 2)
 
 
 def _power_of_two(x: Array) -> Array:
-    """The power of two at or below a positive normal x, else 1: the bits of its exponent."""
+    """The power of two at or below a positive normal x, or the one below that is a divisor to XLA; else 1."""
     integer, mask = (jnp.int64, 0x7FF << 52) if x.dtype == jnp.float64 else (jnp.int32, 0xFF << 23)
     power = lax.bitcast_convert_type(lax.bitcast_convert_type(x, integer) & integer(mask), x.dtype)
-    return jnp.where((power > 0) & jnp.isfinite(power), power, 1)
+    return jnp.where((power > 0) & jnp.isfinite(power), jnp.minimum(power, _largest_divisor(x)), 1)

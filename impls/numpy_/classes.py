@@ -40,9 +40,11 @@ def soft_cross_entropy(logits: Array, target: Array, *, reduction: str = "mean")
 
 def soft_cross_entropy_gradient(logits: Array, target: Array, *, reduction: str = "mean") -> dict[str, Array]:
     """The gradient of :func:`soft_cross_entropy` by the logits: softmax(x)·Σ y - y."""
+    shape = check_tensors({"logits": logits}, rank=2, across="C")
+    check_reduction(reduction, shape[0])
     dtype = logits.dtype
     (logits,) = wide(logits)
-    target = checked_label("target", target, logits.shape, logits.dtype, soft=True)
+    target = checked_label("target", target, shape, logits.dtype, soft=True)
     z, lse = below_largest(logits)
     slope = np.exp(z - lse) * np.sum(target, axis=1, keepdims=True) - target
     return {"logits": (cotangent(len(logits), reduction, logits.dtype) * slope).astype(dtype)}
@@ -98,9 +100,11 @@ def cross_entropy_gradient(
     reduction: str = "mean",
 ) -> dict[str, Array]:
     """The gradient of :func:`cross_entropy` by the logits: (1-ε)·w_y·(p - δ_y) + ε/C·(p·Σ w - w), p = softmax(x)."""
+    batch, classes = check_tensors({"logits": logits}, rank=2, across="C")
+    check_classes(target, weight, logits, ignore_index, label_smoothing)
+    check_reduction(reduction, batch)
     dtype = logits.dtype
     (logits,) = wide(logits)
-    classes = logits.shape[1]
     index, counted = checked_class(target, classes, ignore_index)
     w = np.ones(classes, logits.dtype) if weight is None else weight.astype(logits.dtype)
     z, lse = below_largest(np.where(counted[:, None], logits, 0))
@@ -137,7 +141,9 @@ def kl_div(log_q: Array, p: Array, *, reduction: str = "mean") -> Array:
 
 def kl_div_gradient(log_q: Array, p: Array, *, reduction: str = "mean") -> dict[str, Array]:
     """The gradient of :func:`kl_div` by log_q: -p."""
+    shape = check_tensors({"log_q": log_q}, rank=2, across="C")
+    check_reduction(reduction, shape[0])
     dtype = log_q.dtype
     (log_q,) = wide(log_q)
-    p = checked_label("p", p, log_q.shape, log_q.dtype, soft=True)
+    p = checked_label("p", p, shape, log_q.dtype, soft=True)
     return {"log_q": (-cotangent(len(log_q), reduction, log_q.dtype) * p).astype(dtype)}

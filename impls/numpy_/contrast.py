@@ -40,6 +40,7 @@ def nt_xent_gradient(
     z1: Array, z2: Array, *, temperature: float = 0.5, similarity: str = "cosine", reduction: str = "mean"
 ) -> dict[str, Array]:
     """The gradient of :func:`nt_xent`: half of softmax(s) - I of either view, through the similarities."""
+    check_pairs(z1, z2, temperature, similarity, reduction, VIEWS)
     x, y = wide(z1, z2)
     first, second = _views(x, y, temperature, similarity)
     if not len(x):
@@ -93,6 +94,7 @@ def supcon_gradient(
     z: Array, label: Array, *, temperature: float = 0.1, similarity: str = "dot", reduction: str = "mean"
 ) -> dict[str, Array]:
     """The gradient of :func:`supcon`: softmax(s) - 1/n at each of n positives, through the similarities."""
+    check_supervised(z, label, temperature, similarity, reduction)
     (x,) = wide(z)
     if not len(x):
         return {"z": np.zeros_like(z)}

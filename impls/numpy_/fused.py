@@ -66,6 +66,7 @@ def pairwise_hinge_gradient(
     if similarity != "dot":
         return plain.pairwise_hinge_gradient(u, d_pos, d_neg, margin=margin, similarity=similarity, reduction=reduction)
     check_ranking(u, d_pos, d_neg, similarity, reduction)
+    check_margin(margin)
     wide = wide_of(u)
     g, margin = weight(len(u), reduction, wide), wide.type(margin)
     return _ranking_gradients(lambda x: (x > -margin) * g, u, d_pos, d_neg)
@@ -120,8 +121,11 @@ def _contrastive(d: Array, y: Array, margin: Array) -> Array:
 @impl.gradient("contrastive")
 def contrastive_gradient(d: Array, y: Array, *, margin: float = 1.0, reduction: str = "mean") -> dict[str, Array]:
     """The gradient of :func:`contrastive` by d: 2·y·d - 2·(1-y)·max(margin - d, 0)."""
+    (batch,) = check_tensors({"d": d}, rank=1)
+    check_margin(margin)
+    check_reduction(reduction, batch)
     wide = wide_of(d)
-    y = checked_label("y", y, (len(d),), wide, soft=True)
+    y = checked_label("y", y, (batch,), wide, soft=True)
     push = np.subtract(wide.type(margin), d, dtype=wide)
     np.maximum(push, 0, out=push)
     push *= 1 - y
@@ -162,8 +166,11 @@ def contrastive_pair_gradient(
     x1: Array, x2: Array, y: Array, *, margin: float = 1.0, reduction: str = "mean"
 ) -> dict[str, Array]:
     """(2·y·d - 2·(1-y)·max(margin - d, 0)) · (x1 - x2)/d by x1, and 0 where d = 0."""
+    batch, _ = check_tensors({"x1": x1, "x2": x2}, rank=2)
+    check_margin(margin)
+    check_reduction(reduction, batch)
     wide = wide_of(x1)
-    y = checked_label("y", y, (len(x1),), wide, soft=True)
+    y = checked_label("y", y, (batch,), wide, soft=True)
     twice, margin = 2 * weight(len(x1), reduction, wide), wide.type(margin)
 
     def kernel(x1: Array, x2: Array, y: Array, by_x1: Array, by_x2: Array) -> Rows:
@@ -211,8 +218,11 @@ def labeled_triplet_gradient(
     anc: Array, pos: Array, neg: Array, label: Array, *, margin: float = 1.0, reduction: str = "mean"
 ) -> dict[str, Array]:
     """The gradient of :func:`labeled_triplet`."""
+    batch, _ = check_tensors({"anc": anc, "pos": pos, "neg": neg}, rank=2)
+    check_margin(margin)
+    check_reduction(reduction, batch)
     wide = wide_of(anc)
-    label = checked_label("label", label, (len(anc),), wide, soft=False)
+    label = checked_label("label", label, (batch,), wide, soft=False)
     g = weight(len(anc), reduction, wide)
 
     def kernel(anc: Array, pos: Array, neg: Array, label: Array, by_anc: Array, by_pos: Array, by_neg: Array) -> Rows:

@@ -37,7 +37,10 @@ def bce_with_logits_gradient(
 
     Where p = 1 that is sigmoid(x) - y, which loses what is small beside 1.
     """
-    dtype, batch = logits.dtype, len(logits)
+    (batch,) = check_tensors({"logits": logits}, rank=1)
+    check_not_negative("pos_weight", pos_weight)
+    check_reduction(reduction, batch)
+    dtype = logits.dtype
     (x,) = wide(logits)
     y = checked_label("target", target, (batch,), x.dtype, soft=True)
     g = weight(batch, reduction, x.dtype)
@@ -65,6 +68,7 @@ def sigmoid_focal_gradient(
     logits: Array, target: Array, *, alpha: float = 0.25, gamma: float = 2.0, reduction: str = "mean"
 ) -> dict[str, Array]:
     """The gradient of :func:`sigmoid_focal`: -α_t·q^γ·(γ·p·softplus(-z) + q), p = 1/(1 + exp(-z)) and q = 1 - p."""
+    check_focal(logits, alpha, gamma, reduction)
     (x,) = wide(logits)
     z, share = _signed(x, target, alpha)
     away = sigmoid(-z)

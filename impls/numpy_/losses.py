@@ -102,6 +102,7 @@ def pairwise_hinge_gradient(
 ) -> dict[str, Array]:
     """The gradient of :func:`pairwise_hinge`; at the kink the member 0 of the subdifferential."""
     check_ranking(u, d_pos, d_neg, similarity, reduction)
+    check_margin(margin)
     dtype, batch = u.dtype, len(u)
     u, d_pos, d_neg = wide(u, d_pos, d_neg)
     z = u.dtype.type(margin) - similarity_of(u, d_pos, similarity) + similarity_of(u, d_neg, similarity)
@@ -168,7 +169,10 @@ def contrastive(d: Array, y: Array, *, margin: float = 1.0, reduction: str = "me
 @impl.gradient("contrastive")
 def contrastive_gradient(d: Array, y: Array, *, margin: float = 1.0, reduction: str = "mean") -> dict[str, Array]:
     """The gradient of :func:`contrastive` by d: 2·y·d - 2·(1-y)·max(margin - d, 0)."""
-    dtype, batch = d.dtype, len(d)
+    (batch,) = check_tensors({"d": d}, rank=1)
+    check_margin(margin)
+    check_reduction(reduction, batch)
+    dtype = d.dtype
     (d,) = wide(d)
     y = checked_label("y", y, (batch,), d.dtype, soft=True)
     g = weight(batch, reduction, d.dtype)
@@ -197,7 +201,10 @@ def contrastive_pair_gradient(
     x1: Array, x2: Array, y: Array, *, margin: float = 1.0, reduction: str = "mean"
 ) -> dict[str, Array]:
     """The gradient of :func:`contrastive_pair`: 0 where x1 = x2."""
-    dtype, batch = x1.dtype, len(x1)
+    batch, _ = check_tensors({"x1": x1, "x2": x2}, rank=2)
+    check_margin(margin)
+    check_reduction(reduction, batch)
+    dtype = x1.dtype
     x1, x2 = wide(x1, x2)
     y = checked_label("y", y, (batch,), x1.dtype, soft=True)
     g = weight(batch, reduction, x1.dtype)
@@ -248,7 +255,10 @@ def labeled_triplet_gradient(
     anc: Array, pos: Array, neg: Array, label: Array, *, margin: float = 1.0, reduction: str = "mean"
 ) -> dict[str, Array]:
     """The gradient of :func:`labeled_triplet`."""
-    dtype, batch = anc.dtype, len(anc)
+    batch, _ = check_tensors({"anc": anc, "pos": pos, "neg": neg}, rank=2)
+    check_margin(margin)
+    check_reduction(reduction, batch)
+    dtype = anc.dtype
     anc, pos, neg = wide(anc, pos, neg)
     label = checked_label("label", label, (batch,), anc.dtype, soft=False)
     a, near, far = _triplet_roles(anc, pos, neg, label)

@@ -26,6 +26,8 @@ def multi_margin_gradient(
     logits: Array, target: Array, *, margin: float = 1.0, reduction: str = "mean"
 ) -> dict[str, Array]:
     """The gradient of :func:`multi_margin`: 1/C of each class that costs something, less their number at y."""
+    check_margins(logits, target, margin, reduction)
+    checked_class(target, logits.shape[1])
     (x,) = wide(logits)
     costs = (_behind(x, target, margin) > 0).astype(x.dtype)
     slope = costs - (np.arange(x.shape[1]) == target[:, None]) * np.sum(costs, axis=1, keepdims=True)

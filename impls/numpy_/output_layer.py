@@ -33,6 +33,7 @@ def linear_cross_entropy_gradient(
     hidden: Array, weight: Array, target: Array, *, ignore_index: int = -100, reduction: str = "mean"
 ) -> dict[str, Array]:
     """The gradient of :func:`linear_cross_entropy`: with g = softmax(x) - δ_y of every row, g·W and gᵀ·H."""
+    check_output_layer(hidden, weight, target, ignore_index)
     h, w = _counted(hidden, weight, target, ignore_index)
     slope = cross_entropy_gradient(h @ w.T, target, ignore_index=ignore_index, reduction=reduction)["logits"]
     return {"hidden": (slope @ w).astype(hidden.dtype), "weight": (slope.T @ h).astype(weight.dtype)}

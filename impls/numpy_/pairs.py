@@ -37,6 +37,7 @@ def info_nce_gradient(
     query: Array, key: Array, *, temperature: float = 0.07, similarity: str = "cosine", reduction: str = "mean"
 ) -> dict[str, Array]:
     """The gradient of :func:`info_nce`: (softmax(s) - I)/τ through the similarities."""
+    check_pairs(query, key, temperature, similarity, reduction)
     q, k = wide(query, key)
     tau = q.dtype.type(temperature)
     s = similarities(q, k, similarity) / tau
@@ -73,6 +74,7 @@ def clip_gradient(
     image: Array, text: Array, *, scale: float = 14.285714, similarity: str = "cosine", reduction: str = "mean"
 ) -> dict[str, Array]:
     """The gradient of :func:`clip`: half of softmax(s) - I by rows and by columns, through the similarities."""
+    check_pairs(image, text, scale, similarity, reduction, IMAGES)
     x, y = wide(image, text)
     by = x.dtype.type(scale)
     s = by * similarities(x, y, similarity)
@@ -119,6 +121,8 @@ def siglip_gradient(
     reduction: str = "mean",
 ) -> dict[str, Array]:
     """The gradient of :func:`siglip`: sigmoid(s_ij), and -sigmoid(-s_ii) of the own pair, through the similarities."""
+    check_pairs(image, text, scale, similarity, reduction, IMAGES)
+    check_finite("bias", bias)
     x, y = wide(image, text)
     by = x.dtype.type(scale)
     s = by * similarities(x, y, similarity) + x.dtype.type(bias)

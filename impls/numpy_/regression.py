@@ -35,7 +35,10 @@ def huber(x: Array, t: Array, *, delta: float = 1.0, reduction: str = "mean") ->
 
 def huber_gradient(x: Array, t: Array, *, delta: float = 1.0, reduction: str = "mean") -> dict[str, Array]:
     """The gradient of :func:`huber` by ``x``: the error, between -δ and δ."""
-    dtype, batch = x.dtype, len(x)
+    (batch,) = check_tensors({"x": x, "t": t}, rank=1)
+    check_positive("delta", delta)
+    check_reduction(reduction, batch)
+    dtype = x.dtype
     x, t = wide(x, t)
     border = x.dtype.type(delta)
     return {"x": (weight(batch, reduction, x.dtype) * np.clip(x - t, -border, border)).astype(dtype)}

@@ -34,6 +34,7 @@ def distill_kl_gradient(
     student: Array, teacher: Array, *, temperature: float = 1.0, reduction: str = "mean"
 ) -> dict[str, Array]:
     """The gradient of :func:`distill_kl` by the student: T·(q·Σp - p)."""
+    check_distilled(student, teacher, temperature, reduction)
     s, t = wide(student, teacher)
     by = s.dtype.type(temperature)
     (s, log_s), (t, log_t) = below_largest(s / by), below_largest(t / by)
@@ -85,6 +86,7 @@ def cross_entropy_z_gradient(
     reduction: str = "mean",
 ) -> dict[str, Array]:
     """The gradient of :func:`cross_entropy_z`: p - δ_y + 2z·lse(x)·p, times 1 - tanh² where the logits are capped."""
+    check_capped(logits, target, z_weight, softcap, ignore_index, reduction)
     (x,) = wide(logits)
     index, counted = checked_class(target, x.shape[1], ignore_index)
     known = np.where(counted[:, None], x, 0)

@@ -200,7 +200,8 @@ def _pair_backward(x1: Tensor, x2: Tensor, y: Tensor, d: Tensor, g: Tensor, marg
     scale = tf.where(d < 2.0**-60, tf.constant(2.0**100, d.dtype), 1)  # so that a very small d can be divided by
     push = tf.math.divide_no_nan((1 - y) * tf.nn.relu(margin - d), d * scale)
     difference = x1 - x2
-    by_x1 = 2 * g * (y[:, None] * difference - push[:, None] * (difference * scale[:, None]))
+    # the factors of an example first: a component may be so small that its product with one of them is subnormal
+    by_x1 = (2 * g * y[:, None]) * difference - (2 * g * push[:, None]) * (difference * scale[:, None])
     return by_x1, -by_x1
 
 

@@ -25,8 +25,10 @@ def explain(
 ) -> tuple[NDArray[np.bool_], str, F64]:
     """Which of the ``k`` kinked rows some slopes explain, a note on those, and the slopes ``[P, k]``.
 
-    Slopes within the bound are looked for first. Any but 0 and 1 rounds a product more, and has room for that.
+    Slopes within the bound are looked for first. Any but 0 and 1 rounds a product more, and has room for that. Numbers
+    that are not finite, and those in the place of which any conforms, tell no slope.
     """
+    got = {name: _telling(got[name], part) for name, part in accepted.items()}
     moving = moves(kink)
     low, high = _intervals(got, accepted, kink, 0.0)
     fits = np.all(low <= high * (1 + FINE), axis=0)
@@ -107,10 +109,16 @@ def _intervals(got: Got, accepted: Mapping[str, Acceptance], kink: Kink, relativ
             span = one - zero
             alone = np.count_nonzero(span, axis=0) == 1
             ends = np.sort(np.stack([(x - e - zero) / span, (x + e - zero) / span]), axis=0)
-            free = ~alone | (span == 0) | ~np.isfinite(span) | np.isinf(e)
+            free = ~alone | (span == 0) | ~np.isfinite(span) | np.isinf(e) | ~np.isfinite(x)
             low = np.maximum(low, np.max(np.where(free, -np.inf, ends[0]), axis=2, initial=-np.inf))
             high = np.minimum(high, np.min(np.where(free, np.inf, ends[1]), axis=2, initial=np.inf))
     return low, high
+
+
+def _telling(x: NDArray[np.generic], part: Acceptance) -> F64:
+    """The numbers, NaN in the place of those for which any other conforms as well."""
+    numbers = np.asarray(x, np.float64)
+    return numbers if part.unspecified is None else np.where(part.unspecified, np.nan, numbers)
 
 
 def moves(kink: Kink) -> NDArray[np.bool_]:

@@ -58,14 +58,15 @@ def lse(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
 def softmax(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
     """The error of p = exp(v - L), in the accumulator: relative, that of v and of L, of the difference, and δ.
 
-    L = m + log S is rounded, too, so a common offset costs digits unless it is taken away before.
+    L = m + log S is rounded, too, so a common offset costs digits unless it is taken away before; in (v - m) - log S
+    the first difference is rounded instead, but where m is 0.
     """
     a = arithmetic.dtype.a
     shares = v.hi
     exponent = np.abs(np.log(np.where(shares > 0, shares, 1.0)))
     relative = _relative(arithmetic, x, shares, axis) + a * exponent
     relative = relative + _LOG * a * np.log(np.maximum(np.count_nonzero(shares, axis=axis, keepdims=True), 1))
-    relative = relative + np.where(_count(x, axis) > 1, a * (_EXP + _offset(x, axis)), 0.0)
+    relative = relative + np.where(_count(x, axis) > 1, a * (_EXP + _away(x, axis)), 0.0)
     moved = np.expm1(np.where(np.isfinite(x.v.hi), x.e, 0.0) + _propagated(x, shares, axis))
     e = np.where(shares > 0, shares * (moved + (1 + moved) * relative), 0.0)
     return e + arithmetic.eta(v, e)
@@ -140,6 +141,13 @@ def _offset(x: Bounded, axis: int) -> F64:
     """How large the largest is, and with it the log-sum-exp, which is log n more at most."""
     most = np.abs(_finite(np.max(x.v.hi, axis=axis, keepdims=True)))
     return np.asarray(2 * most + np.log(np.maximum(_count(x, axis), 1)))
+
+
+def _away(x: Bounded, axis: int) -> F64:
+    """How large the numbers are that are rounded before log S, or with it, is taken away: m and L, or v - m."""
+    most = _finite(np.max(x.v.hi, axis=axis, keepdims=True))
+    below = np.where((most == 0) | ~np.isfinite(x.v.hi), 0.0, most - x.v.hi)
+    return np.maximum(_offset(x, axis), below)
 
 
 def _shares(x: Bounded, v: Wide) -> F64:

@@ -189,9 +189,11 @@ def norm(arithmetic: Arithmetic, v: Wide, x: Bounded, axis: int) -> F64:
     return np.where(v.hi == 0, np.sqrt(np.sum(x.e * x.e, axis=axis, keepdims=True)), arithmetic.round(v, e))
 
 
-def squares_underflow(arithmetic: Arithmetic, x: Bounded) -> bool:
-    """Whether the square of some component may underflow, or of twice a component."""
-    return bool(((x.size > 0) & (x.size < 2 * arithmetic.dtype.smallest_normal**0.5)).any())
+def textbook_loses(arithmetic: Arithmetic, x: Bounded, length: Bounded) -> bool:
+    """Whether the square of some component may underflow, or of twice a component, or its quotient by the norm."""
+    tiny = arithmetic.dtype.smallest_normal
+    quotient = np.where(np.isfinite(length.size), tiny * length.size, 0.0)
+    return bool(((x.size > 0) & (x.size < np.maximum(2 * tiny**0.5, quotient))).any())
 
 
 def _squares(arithmetic: Arithmetic, x: Bounded, axis: int) -> tuple[Wide, NDArray[np.bool_]]:

@@ -9,7 +9,8 @@ for basic building blocks of double-word arithmetic, 2017.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import functools
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,9 +38,15 @@ def two_sum(x: F64, y: F64) -> tuple[F64, F64]:
     return s, (x - (s - back)) + (y - back)
 
 
+@functools.cache
+def _splitter(dtype: np.dtype[np.floating[Any]]) -> Any:
+    """2 to the power of half the bits of a format, and 1: 2²⁷ + 1 for float64."""
+    return dtype.type(2.0 ** ((np.finfo(dtype).nmant + 2) // 2) + 1)
+
+
 def _split(x: F64) -> tuple[F64, F64]:
-    """x as a sum of two numbers of at most 26 bits, whose products are exact (Veltkamp, Dekker 1971)."""
-    scaled = 134217729.0 * x
+    """x as a sum of two numbers of half its bits, 26 of float64, whose products are exact (Veltkamp, Dekker 1971)."""
+    scaled = _splitter(x.dtype) * x
     high = scaled - (scaled - x)
     return high, x - high
 

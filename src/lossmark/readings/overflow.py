@@ -21,6 +21,9 @@ from .layout import placed
 from .nonfinite import ALL_FINITE, NonFinite
 from .wide import RULES as WIDE
 
+LOST = 16.0
+"""How many of the smallest normal number underflow may cost a number that is exactly 0, as sigmoid(-∞) is."""
+
 
 @dataclass(frozen=True)
 class Bounded:
@@ -42,7 +45,7 @@ class Bounded:
 def finish(dtype: DType, node: Node, axes: Dims, v: Wide, e: F64, args: Sequence[Bounded]) -> Bounded:
     """The result ``v`` ± ``e`` of a node on ``args``, with the outcomes that its own overflow and theirs lead to."""
     sums, sums_products = OPERATIONS[node.op].sums, OPERATIONS[node.op].sums_products
-    some = any(arg.also for arg in args)
+    some = any(arg.also for arg in args) or (OPERATIONS[node.op].multiplies and any(map(_infinite, args)))
     if not sums and not sums_products and not some and _in_range(dtype, v, e):
         return Bounded(v, e)
     e = _tidy_error(v, e)
@@ -53,7 +56,7 @@ def finish(dtype: DType, node: Node, axes: Dims, v: Wide, e: F64, args: Sequence
     if node.op == "div":
         also |= _divisor_lost(dtype, v, e, args[1])
     if some:
-        e, more = _alternatives(placed(WIDE[node.op], node, axes), v, e, args)
+        e, more = _alternatives(placed(WIDE[node.op], node, axes), v, e, _outcomes(dtype, node.op, args), args)
         also |= (
             more.or_nan() if OPERATIONS[node.op].shifts and not OPERATIONS[node.op].linear else more
         )  # the largest, less itself, is ∞ - ∞
@@ -130,7 +133,31 @@ def by_a_lost_norm(op: str, args: Sequence[Bounded]) -> NonFinite:
     return NonFinite.of(infinite & (x.v.hi + x.e > 0), infinite & (x.v.hi - x.e < 0), nan)
 
 
-def _alternatives(rule: Callable[..., Wide], v: Wide, e: F64, args: Sequence[Bounded]) -> tuple[F64, NonFinite]:
+def _infinite(x: Bounded) -> bool:
+    """Whether some number is infinite, or may be because it overflows."""
+    return bool(x.also) or bool(np.isinf(x.v.hi).any())
+
+
+def _outcomes(dtype: DType, op: str, args: Sequence[Bounded]) -> list[list[F64]]:
+    """For each operand the numbers that it may be: it exactly, and as overflow has it.
+
+    A factor that may be computed as 0, or with the other sign, makes NaN of an infinite one, or the other infinity; so
+    it is looked at as these, too, but for a 0 that nothing but underflow could make another number (:data:`LOST`).
+    """
+    found = [arg.also.alternatives(arg.v.hi) for arg in args]
+    if OPERATIONS[op].multiplies:
+        for place, arg in enumerate(args):
+            some = (arg.size > 0) | (arg.e > LOST * dtype.smallest_normal)
+            lost = some & (arg.size <= arg.e) & np.isfinite(arg.e)
+            if lost.any() and any(_infinite(other) for other in args if other is not arg):
+                ends = (np.zeros_like(arg.e), arg.v.hi + arg.e, arg.v.hi - arg.e)
+                found[place] = [*found[place], *(np.where(lost, end, arg.v.hi) for end in ends)]
+    return found
+
+
+def _alternatives(
+    rule: Callable[..., Wide], v: Wide, e: F64, outcomes: Sequence[Sequence[F64]], args: Sequence[Bounded]
+) -> tuple[F64, NonFinite]:
     """What the operation makes of operands that overflowed: finite results widen ``e``, others become outcomes.
 
     Errors are widened only where they make a difference: elsewhere ``v`` may be another side of a kink than the rule
@@ -141,7 +168,7 @@ def _alternatives(rule: Callable[..., Wide], v: Wide, e: F64, args: Sequence[Bou
     usual = rule(*(Wide(arg.v.hi) for arg in args)).hi
     rows = functools.reduce(np.logical_or, (arg.also.by_example(v.hi.ndim) for arg in args))
     overflown = rows if len(rows) == len(v.hi) else np.asarray(rows.any())  # a sum over the batch
-    for operands in itertools.product(*(arg.also.alternatives(arg.v.hi) for arg in args)):
+    for operands in itertools.product(*outcomes):
         result = rule(*map(Wide, operands)).hi
         other = (result != usual) & ~(np.isnan(result) & np.isnan(usual))
         also |= NonFinite.in_numbers(np.where(other | overflown, result, 0.0))

@@ -103,14 +103,23 @@ def largest(x: Wide, axis: int) -> Wide:
 def lse(x: Wide, axis: int) -> Wide:
     """log Σ exp(xᵢ), shifted by the largest; an infinity where that is one."""
     most = largest(x, axis)
-    shift = Wide(np.where(np.isfinite(most.hi), most.hi, 0.0), most.lo)
-    found = add(shift, WIDE_FUNCTIONS["log"](total(WIDE_FUNCTIONS["exp"](sub(x, shift)), axis)))
+    shift, _, log = _shifted(x, axis)
+    found = add(shift, log)
     return found._replace(hi=np.where(np.isfinite(most.hi), found.hi, most.hi))
 
 
 def softmax(x: Wide, axis: int) -> Wide:
-    """exp(xᵢ - lse(x)); NaN where nothing or an infinity is left."""
-    return WIDE_FUNCTIONS["exp"](sub(x, lse(x, axis)))
+    """exp(xᵢ - lse(x)), shifted by the largest first; NaN where nothing or an infinity is left."""
+    _, below, log = _shifted(x, axis)
+    return WIDE_FUNCTIONS["exp"](sub(below, log))
+
+
+def _shifted(x: Wide, axis: int) -> tuple[Wide, Wide, Wide]:
+    """The largest, or 0 where it is not finite; x less that; and log Σ exp of what is left."""
+    most = largest(x, axis)
+    shift = Wide(np.where(np.isfinite(most.hi), most.hi, 0.0), most.lo)
+    below = sub(x, shift)
+    return shift, below, WIDE_FUNCTIONS["log"](total(WIDE_FUNCTIONS["exp"](below), axis))
 
 
 def side_by_side(x: Wide, y: Wide, axis: int) -> Wide:
@@ -128,8 +137,10 @@ def joint_lse(x: Wide, y: Wide, axis: int) -> Wide:
 
 
 def joint_softmax(x: Wide, y: Wide, axis: int) -> Wide:
-    """exp(xᵢ - joint_lse(x, y))."""
-    return WIDE_FUNCTIONS["exp"](sub(x, joint_lse(x, y, axis)))
+    """exp(xᵢ - joint_lse(x, y)): the first of the shares of both."""
+    shares = softmax(side_by_side(x, y, axis), axis)
+    first = [slice(x.hi.shape[axis]) if place == axis % x.hi.ndim else slice(None) for place in range(x.hi.ndim)]
+    return Wide(shares.hi[tuple(first)], None if shares.lo is None else shares.lo[tuple(first)])
 
 
 def depth(x: Wide, some: Wide, axis: int) -> Wide:

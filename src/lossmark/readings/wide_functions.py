@@ -51,9 +51,15 @@ def _power_slope(x: F64, y: F64) -> F64:
 
 
 def _numbers(x: Wide) -> list[Real]:
-    """The numbers of an array, each as a ball; NaN and infinities as floats."""
+    """The numbers of an array, each as a ball; NaN and infinities as floats.
+
+    What float64 does not hold of a long double belongs to the low part.
+    """
     assert x.lo is not None
-    pairs = zip(x.hi.astype(np.float64).ravel().tolist(), x.lo.astype(np.float64).ravel().tolist(), strict=True)
+    with np.errstate(over="ignore", invalid="ignore"):
+        near = x.hi.astype(np.float64)
+        rest = np.where(np.isfinite(near), (x.hi - near) + x.lo, 0.0).astype(np.float64)
+    pairs = zip(near.ravel().tolist(), rest.ravel().tolist(), strict=True)
     return [high if isinstance(high := lift(hi), float) else high + arb(lo) for hi, lo in pairs]
 
 

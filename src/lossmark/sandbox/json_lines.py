@@ -199,6 +199,20 @@ def _read(line: bytes, kind: type[_Kind], number: int) -> _Kind:
         place = ".".join(map(str, first["loc"]))[:100]
         seen = "" if place else f", in {line[:60]!r}"
         raise Unfit(f"{place + ': ' if place else ''}{first['msg'][:200]}{seen}") from None
+    try:
+        json.loads(line, object_pairs_hook=_once)  # of equal keys the model has seen the last alone
+    except (ValueError, RecursionError) as error:
+        raise Unfit(f"a line that is no JSON to everybody: {error!s:.200}") from None
     if found.id != number:
         raise Unfit(f"an answer to question {found.id}, asked was {number}")
+    return found
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> Mapping[str, Any]:
+    """The keys and values of an object; raises :class:`Unfit` where a key stands in it twice."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise Unfit(f"the key {key[:100]!r} stands twice in one object")
+        found[key] = value
     return found

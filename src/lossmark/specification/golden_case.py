@@ -133,6 +133,8 @@ def _check_arrays(
             raise document.error(where, "a label lies in [0, 1]")
         if item.label == "hard" and not np.all(np.isnan(counted) | (counted == 0) | (counted == 1)):
             raise document.error(where, "this label is 0 or 1")
+        if item.mask and np.isnan(array).any():
+            raise document.error(where, "a mask is 0 or 1")
 
 
 def _check_expected(document: Document, path: Path_, case: CaseModel, arrays: Mapping[str, F64], batch: int) -> None:

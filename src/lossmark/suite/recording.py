@@ -47,6 +47,7 @@ class Recording:
         self._arrived: set[str] = set()
         self._unjudged: Counter[tuple[str, str]] = Counter()
         self._retried: Counter[tuple[str, str]] = Counter()
+        self._judged: dict[str, bool] = {}
         self.wrong: Counter[TableKey] = Counter()
         self._stream = open(results or os.devnull, "w", encoding="utf-8", buffering=1)  # noqa: SIM115 (see finish)
         self._recorder = Recorder(self._stream)
@@ -81,6 +82,9 @@ class Recording:
             self._arrived.add(_run(record))
             if record["verdict"] in ("not-run", "unsupported"):
                 self._unjudged[record["impl"], record["detail"]] += 1
+                self._judged.setdefault(record["impl"], False)
+            else:
+                self._judged[record["impl"]] = True
             if record["verdict"] in ("fail", "error"):
                 self.wrong[TableKey(**{name: record[name] for name in TableKey._fields})] += 1
             if record.get("retried"):
@@ -102,7 +106,7 @@ class Recording:
         self._stream.close()
 
     def summary(self) -> Iterator[str]:
-        """Why cells were not judged or tried twice, the counts of the verdicts, and how long it took."""
+        """Why cells were not judged or tried twice, of what none was, the counts of verdicts, and how long it took."""
         seconds = time.perf_counter() - self._started
         counts = self._recorder.counts
         total = sum(counts.values())
@@ -110,6 +114,8 @@ class Recording:
             yield f"{count:6} cells of {impl} not judged: {reason}"
         for (impl, reason), count in self._retried.most_common(REASONS):
             yield f"{count:6} cells of {impl} tried twice, the second time alone, after: {reason}"
+        for impl in [impl for impl, judged in self._judged.items() if not judged]:
+            yield f"no cell of {impl} was judged: this run says nothing of it"
         yield ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
         rate = total / max(seconds, 1e-9)
         yield f"{total} of {self.planned} planned cells in {seconds:.0f} s, {rate:.0f} cells per second"

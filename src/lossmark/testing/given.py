@@ -138,7 +138,7 @@ def _listed(loss: Loss) -> str:
 def _shapes(loss: Loss, arrays: Mapping[str, NDArray[Any]]) -> tuple[tuple[int, ...], Sizes]:
     """The shape that stands for the batch, and how long every axis is."""
     leading: tuple[int, ...] | None = None
-    first, sizes = "", dict[str, int]()
+    sizes, having = dict[str, int](), dict[str, str]()
     for item in loss.inputs:
         if item.name not in arrays:
             continue
@@ -151,12 +151,15 @@ def _shapes(loss: Loss, arrays: Mapping[str, NDArray[Any]]) -> tuple[tuple[int, 
         else:
             fits = len(own) >= 1 and own == (leading or own) and (len(own) == 1 or not loss.pairs)
         ends = shape[len(shape) - len(beside) :]
-        if not fits or any(size != sizes.get(axis, size) for axis, size in zip(beside, ends, strict=False)):
-            hint = f" as {first} has" if first else "" if loss.pairs else ", or any axes in the place of B"
+        unlike = [axis for axis, size in zip(beside, ends, strict=False) if size != sizes.get(axis, size)]
+        if not fits or unlike:
+            first = next((having[axis] for axis in (unlike if fits else item.dims) if axis in having), "")
+            hint = f" as {first} has" if first else "" if loss.pairs or having else ", or any axes in the place of B"
             raise ValueError(f"{item.name} has shape {list(shape)}, expected [{', '.join(map(str, expected))}]{hint}")
         sizes |= dict(zip(beside, ends, strict=True))
         if not item.shared and leading is None:
-            leading, first = own, item.name
+            leading, having[BATCH] = own, item.name
+        having = dict.fromkeys(beside, item.name) | having
     assert leading is not None
     return leading, {BATCH: math.prod(leading), **sizes}
 
@@ -199,7 +202,7 @@ def _label(
         soft = item.label == "soft"
         with np.errstate(invalid="ignore"):
             bad = ~((array >= 0) & (array <= 1)) if soft else (array != 0) & (array != 1)
-            bad = bad & (array == array)
+            bad = bad & ((array == array) | item.mask)
         allowed = "[0, 1]" if soft else "0 or 1"
     bad = bad & counted
     if bad.any():

@@ -21,7 +21,7 @@ from ..formula.tree import BATCH, Dims, Node, topological
 from ..readings import bound, wide
 from ..readings.arithmetic import Arithmetic
 from ..readings.bound_derivatives import in_common, undecided
-from ..readings.bound_sums import Summands, squares_underflow
+from ..readings.bound_sums import Summands, textbook_loses
 from ..readings.convention import IEEE, Convention
 from ..readings.double_double import Wide
 from ..readings.layout import laid_out, numbered, placed, sizes_of
@@ -145,7 +145,7 @@ class Reading:
             else:
                 known[node] = self._operation(node, args, convention)
                 if node.op == "norm" and not underflows:
-                    underflows = squares_underflow(Arithmetic(self.dtype), *args)
+                    underflows = textbook_loses(Arithmetic(self.dtype), args[0], known[node])
         batch = max(map(len, leaves.values()))
         masks = [in_common([kinked[node] for node in nodes], batch) for nodes in self.plan.slopes]
         return Unseeded(known, masks, underflows, convention)
