@@ -1,11 +1,30 @@
-"""A browser for the tests of pages."""
+"""A browser for the tests of pages, and the mark of tests that take minutes."""
 
+import fnmatch
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
+LONG = Path(__file__).with_name("long.txt")
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def long_ones():
+    """The patterns of ``long.txt``."""
+    return [line for line in LONG.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark what ``long.txt`` names."""
+    patterns = long_ones()
+    for item in items:
+        name = item.nodeid.removeprefix("tests/")
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(scope="module")
