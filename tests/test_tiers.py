@@ -1,4 +1,4 @@
-"""Which tests run always and which each night: nobody's name is left over, and of each kind some run always."""
+"""Which tests run always and which each night: every pattern names one, and of hardly any file all are long."""
 
 import fnmatch
 import subprocess
@@ -12,26 +12,23 @@ from tests.conftest import long_ones
 ROOT = Path(__file__).parents[1]
 
 
-def collected(mark):
-    command = [sys.executable, "-m", "pytest", "tests", "--collect-only", "-q", "-p", "no:cacheprovider", "-m", mark]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    names = [line.removeprefix("tests/") for line in done.stdout.splitlines() if "::" in line]
-    assert names, done.stdout + done.stderr
-    return names
-
-
 @pytest.fixture(scope="module")
-def long():
-    return collected("long")
+def names():
+    """Of all tests but the soaks."""
+    command = [sys.executable, "-m", "pytest", "tests", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run([*command, "-m", "not soak"], cwd=ROOT, capture_output=True, text=True, check=False)
+    found = [line.removeprefix("tests/") for line in done.stdout.splitlines() if "::" in line]
+    assert found, done.stdout + done.stderr
+    return found
 
 
-def test_every_pattern_names_a_test(long):
-    assert [pattern for pattern in long_ones() if not any(fnmatch.fnmatchcase(name, pattern) for name in long)] == []
+def test_every_pattern_names_a_test(names):
+    assert [pattern for pattern in long_ones() if not fnmatch.filter(names, pattern)] == []
 
 
-def test_few_tests_are_long_and_of_hardly_any_file_all(long):
-    always = collected("not long and not soak")
+def test_few_tests_are_long_and_of_hardly_any_file_all(names):
+    long = {name for pattern in long_ones() for name in fnmatch.filter(names, pattern)}
+    always = set(names) - long
     assert len(long) < len(always) / 20
-    assert {name.partition("::")[0] for name in long} - {name.partition("::")[0] for name in always} == {
-        "test_faulty.py"
-    }
+    files, others = ({name.partition("::")[0] for name in some} for some in (long, always))
+    assert files - others == {"test_faulty.py"}
