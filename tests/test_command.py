@@ -127,7 +127,7 @@ def test_a_failure_says_how_to_repeat_it(tmp_path):
     ],
 )
 def test_a_program_that_cannot_be_planned_is_refused(text, says, tmp_path):
-    (tmp_path / "mini.py").write_text(HEAD + text)
+    (tmp_path / "mini.py").write_text(f"{HEAD}sys.stdin.readline()\n{text}")
     with pytest.raises(LoadError, match=says):
         program(f"{sys.executable} {tmp_path / 'mini.py'}", "mini")
 

@@ -188,9 +188,9 @@ class Guarded(ABC):
 
     def stop(self) -> None:
         """End the process, if it runs."""
-        self._hang_up()
-        if self._processes is not None:
+        if self._processes is not None:  # before it sees that nobody asks any more, and leaves what it started behind
             self._processes.end(self._runs())
+        self._hang_up()
         if self._watch is not None:
             os.close(self._watch)  # ends whatever is left of the group
         if self._process is not None:
