@@ -11,7 +11,7 @@ from lossmark.hunt import on_ray
 from lossmark.hunt.on_ray import hunt_on_ray
 from lossmark.hunt.pool import Budget, leg
 from lossmark.hunt.quarry import quarries
-from lossmark.specification.library import losses
+from lossmark.specification.library import losses, specs_digest
 from lossmark.suite.plan import Choice
 from tests.miniatures import HEAD
 from tests.processes import finished, lossmark
@@ -146,7 +146,7 @@ def test_a_file_is_found_from_the_folder_of_who_hunts_and_has_to_be_the_same(tmp
     found, told = guests(tmp_path, "pass", "guest.py")[:1], Told()
     hunt_on_ray(found, 0, Budget(EVALUATIONS), {}, told, cluster.address)
     assert told.states == here(found)
-    expected = on_ray._expected(found[0])
+    expected = on_ray._expected(found[0], specs_digest())
     (tmp_path / "guest.py").write_text("another = 1\n", encoding="utf-8")
     with pytest.raises(LossmarkError, match=r"guest\.py is [0-9a-f]+, and [0-9a-f]+ where"):
         on_ray._leg(expected, str(tmp_path), found[0], 0, None, EVALUATIONS, 1.0)

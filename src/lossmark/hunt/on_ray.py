@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import math
 import os
 import platform
 import secrets
@@ -58,10 +57,10 @@ def hunt_on_ray(
     with _connected(address) as ray:
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         asked = {quarry.key: _asked(quarry, machines) for quarry in quarries}
-        expected = {quarry.key: _expected(quarry) for quarry in quarries}
+        specs = specs_digest()
+        expected = {quarry.key: _expected(quarry, specs) for quarry in quarries}
         processors = min(len(quarries), sum(machine.get("CPU", 0) for machine in machines))
-        share = math.inf if budget.seconds is None else budget.seconds * processors / len(quarries)
-        left = dict.fromkeys(asked, share)
+        left = dict.fromkeys(asked, budget.share(processors, len(quarries)))
         task = ray.remote(max_retries=RETRIES)(_leg)
 
         def begun(quarry: Quarry, state: HuntState | None) -> Any:
@@ -131,10 +130,10 @@ def _asked(quarry: Quarry, machines: Sequence[Mapping[str, float]]) -> dict[str,
     return {"num_cpus": 1, "memory": memory, "resources": dict.fromkeys(marks, MARK)}
 
 
-def _expected(quarry: Quarry) -> dict[str, str]:
+def _expected(quarry: Quarry, specs: str) -> dict[str, str]:
     """What has to be the same everywhere for a quarry to give the same: versions, and the file of a guest."""
     reference = quarry.target.reference
-    found = {"lossmark": __version__, "specs": specs_digest()}
+    found = {"lossmark": __version__, "specs": specs}
     if reference.framework != COMMAND.name:
         found[reference.framework] = framework_version(reference.framework) or "not installed"
     if reference.source.endswith(".py"):
@@ -158,7 +157,7 @@ def _leg(
     """
     with contextlib.suppress(OSError):
         os.chdir(folder)
-    for name, here in _expected(quarry).items():
+    for name, here in _expected(quarry, specs_digest()).items():
         if here != expected[name]:
             raise LossmarkError(f"{platform.node()}: {name} is {here}, and {expected[name]} where the hunt was begun")
     return leg(quarry, seed, state, evaluations, seconds)

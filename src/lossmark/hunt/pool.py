@@ -44,6 +44,10 @@ class Budget:
     evaluations: int | None = None
     seconds: float | None = None
 
+    def share(self, processors: float, quarries: int) -> float:
+        """The seconds of each of so many quarries on so many processors; infinite where none are set."""
+        return math.inf if self.seconds is None else self.seconds * processors / quarries
+
 
 def processes_for(quarries: Sequence[Quarry]) -> int:
     """How many processes hunt: as many as there are processors and quarries, and room for their workers."""
@@ -65,7 +69,7 @@ def hunt(
     It is told by one thread at a time. An interrupt, or what ``told`` raises, ends the hunt after the leg of each.
     """
     count = processes or processes_for(quarries)
-    share = None if budget.seconds is None else budget.seconds * count / len(quarries)
+    share = budget.share(count, len(quarries))
     left: queue.SimpleQueue[Quarry] = queue.SimpleQueue()
     for quarry in quarries:
         left.put(quarry)
@@ -78,12 +82,12 @@ def hunt(
                     quarry = left.get_nowait()
                 except queue.Empty:
                     return
-                until = None if share is None else time.monotonic() + share
+                until = time.monotonic() + share
                 state, more = states.get(quarry.key), True
                 while more and not stop.is_set():
-                    rest = LEG if until is None else min(LEG, until - time.monotonic())
+                    rest = min(LEG, until - time.monotonic())
                     state, more = process.submit(leg, quarry, seed, state, budget.evaluations, rest).result()
-                    more = more and (until is None or time.monotonic() < until)
+                    more = more and time.monotonic() < until
                     with lock:
                         told(quarry, state)
 
